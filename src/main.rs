@@ -1,0 +1,2 @@
+//! The `bayplan` command.
+fn main() {}
