@@ -3,4 +3,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod diagnostic;
+pub mod inventory;
+pub mod object;
 pub mod source;

@@ -1,0 +1,149 @@
+//! Where the tree is committed, and who applies it.
+
+use crate::inventory::record::Map;
+use crate::inventory::value::{Duration, Engine, Flag, Scalar, Text, Whole};
+use crate::source::Spanned;
+use crate::{choice, record};
+
+record! {
+    /// Where the tree is committed, and who applies which layer of it.
+    pub struct Gitops {
+        /// The Git repository that the tree is committed to.
+        #[required]
+        repository: Option<Text>,
+        /// The branch or tag that is applied. Default `main`.
+        revision: Option<Text>,
+        /// Where the tree stands in that repository. Default `out`.
+        path: Option<Text>,
+        /// Who applies the infrastructure layer (charts, pools, storage classes). Default: whoever applies the stacks.
+        infrastructure: Option<Spanned<Engine>>,
+        /// Who applies the stacks. Default: whoever applies the infrastructure.
+        apps: Option<Spanned<Engine>>,
+        /// Settings of Argo CD.
+        argocd: Option<Argocd>,
+        /// Settings of Flux.
+        flux: Option<Flux>,
+    }
+}
+
+record! {
+    /// How Argo CD applies the tree.
+    pub struct Argocd {
+        /// Its namespace. Default `argocd`.
+        namespace: Option<Text>,
+        /// The AppProject that is written and used. Default: the cluster's name.
+        project: Option<Text>,
+        /// Whether objects that left the tree are deleted. Default true.
+        prune: Option<Flag>,
+        /// Whether changes made by hand in the cluster are undone. Default true.
+        self_heal: Option<Flag>,
+        /// How a failed sync is tried again.
+        retry: Option<Retry>,
+        /// The cluster that is deployed to. Default `https://kubernetes.default.svc`, Argo CD's own.
+        server: Option<Text>,
+        /// Whether deleting an Application deletes what it deployed. Default true.
+        cascade: Option<Flag>,
+    }
+}
+
+record! {
+    /// How a failed sync is tried again.
+    pub struct Retry {
+        /// How often; below 0 means without end. Default 5.
+        limit: Option<Whole>,
+        /// How long is waited in between.
+        backoff: Option<Backoff>,
+    }
+}
+
+record! {
+    /// How long is waited between tries.
+    pub struct Backoff {
+        /// Before the first. Default `5s`.
+        duration: Option<Duration>,
+        /// By what it grows each time. Default 2.
+        factor: Option<Whole>,
+        /// The longest wait. Default `3m`.
+        max_duration: Option<Duration>,
+    }
+}
+
+record! {
+    /// How Flux applies the tree.
+    pub struct Flux {
+        /// Its namespace. Default `flux-system`.
+        namespace: Option<Text>,
+        /// How often the cluster is compared with the tree. Default `10m`.
+        interval: Option<Duration>,
+        /// How soon a failure is tried again. Default `1m`.
+        retry_interval: Option<Duration>,
+        /// How long health is waited for; must be below the interval. Default `5m`.
+        timeout: Option<Duration>,
+        /// How encrypted files of the tree are read.
+        decryption: Option<Decryption>,
+        /// Where the values of `${NAME}` come from when Flux applies the tree.
+        substitute_from: Vec<SubstituteFrom>,
+        /// Values of `${NAME}`, given here.
+        substitute: Map<Scalar>,
+        /// The Secret in Flux's namespace that opens the Git repository, if it is not public.
+        secret: Option<Text>,
+    }
+}
+
+choice! {
+    /// What decrypts.
+    pub enum DecryptionProvider {
+        /// SOPS, with age or PGP keys.
+        Sops = "sops",
+    }
+}
+
+record! {
+    /// How encrypted files of the tree are read.
+    pub struct Decryption {
+        /// What decrypts. Default `sops`.
+        provider: Option<Spanned<DecryptionProvider>>,
+        /// The Secret in Flux's namespace that holds the key.
+        #[required]
+        secret: Option<Text>,
+    }
+}
+
+choice! {
+    /// A kind of object that values come from.
+    pub enum SubstituteKind {
+        /// A ConfigMap.
+        ConfigMap = "ConfigMap",
+        /// A Secret.
+        Secret = "Secret",
+    }
+}
+
+record! {
+    /// An object in Flux's namespace whose keys are the values of `${NAME}`.
+    pub struct SubstituteFrom {
+        /// Its kind.
+        #[required]
+        kind: Option<Spanned<SubstituteKind>>,
+        /// Its name.
+        #[required]
+        name: Option<Text>,
+        /// Whether it may be missing. Default false.
+        optional: Option<Flag>,
+    }
+}
+
+record! {
+    /// A finding that is known and accepted.
+    pub struct Allow {
+        /// The rule.
+        #[required]
+        rule: Option<Text>,
+        /// What it is accepted on: paths such as `services.plex`; a trailing `*` stands for anything.
+        #[required]
+        on: Option<crate::inventory::value::OneOrMany<Text>>,
+        /// Why it is accepted.
+        #[required]
+        reason: Option<Text>,
+    }
+}

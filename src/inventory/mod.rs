@@ -1,0 +1,154 @@
+//! The inventory as written: every table typed, every value with its place.
+//!
+//! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
+
+pub mod chart;
+pub mod environment;
+pub mod gitops;
+pub mod network;
+pub mod node;
+pub mod record;
+pub mod schema;
+pub mod service;
+pub mod stack;
+pub mod storage;
+pub mod value;
+
+use crate::diagnostic::{Code, Family, Level, Outcome};
+use crate::inventory::chart::{Chart, Ingress};
+use crate::inventory::environment::Environment;
+use crate::inventory::gitops::{Allow, Gitops};
+use crate::inventory::network::{Cluster, Metallb, Network, Node};
+use crate::inventory::node::{from_toml, from_yaml};
+use crate::inventory::record::{Decode, Map, Reader};
+use crate::inventory::service::Service;
+use crate::inventory::stack::{Secret, Stack};
+use crate::inventory::storage::{Nfs, StorageClass};
+use crate::record;
+use crate::source::{FileId, Source};
+
+/// The file is no TOML or YAML.
+pub const SYNTAX: Code = Code {
+    name: "syntax",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "the inventory is not valid TOML or YAML",
+};
+
+/// A limit was passed.
+pub const TOO_MUCH: Code = Code {
+    name: "too-much",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "the inventory is larger or deeper than bayplan reads",
+};
+
+/// A key that no table has.
+pub const UNKNOWN_KEY: Code = Code {
+    name: "unknown-key",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "a key that means nothing here, often a typing error",
+};
+
+/// A value of the wrong type.
+pub const WRONG_TYPE: Code = Code {
+    name: "wrong-type",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "a value of the wrong type, or outside the words that a key allows",
+};
+
+/// A key that must be there is not.
+pub const MISSING_KEY: Code = Code {
+    name: "missing-key",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "a key that must be given is missing",
+};
+
+/// Characters that cannot be carried.
+pub const BAD_TEXT: Code = Code {
+    name: "bad-text",
+    family: Family::Inventory,
+    level: Level::Error,
+    summary: "a character or key that no YAML writer can carry through kustomize",
+};
+
+/// The codes of this floor.
+pub const CODES: &[&Code] = &[&SYNTAX, &TOO_MUCH, &UNKNOWN_KEY, &WRONG_TYPE, &MISSING_KEY, &BAD_TEXT];
+
+record! {
+    /// Every fact of a cluster, once. `bayplan check` compares them, `bayplan render` writes the manifests.
+    pub struct Tables {
+        /// What is true of the whole cluster.
+        cluster: Option<Cluster>,
+        /// The network that the nodes stand in.
+        network: Option<Network>,
+        /// The machines of the cluster, by name.
+        nodes: Map<Node>,
+        /// MetalLB: pools and how they are announced.
+        metallb: Option<Metallb>,
+        /// NFS servers, by name.
+        nfs: Map<Nfs>,
+        /// Storage classes, by name.
+        storage_classes: Map<StorageClass>,
+        /// How host names are routed.
+        ingress: Option<Ingress>,
+        /// Namespaces of services, by name.
+        stacks: Map<Stack>,
+        /// What runs, by name.
+        services: Map<Service>,
+        /// Helm charts, by name.
+        charts: Map<Chart>,
+        /// Secrets that services read from, by name.
+        secrets: Map<Secret>,
+        /// Deployments of the stacks, by name. Without any, there is one named `default`.
+        environments: Map<Environment>,
+        /// Where the tree is committed, and who applies it.
+        gitops: Option<Gitops>,
+        /// Findings that are known and accepted.
+        allow: Vec<Allow>,
+    }
+}
+
+/// What an inventory file says.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// Its tables, typed.
+    pub tables: Tables,
+    /// The same, as a plain tree: what `${…}` looks into.
+    pub root: node::Node,
+    /// The file.
+    pub file: FileId,
+}
+
+/// How an inventory file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// TOML.
+    Toml,
+    /// YAML.
+    Yaml,
+}
+
+impl Form {
+    /// By the file's name: `.yaml` and `.yml` are YAML, all else TOML.
+    pub fn of(path: &str) -> Self {
+        match path.rsplit_once('.') {
+            Some((_, "yaml" | "yml")) => Self::Yaml,
+            _ => Self::Toml,
+        }
+    }
+}
+
+/// Reads an inventory. Whatever can be read is returned, whatever cannot be is reported, all in one go.
+pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
+    let mut reader = Reader::default();
+    let root = match Form::of(&source.path) {
+        Form::Toml => from_toml(&source.text, file, &mut reader.found),
+        Form::Yaml => from_yaml(&source.text, file, &mut reader.found),
+    };
+    let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
+    Outcome { value: Inventory { tables, root, file }, diagnostics: reader.found }
+}

@@ -1,0 +1,197 @@
+//! The cluster, its network, its nodes and its load balancer.
+
+use serde_json::{Value as Json, json};
+
+use crate::inventory::node::{Node as Raw, Value};
+use crate::inventory::record::{Decode, Map, Reader, Schemas};
+use crate::inventory::value::{
+    AddressText, CidrText, Duration, Flag, OneOrMany, QuantityText, RangeText, Scalar, Text, Whole,
+};
+use crate::source::Spanned;
+use crate::{choice, record};
+
+record! {
+    /// What is true of the whole cluster.
+    pub struct Cluster {
+        /// The cluster's name. Appears in labels and in the tree's README. Default `cluster`.
+        name: Option<Text>,
+        /// Its Kubernetes version, `major.minor`: decides which apiVersions are written. Default `1.34`.
+        kubernetes: Option<Text>,
+        /// Its DNS domain. Default `cluster.local`.
+        domain: Option<Text>,
+        /// The network that pods get addresses from: one, or one of each family.
+        pod_cidr: Option<OneOrMany<CidrText>>,
+        /// The network of ClusterIPs: one, or one of each family. Its families decide which a Service can have.
+        service_cidr: Option<OneOrMany<CidrText>>,
+        /// Where the API server answers: a URL, `host:port` or an address. On a control-plane node's own address it is that node's; elsewhere it is a virtual address of its own.
+        api_endpoint: Option<Text>,
+        /// A virtual address of the control plane, if it has one.
+        vip: Option<OneOrMany<AddressText>>,
+        /// The time zone, such as `Europe/Berlin`. Use it as `${cluster.timezone}`.
+        timezone: Option<Text>,
+    }
+}
+
+record! {
+    /// The network that the nodes stand in.
+    pub struct Network {
+        /// The networks that the cluster's machines and load balancers live in. Every address of the inventory should lie in one of them.
+        lan: Option<OneOrMany<CidrText>>,
+        /// The router's address on each of them.
+        gateway: Option<OneOrMany<AddressText>>,
+        /// The ranges that the DHCP server gives out. No fixed address may lie in one.
+        dhcp: Option<OneOrMany<RangeText>>,
+        /// Addresses of other machines, by name: nothing else may take them.
+        reserved: Map<OneOrMany<AddressText>>,
+    }
+}
+
+choice! {
+    /// What a node does.
+    pub enum Role {
+        /// Runs the control plane; takes other pods only with `schedulable = true`.
+        ControlPlane = "control-plane",
+        /// Runs pods.
+        Worker = "worker",
+    }
+}
+
+record! {
+    /// A machine of the cluster.
+    pub struct Node {
+        /// Its address.
+        ip: Option<AddressText>,
+        /// Its addresses, where it has one of each family. Use `ip` or `ips`, not both.
+        ips: Vec<AddressText>,
+        /// What it does. Default `worker`.
+        role: Option<Spanned<Role>>,
+        /// Whether ordinary pods may run on it. Default: workers yes, control planes no, unless no worker is declared.
+        schedulable: Option<Flag>,
+        /// The processors that pods can have, as a quantity: `16` or `3800m`.
+        cpu: Option<QuantityText>,
+        /// The memory that pods can have, as a quantity: `27Gi`.
+        memory: Option<QuantityText>,
+        /// Its GPUs: a number of `nvidia.com/gpu`, or a table of resource names and numbers.
+        gpu: Option<Gpu>,
+        /// Labels of the node, which `node-selector` is compared with.
+        labels: Map<Scalar>,
+        /// Taints as `key=value:Effect` or `key:Effect`. A service runs there only if it tolerates them.
+        taints: Vec<Text>,
+    }
+}
+
+/// GPUs by resource name; a plain number counts `nvidia.com/gpu`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gpu(pub Map<Whole>, pub crate::source::Span);
+
+/// What a plain number of GPUs counts.
+pub const DEFAULT_GPU: &str = "nvidia.com/gpu";
+
+impl Decode for Gpu {
+    fn decode(node: &Raw, reader: &mut Reader) -> Option<Self> {
+        if let Value::Integer(_) = node.value {
+            let count = Whole::decode(node, reader)?;
+            let named = crate::inventory::record::Named { key: node.span, value: count };
+            return Some(Self(Map::from([(DEFAULT_GPU.to_owned(), named)]), node.span));
+        }
+        if node.table().is_none() {
+            reader.wrong_type(node, "a number of GPUs, or a table such as { \"nvidia.com/gpu\" = 1 }");
+            return None;
+        }
+        Map::decode(node, reader).map(|map| Self(map, node.span))
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": 0 },
+            { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } },
+        ] })
+    }
+}
+
+record! {
+    /// MetalLB: the pools that load balancers get addresses from, and how they are announced.
+    pub struct Metallb {
+        /// The namespace that MetalLB runs in and reads its pools from. Default `metallb-system`.
+        namespace: Option<Text>,
+        /// The pools.
+        pools: Map<Pool>,
+        /// BGP, for pools that are announced by it.
+        bgp: Option<Bgp>,
+    }
+}
+
+choice! {
+    /// How a pool's addresses are announced.
+    pub enum Advertise {
+        /// By ARP and NDP on the local network.
+        L2 = "l2",
+        /// By BGP to the peers.
+        Bgp = "bgp",
+    }
+}
+
+record! {
+    /// A pool of addresses for load balancers.
+    pub struct Pool {
+        /// Its addresses: networks (`192.168.1.64/28`) or ranges (`192.168.1.60-192.168.1.69`). Never a bare address: write `/32`.
+        #[required]
+        addresses: Vec<RangeText>,
+        /// Whether services with `ip = "auto"` may be given its addresses. Default true.
+        auto_assign: Option<Flag>,
+        /// Whether addresses that end in .0 or .255 are left out. Default false.
+        avoid_buggy_ips: Option<Flag>,
+        /// How it is announced: `l2`, `bgp`, or both in a list. Default `l2`; an empty list announces nothing.
+        advertise: Option<OneOrMany<Spanned<Advertise>>>,
+        /// The nodes that announce it, by name. Default: all.
+        nodes: Vec<Text>,
+        /// The nodes that announce it, by labels: any of these sets.
+        node_selectors: Vec<Map<Scalar>>,
+        /// The network interfaces that an L2 announcement is made on. Default: all.
+        interfaces: Vec<Text>,
+        /// The namespaces it serves, before the environments' suffix or with it. Default: all.
+        namespaces: Vec<Text>,
+        /// The services it serves, by their names in this inventory. Default: all.
+        services: Vec<Text>,
+        /// Which pool is used first for `ip = "auto"`: the lowest number; none comes last.
+        priority: Option<Whole>,
+        /// The BGP peers it is announced to, by name. Default: all.
+        peers: Vec<Text>,
+    }
+}
+
+record! {
+    /// BGP as MetalLB speaks it.
+    pub struct Bgp {
+        /// The routers that MetalLB talks to.
+        peers: Map<Peer>,
+    }
+}
+
+record! {
+    /// A BGP peer of MetalLB.
+    pub struct Peer {
+        /// The cluster's own autonomous system number.
+        #[required]
+        my_asn: Option<Whole>,
+        /// The peer's autonomous system number.
+        #[required]
+        peer_asn: Option<Whole>,
+        /// The peer's address.
+        #[required]
+        peer_address: Option<AddressText>,
+        /// The peer's TCP port. Default 179.
+        peer_port: Option<Whole>,
+        /// How long the peer is waited for before its session counts as dead: 0, or at least 3 seconds.
+        hold_time: Option<Duration>,
+        /// How often a keepalive is sent; at most the hold time.
+        keepalive_time: Option<Duration>,
+        /// Whether the peer is more than one hop away (eBGP only).
+        ebgp_multi_hop: Option<Flag>,
+        /// The address that the session is opened from.
+        source_address: Option<AddressText>,
+        /// The nodes that talk to this peer, by name. Default: all.
+        nodes: Vec<Text>,
+        /// A `kubernetes.io/basic-auth` Secret in MetalLB's namespace whose `password` signs the session.
+        password_secret: Option<Text>,
+    }
+}

@@ -1,0 +1,493 @@
+//! Typed reading: one declaration gives a table its type, its keys, their descriptions and its JSON Schema.
+//!
+//! A table is declared once with [`record!`], a closed set of words with [`choice!`]. Reading never stops at
+//! the first fault: what cannot be read is reported and left out.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use serde_json::{Value as Json, json};
+
+use crate::diagnostic::{Diagnostics, nearest};
+use crate::inventory::node::{Node, Value};
+use crate::inventory::{BAD_TEXT, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
+use crate::source::{Span, Spanned};
+
+/// What reading carries along: where it is, and what it found.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// What was found so far.
+    pub found: Diagnostics,
+    path: Vec<String>,
+}
+
+impl Reader {
+    /// The dotted path of the table that is being read.
+    pub fn path(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// Reads one level deeper, under `key`.
+    pub fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(key.to_owned());
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
+    /// Reports a value of the wrong type or outside its closed set of words.
+    pub fn wrong_type(&mut self, node: &Node, wanted: &str) {
+        let path = self.path();
+        let got = node.kind();
+        self.found.push(WRONG_TYPE.at(
+            node.span,
+            format!("this is {got}"),
+            format!("`{path}` must be {wanted}, not {got}"),
+        ));
+    }
+
+    fn unknown_key(&mut self, key: &str, span: Span, known: &[String]) {
+        let place =
+            if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
+        let near = nearest(key, known.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        self.found.push(
+            UNKNOWN_KEY.at(span, "not a known key", format!("unknown key `{key}` in {place}")).help(help),
+        );
+    }
+}
+
+/// A type that a node can be read as.
+pub trait Decode: Sized + Clone {
+    /// Reads a value. `None` after reporting why it cannot be.
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self>;
+
+    /// The JSON Schema of the values that [`Decode::decode`] accepts.
+    fn schema(schemas: &mut Schemas) -> Json;
+
+    /// This value with an environment's own laid over it. Tables merge key by key, all else is replaced.
+    fn merged(&self, over: &Self) -> Self {
+        over.clone()
+    }
+}
+
+/// A key of a table: optional, a list, or a map; absent ones are empty.
+pub trait Field: Sized {
+    /// Reads the value of the key, if it is there.
+    fn read(node: Option<&Node>, reader: &mut Reader) -> Self;
+    /// The JSON Schema of the value.
+    fn schema(schemas: &mut Schemas) -> Json;
+    /// This value with an environment's own laid over it.
+    fn merged(&self, over: &Self) -> Self;
+}
+
+impl<T: Decode> Field for Option<T> {
+    fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
+        node.and_then(|node| T::decode(node, reader))
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        T::schema(schemas)
+    }
+    fn merged(&self, over: &Self) -> Self {
+        match (self, over) {
+            (Some(base), Some(over)) => Some(base.merged(over)),
+            (base, None) => base.clone(),
+            (None, over) => over.clone(),
+        }
+    }
+}
+
+impl<T: Decode> Field for Vec<T> {
+    fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
+        node.and_then(|node| Self::decode(node, reader)).unwrap_or_default()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        <Self as Decode>::schema(schemas)
+    }
+    fn merged(&self, over: &Self) -> Self {
+        if over.is_empty() { self.clone() } else { over.clone() }
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Value::Array(items) = &node.value else {
+            reader.wrong_type(node, "a list");
+            return None;
+        };
+        Some(items.iter().filter_map(|item| T::decode(item, reader)).collect())
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({ "type": "array", "items": T::schema(schemas) })
+    }
+}
+
+/// An entry of a [`Map`]: the value and the place of its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named<T> {
+    /// Where the name stands.
+    pub key: Span,
+    /// The value.
+    pub value: T,
+}
+
+impl<T> Deref for Named<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A table whose keys the user chooses. Sorted, so that the order of the file changes nothing.
+pub type Map<T> = BTreeMap<String, Named<T>>;
+
+impl<T: Decode> Field for Map<T> {
+    fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
+        node.and_then(|node| Self::decode(node, reader)).unwrap_or_default()
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        <Self as Decode>::schema(schemas)
+    }
+    fn merged(&self, over: &Self) -> Self {
+        Decode::merged(self, over)
+    }
+}
+
+impl<T: Decode> Decode for Map<T> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Some(table) = node.table() else {
+            reader.wrong_type(node, "a table");
+            return None;
+        };
+        let mut map = Self::new();
+        for (name, entry) in table {
+            check_text(name, entry.key, reader);
+            let value = reader.within(name, |reader| T::decode(&entry.node, reader));
+            if let Some(value) = value {
+                map.insert(name.clone(), Named { key: entry.key, value });
+            }
+        }
+        Some(map)
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({ "type": "object", "additionalProperties": T::schema(schemas) })
+    }
+    fn merged(&self, over: &Self) -> Self {
+        let mut merged = self.clone();
+        for (name, entry) in over {
+            let value = match self.get(name) {
+                Some(base) => base.value.merged(&entry.value),
+                None => entry.value.clone(),
+            };
+            merged.insert(name.clone(), Named { key: entry.key, value });
+        }
+        merged
+    }
+}
+
+impl Decode for Spanned<bool> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Boolean(flag) => Some(Self::new(flag, node.span)),
+            _ => {
+                reader.wrong_type(node, "true or false");
+                None
+            }
+        }
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl Decode for Spanned<i64> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Integer(number) => Some(Self::new(number, node.span)),
+            _ => {
+                reader.wrong_type(node, "a whole number");
+                None
+            }
+        }
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": "integer" })
+    }
+}
+
+impl Decode for Spanned<String> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let Value::String(text) = &node.value else {
+            reader.wrong_type(node, "a string");
+            return None;
+        };
+        check_text(text, node.span, reader);
+        Some(Self::new(text.clone(), node.span))
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": "string" })
+    }
+}
+
+/// Refuses characters that no YAML writer can carry through kustomize.
+pub fn check_text(text: &str, span: Span, reader: &mut Reader) {
+    if let Some(what) = crate::object::unsafe_text(text) {
+        let path = reader.path();
+        reader.found.push(
+            BAD_TEXT
+                .at(
+                    span,
+                    format!("holds {what}"),
+                    format!("`{path}` holds {what}, which kustomize cannot carry"),
+                )
+                .help("write it without that character"),
+        );
+    }
+}
+
+/// A table declared by [`record!`].
+pub trait Record {
+    /// The type's name, for the schema.
+    const NAME: &'static str;
+    /// What the table is for.
+    const DOC: &'static str;
+    /// Its keys.
+    fn keys() -> Vec<Key>;
+}
+
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    /// As the inventory spells it.
+    pub name: String,
+    /// What it means: the declaration's own doc comment.
+    pub doc: &'static str,
+    /// Whether the table is wrong without it.
+    pub required: bool,
+    /// The JSON Schema of its values.
+    pub schema: fn(&mut Schemas) -> Json,
+}
+
+/// The schemas of all tables met so far, by name.
+#[derive(Debug, Default)]
+pub struct Schemas(pub BTreeMap<&'static str, Json>);
+
+impl Schemas {
+    /// A pointer to the table's schema, which is added when it is new.
+    pub fn of<T: Record>(&mut self) -> Json {
+        if !self.0.contains_key(T::NAME) {
+            self.0.insert(T::NAME, Json::Null);
+            let mut properties = serde_json::Map::new();
+            let keys = T::keys();
+            for key in &keys {
+                let schema = describe((key.schema)(self), key.doc);
+                properties.insert(key.name.clone(), schema);
+            }
+            let required: Vec<&str> =
+                keys.iter().filter(|key| key.required).map(|key| key.name.as_str()).collect();
+            let mut schema = json!({
+                "description": T::DOC.trim(),
+                "type": "object",
+                "additionalProperties": false,
+                "properties": properties,
+            });
+            if !required.is_empty() {
+                schema["required"] = json!(required);
+            }
+            self.0.insert(T::NAME, schema);
+        }
+        json!({ "$ref": format!("#/definitions/{}", T::NAME) })
+    }
+}
+
+/// Puts a description beside a schema. Draft 7 ignores what stands beside `$ref`, hence `allOf`.
+fn describe(schema: Json, doc: &str) -> Json {
+    let mut described = match schema {
+        Json::Object(map) if map.contains_key("$ref") => json!({ "allOf": [map] }),
+        other => other,
+    };
+    described["description"] = Json::String(doc.trim().to_owned());
+    described
+}
+
+/// `snake_case` as the inventory spells it.
+pub fn kebab(field: &str) -> String {
+    field.trim_start_matches("r#").replace('_', "-")
+}
+
+/// Reports the keys of a table that its record does not know.
+pub fn report_unknown(node: &Node, known: &[String], reader: &mut Reader) {
+    let Some(table) = node.table() else { return };
+    for (key, entry) in table {
+        if !known.iter().any(|name| name == key) {
+            reader.unknown_key(key, entry.key, known);
+        }
+    }
+}
+
+/// Reports a key that must be there.
+pub fn report_missing(node: &Node, key: &str, doc: &str, reader: &mut Reader) {
+    let path = reader.path();
+    let first = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.');
+    reader.found.push(
+        MISSING_KEY
+            .at(node.span, format!("`{key}` is missing here"), format!("`{path}` needs `{key}`"))
+            .help(format!("add `{key}`: {}", lower_first(first))),
+    );
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    let next_is_upper = text.chars().nth(1).is_some_and(char::is_uppercase);
+    match letters.next() {
+        Some(first) if !next_is_upper => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Declares a table of the inventory: a struct with a `span`, its keys and their descriptions.
+///
+/// `#[required]` before a field makes a table without it a finding. `replaced` after the name makes an
+/// environment's table replace the whole of the default one instead of merging with it.
+#[macro_export]
+macro_rules! record {
+    ($(#[doc = $doc:literal])+ pub struct $name:ident { $($body:tt)* }) => {
+        $crate::record!(@define [merge] [$($doc)+] $name { $($body)* });
+    };
+    ($(#[doc = $doc:literal])+ pub struct $name:ident replaced { $($body:tt)* }) => {
+        $crate::record!(@define [replace] [$($doc)+] $name { $($body)* });
+    };
+    (@define [$mode:ident] [$($doc:literal)+] $name:ident {
+        $($(#[doc = $fdoc:literal])+ $(#[$required:ident])? $field:ident : $ty:ty),* $(,)?
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name {
+            /// The place of the table.
+            pub span: $crate::source::Span,
+            $($(#[doc = $fdoc])+ pub $field: $ty,)*
+        }
+
+        impl $crate::inventory::record::Record for $name {
+            const NAME: &'static str = stringify!($name);
+            const DOC: &'static str = concat!($($doc, "\n"),+);
+            fn keys() -> Vec<$crate::inventory::record::Key> {
+                vec![$($crate::inventory::record::Key {
+                    name: $crate::inventory::record::kebab(stringify!($field)),
+                    doc: concat!($($fdoc, "\n"),+),
+                    required: $crate::record!(@required $($required)?),
+                    schema: <$ty as $crate::inventory::record::Field>::schema,
+                }),*]
+            }
+        }
+
+        impl $crate::inventory::record::Decode for $name {
+            fn decode(
+                node: &$crate::inventory::node::Node,
+                reader: &mut $crate::inventory::record::Reader,
+            ) -> Option<Self> {
+                use $crate::inventory::record::{Field, kebab, report_missing, report_unknown};
+                static KNOWN: std::sync::LazyLock<Vec<String>> =
+                    std::sync::LazyLock::new(|| vec![$(kebab(stringify!($field))),*]);
+                let Some(table) = node.table() else {
+                    reader.wrong_type(node, "a table");
+                    return None;
+                };
+                report_unknown(node, &KNOWN, reader);
+                let mut known = KNOWN.iter();
+                $(
+                    let $field = {
+                        let key = known.next().map_or("", String::as_str);
+                        let entry = table.get(key);
+                        if entry.is_none() && $crate::record!(@required $($required)?) {
+                            report_missing(node, key, concat!($($fdoc, "\n"),+), reader);
+                        }
+                        match entry {
+                            Some(entry) => reader.within(key, |reader| Field::read(Some(&entry.node), reader)),
+                            None => Field::read(None, reader),
+                        }
+                    };
+                )*
+                Some(Self { span: node.span, $($field),* })
+            }
+            fn schema(schemas: &mut $crate::inventory::record::Schemas) -> serde_json::Value {
+                schemas.of::<Self>()
+            }
+            $crate::record!(@merged [$mode] $($field)*);
+        }
+    };
+    (@merged [replace] $($field:ident)*) => {};
+    (@merged [merge] $($field:ident)*) => {
+        fn merged(&self, over: &Self) -> Self {
+            use $crate::inventory::record::Field;
+            Self { span: self.span, $($field: Field::merged(&self.$field, &over.$field)),* }
+        }
+    };
+    (@required) => { false };
+    (@required required) => { true };
+}
+
+/// Declares a closed set of words.
+#[macro_export]
+macro_rules! choice {
+    ($(#[doc = $doc:literal])+ pub enum $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+        pub enum $name {
+            $($(#[doc = $vdoc])+ #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every word, as the inventory spells it.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word, as the inventory spells it.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl $crate::inventory::record::Decode for $crate::source::Spanned<$name> {
+            fn decode(
+                node: &$crate::inventory::node::Node,
+                reader: &mut $crate::inventory::record::Reader,
+            ) -> Option<Self> {
+                match node.text() {
+                    $(Some($word) => Some($crate::source::Spanned::new($name::$variant, node.span)),)+
+                    _ => {
+                        $crate::inventory::record::report_word(node, $name::WORDS, reader);
+                        None
+                    }
+                }
+            }
+            fn schema(_: &mut $crate::inventory::record::Schemas) -> serde_json::Value {
+                serde_json::json!({ "oneOf": [
+                    $({ "const": $word, "description": concat!($($vdoc),+).trim() }),+
+                ] })
+            }
+        }
+    };
+}
+
+/// Reports a word outside a closed set.
+pub fn report_word(node: &Node, words: &[&str], reader: &mut Reader) {
+    let Some(word) = node.text() else {
+        return reader.wrong_type(node, &format!("one of {}", words.join(", ")));
+    };
+    let path = reader.path();
+    let folded = word.to_lowercase().replace(['_', ' '], "-");
+    let near = words.iter().find(|known| known.replace('-', "") == folded.replace('-', "")).copied();
+    let near = near.or_else(|| nearest(&folded, words.iter().copied()));
+    let mut diagnostic = WRONG_TYPE.at(
+        node.span,
+        format!("none of {}", words.join(", ")),
+        format!("`{path}` must be one of {}, not `{word}`", words.join(", ")),
+    );
+    if let Some(near) = near {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+    }
+    reader.found.push(diagnostic);
+}

@@ -1,0 +1,358 @@
+//! Services: what runs, how it is reached, what it needs.
+
+use serde_json::{Value as Json, json};
+
+use crate::inventory::network::Gpu;
+use crate::inventory::node::{Node, Value};
+use crate::inventory::record::{Decode, Map, Reader, Record, Schemas};
+use crate::inventory::value::{
+    AddressText, Duration, Flag, OneOrMany, OrOff, Passthrough, PassthroughTable, QuantityText, Scalar, Text,
+    Whole,
+};
+use crate::source::{Span, Spanned};
+use crate::{choice, record};
+
+choice! {
+    /// The kind of workload.
+    pub enum Kind {
+        /// Interchangeable pods.
+        Deployment = "deployment",
+        /// Pods with a name and a disk each.
+        StatefulSet = "stateful-set",
+        /// One pod on every node.
+        DaemonSet = "daemon-set",
+    }
+}
+
+choice! {
+    /// How traffic from outside reaches pods on other nodes.
+    pub enum TrafficPolicy {
+        /// By any node; the client's address is lost.
+        Cluster = "Cluster",
+        /// Only by nodes that run a pod; the client's address is kept.
+        Local = "Local",
+    }
+}
+
+choice! {
+    /// How pods are replaced.
+    pub enum Strategy {
+        /// Old pods stop before new ones start.
+        Recreate = "recreate",
+        /// New pods start before old ones stop.
+        RollingUpdate = "rolling-update",
+    }
+}
+
+record! {
+    /// Something that runs: a workload and the ways to reach it.
+    pub struct Service {
+        /// Whether it is deployed. Default true. An environment switches it off with `false`.
+        enabled: Option<Flag>,
+        /// The stack it belongs to.
+        stack: Option<Text>,
+        /// Its name in Kubernetes. Default: its name in this inventory.
+        name: Option<Text>,
+        /// What it is, in a few words: an annotation, and a line in the tree's README.
+        description: Option<Text>,
+        /// The container image with its tag.
+        image: Option<Text>,
+        /// The kind of workload. Default `deployment`.
+        kind: Option<Spanned<Kind>>,
+        /// How many pods. Default 1. Not for a daemon-set.
+        replicas: Option<Whole>,
+        /// The command, instead of the image's own.
+        command: Vec<Text>,
+        /// The command's arguments, instead of the image's own.
+        args: Vec<Text>,
+        /// Environment variables, over those of the stack and the environment.
+        env: Map<Scalar>,
+        /// Environment variables that come from a secret: `secret/key`.
+        secret_env: Map<SecretKey>,
+        /// The ports it listens on, by name. The one named `http`, `https` or `web`, else the lowest, is where its URL points.
+        ports: Map<Port>,
+        /// Its load balancer address: an address, one of each family in a list, `"auto"` for any of a pool, or `false` for none. Default: reachable inside the cluster only.
+        ip: Option<OrOff<OneOrMany<AddressText>>>,
+        /// The pool that its address comes from.
+        pool: Option<Text>,
+        /// A key: services with the same one may share an address, as long as their ports differ.
+        share_ip: Option<Text>,
+        /// How traffic from outside is routed. Default `Cluster`.
+        external_traffic_policy: Option<Spanned<TrafficPolicy>>,
+        /// What the container asks for and may use, in Kubernetes' spelling.
+        resources: Option<Resources>,
+        /// Storage that is mounted, by name.
+        volumes: Map<OrOff<Volume>>,
+        /// How its health is told: for readiness, liveness and start-up alike.
+        probe: Option<OrOff<Probe>>,
+        /// The host names it is routed by. A name without a dot gets the environment's `domain`.
+        host: Option<OrOff<OneOrMany<Text>>>,
+        /// The path it is routed by. Default `/`.
+        path: Option<Text>,
+        /// Services that must be ready before it: decides the order of deployment.
+        depends_on: Vec<Text>,
+        /// Services that it connects to: let through where a stack is isolated.
+        talks_to: Vec<Text>,
+        /// What else it connects to, where its stack is isolated: `internet`, `lan`, or a network.
+        egress: Vec<Text>,
+        /// Where Prometheus finds its metrics.
+        monitor: Option<OrOff<Monitor>>,
+        /// The node it must run on, by name.
+        node: Option<Text>,
+        /// Labels of the nodes it may run on.
+        node_selector: Map<Scalar>,
+        /// Taints that it tolerates, in Kubernetes' spelling.
+        tolerations: Vec<PassthroughTable>,
+        /// GPUs it needs: a number of `nvidia.com/gpu`, or a table of resource names and numbers.
+        gpu: Option<Gpu>,
+        /// Whether it shares its node's network. Default false.
+        host_network: Option<Flag>,
+        /// The container's security context, in Kubernetes' spelling.
+        security_context: Option<PassthroughTable>,
+        /// The pod's security context, in Kubernetes' spelling.
+        pod_security_context: Option<PassthroughTable>,
+        /// The service account it runs as. Default: the namespace's own.
+        service_account: Option<Text>,
+        /// Whether it may talk to the API server with its service account's token. Default false.
+        automount_token: Option<Flag>,
+        /// How its pods are replaced. Default: `recreate` where a claim can be mounted only once, else `rolling-update`.
+        strategy: Option<Spanned<Strategy>>,
+        /// How long it may take to stop, in seconds. Default 30.
+        termination_grace_period: Option<Whole>,
+        /// Labels for its objects and pods.
+        labels: Map<Scalar>,
+        /// Annotations for its pods.
+        annotations: Map<Scalar>,
+        /// Changes to its objects that no key above can say, by kind: a strategic merge patch in Kubernetes' spelling.
+        patch: Map<PassthroughTable>,
+    }
+}
+
+record! {
+    /// What a container asks for and may use, in Kubernetes' spelling.
+    pub struct Resources {
+        /// What is set aside for it.
+        requests: Map<QuantityText>,
+        /// What it may use at most.
+        limits: Map<QuantityText>,
+    }
+}
+
+choice! {
+    /// A transport protocol.
+    pub enum Protocol {
+        /// TCP.
+        Tcp = "TCP",
+        /// UDP.
+        Udp = "UDP",
+        /// SCTP.
+        Sctp = "SCTP",
+    }
+}
+
+/// Declares a table with a short form: a value that stands for the one key that matters.
+macro_rules! short_form {
+    ($(#[doc = $doc:literal])+ $name:ident($table:ident), $words:literal, $from:expr, $schema:expr) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name(pub $table);
+
+        impl Decode for $name {
+            fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+                if node.table().is_some() {
+                    return $table::decode(node, reader).map(Self);
+                }
+                let from: fn(&Node, &mut Reader) -> Option<$table> = $from;
+                let table = from(node, reader);
+                if table.is_none() {
+                    reader.wrong_type(node, $words);
+                }
+                table.map(Self)
+            }
+            fn schema(schemas: &mut Schemas) -> Json {
+                json!({ "anyOf": [$schema, schemas.of::<$table>()] })
+            }
+            fn merged(&self, over: &Self) -> Self {
+                Self(self.0.merged(&over.0))
+            }
+        }
+    };
+}
+
+record! {
+    /// A port, in full.
+    pub struct PortTable {
+        /// The port that the Service listens on.
+        #[required]
+        port: Option<Whole>,
+        /// The port that the container listens on. Default: the same.
+        target_port: Option<Whole>,
+        /// The protocol. Default `TCP`.
+        protocol: Option<Spanned<Protocol>>,
+        /// The port on every node's own address: 30000 to 32767.
+        node_port: Option<Whole>,
+        /// The port on the address of the node that the pod runs on.
+        host_port: Option<Whole>,
+        /// What is spoken on it, for routers: `https`, `kubernetes.io/h2c` …
+        app_protocol: Option<Text>,
+    }
+}
+
+short_form!(
+    /// A port: its number, or a table.
+    Port(PortTable),
+    "a port number, or a table such as { port = 53, protocol = \"UDP\" }",
+    |node, _| match node.value {
+        Value::Integer(number) => Some(PortTable {
+            span: node.span,
+            port: Some(Whole::new(number, node.span)),
+            ..PortTable::default()
+        }),
+        _ => None,
+    },
+    json!({ "type": "integer", "minimum": 1, "maximum": 65535 })
+);
+
+record! {
+    /// A key of a secret, in full.
+    pub struct SecretKeyTable {
+        /// The secret, by its name in this inventory.
+        #[required]
+        secret: Option<Text>,
+        /// The key.
+        #[required]
+        key: Option<Text>,
+        /// Whether the service starts without it. Default false.
+        optional: Option<Flag>,
+    }
+}
+
+short_form!(
+    /// A key of a secret: `secret/key`, or a table.
+    SecretKey(SecretKeyTable),
+    "`secret/key`, or a table { secret, key, optional }",
+    |node, reader| {
+        let text = node.text()?;
+        let (secret, key) = text.split_once('/')?;
+        crate::inventory::record::check_text(text, node.span, reader);
+        Some(SecretKeyTable {
+            span: node.span,
+            secret: Some(Text::new(secret.to_owned(), node.span)),
+            key: Some(Text::new(key.to_owned(), node.span)),
+            optional: None,
+        })
+    },
+    json!({ "type": "string", "pattern": "^[^/]+/.+$", "examples": ["media-secrets/api-key"] })
+);
+
+record! {
+    /// Something mounted into the container. Exactly one of `claim`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret` says what.
+    pub struct Volume replaced {
+        /// Where it appears in the container.
+        #[required]
+        mount: Option<Text>,
+        /// A claim of the stack.
+        claim: Option<Text>,
+        /// An NFS export as `server/export`, mounted without a claim.
+        nfs: Option<Text>,
+        /// A folder that lives as long as the pod: its largest size (`"20Gi"`), `true` for no limit, or a table.
+        empty_dir: Option<EmptyDir>,
+        /// A path on the node.
+        host_path: Option<Text>,
+        /// A ConfigMap, by its name in Kubernetes.
+        config_map: Option<Text>,
+        /// A secret, by its name in this inventory.
+        secret: Option<Text>,
+        /// A folder or file inside it, instead of the whole.
+        sub_path: Option<Text>,
+        /// Whether it is mounted read-only. Default false.
+        read_only: Option<Flag>,
+    }
+}
+
+record! {
+    /// A folder that lives as long as the pod, in full.
+    pub struct EmptyDirTable {
+        /// Its largest size.
+        size: Option<QuantityText>,
+        /// Whether it is kept in memory. Default false.
+        memory: Option<Flag>,
+    }
+}
+
+short_form!(
+    /// A folder that lives as long as the pod.
+    EmptyDir(EmptyDirTable),
+    "a size such as \"20Gi\", true, or a table { size, memory }",
+    |node, reader| {
+        let table = EmptyDirTable { span: node.span, ..EmptyDirTable::default() };
+        match &node.value {
+            Value::Boolean(true) => Some(table),
+            Value::String(_) => Some(EmptyDirTable { size: QuantityText::decode(node, reader), ..table }),
+            _ => None,
+        }
+    },
+    json!({ "anyOf": [{ "type": "string", "examples": ["20Gi"] }, { "const": true }] })
+);
+
+record! {
+    /// How a container's health is told. Exactly one of `http`, `tcp`, `grpc`, `exec` says how.
+    pub struct Probe replaced {
+        /// A path that answers with success over HTTP.
+        http: Option<Text>,
+        /// A port, by name, that takes a TCP connection.
+        tcp: Option<Text>,
+        /// A port, by name, that speaks gRPC's health protocol.
+        grpc: Option<Text>,
+        /// A command in the container that ends with success.
+        exec: Vec<Text>,
+        /// The port of `http`, by name. Default: the service's main port.
+        port: Option<Text>,
+        /// Whether `http` is asked over TLS. Default false.
+        tls: Option<Flag>,
+        /// How often it is asked. Default `10s`.
+        period: Option<Duration>,
+        /// How long an answer may take. Default `5s`.
+        timeout: Option<Duration>,
+        /// How many failures in a row count. Default 3.
+        failures: Option<Whole>,
+        /// How long the container may take to start. Default `5m`.
+        startup: Option<Duration>,
+    }
+}
+
+record! {
+    /// Where Prometheus finds metrics, in full.
+    pub struct MonitorTable {
+        /// The port, by name. Default: the service's main port.
+        port: Option<Text>,
+        /// The path. Default `/metrics`.
+        path: Option<Text>,
+        /// How often it is read. Default `30s`.
+        interval: Option<Duration>,
+        /// Whether it is read over TLS. Default false.
+        tls: Option<Flag>,
+    }
+}
+
+short_form!(
+    /// Where Prometheus finds metrics: `true`, or a table.
+    Monitor(MonitorTable),
+    "true, or a table { port, path, interval }",
+    |node, _| match node.value {
+        Value::Boolean(true) => Some(MonitorTable { span: node.span, ..MonitorTable::default() }),
+        _ => None,
+    },
+    json!({ "const": true })
+);
+
+/// A value in Kubernetes' own spelling, and the place of its table.
+pub fn place(value: &PassthroughTable) -> Span {
+    let PassthroughTable(Passthrough(node)) = value;
+    node.span
+}
+
+/// The names of all keys of a service, for messages.
+pub fn keys() -> Vec<String> {
+    Service::keys().into_iter().map(|key| key.name).collect()
+}

@@ -1,0 +1,287 @@
+//! The small values that tables are made of.
+
+use serde_json::{Value as Json, json};
+
+use crate::choice;
+use crate::inventory::node::{Node, Value};
+use crate::inventory::record::{Decode, Reader, Schemas, check_text};
+use crate::source::{Span, Spanned};
+
+/// A string in which `${table.name.key}` stands for a fact elsewhere.
+pub type Text = Spanned<String>;
+/// `true` or `false`.
+pub type Flag = Spanned<bool>;
+/// A whole number.
+pub type Whole = Spanned<i64>;
+
+/// Declares a string with a syntax of its own, which is read once references are replaced.
+macro_rules! written {
+    ($(#[doc = $doc:literal])+ $name:ident, $schema:expr) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name(pub Text);
+
+        impl Decode for $name {
+            fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+                Text::decode(node, reader).map(Self)
+            }
+            fn schema(_: &mut Schemas) -> Json {
+                $schema
+            }
+        }
+    };
+}
+
+written!(
+    /// One IPv4 or IPv6 address.
+    AddressText,
+    json!({ "type": "string", "examples": ["192.168.1.10", "fd00::10", "${nodes.w1.ip}"] })
+);
+written!(
+    /// A network: `192.168.1.0/24`.
+    CidrText,
+    json!({ "type": "string", "examples": ["192.168.1.0/24", "fd00::/64"] })
+);
+written!(
+    /// A range of addresses: a network or `first-last`.
+    RangeText,
+    json!({ "type": "string", "examples": ["192.168.1.60-192.168.1.69", "192.168.1.64/28"] })
+);
+
+/// A Kubernetes quantity: `500m`, `2Gi`, or a plain number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuantityText(pub Text);
+
+impl Decode for QuantityText {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        scalar(node, "a quantity such as \"500m\" or \"2Gi\"", reader).map(Self)
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
+    }
+}
+
+/// A string; numbers and booleans are taken as the text they are written as.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scalar(pub Text);
+
+impl Decode for Scalar {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        scalar(node, "a string, a number, or true or false", reader).map(Self)
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+fn scalar(node: &Node, wanted: &str, reader: &mut Reader) -> Option<Text> {
+    let text = match &node.value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        _ => {
+            reader.wrong_type(node, wanted);
+            return None;
+        }
+    };
+    check_text(&text, node.span, reader);
+    Some(Text::new(text, node.span))
+}
+
+/// A length of time: `30s`, `5m`, `1h30m`, as Go writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Duration(pub Text);
+
+impl Decode for Duration {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match Text::decode(node, reader) {
+            Some(text) if seconds(&text).is_some() => Some(Self(text)),
+            Some(_) => {
+                reader.wrong_type(node, "a length of time such as \"30s\", \"5m\" or \"1h30m\"");
+                None
+            }
+            None => None,
+        }
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$", "examples": ["30s", "5m"] })
+    }
+}
+
+impl Duration {
+    /// How long it is, in seconds.
+    pub fn seconds(&self) -> f64 {
+        seconds(&self.0).unwrap_or_default()
+    }
+}
+
+/// Go's `time.ParseDuration` as far as Flux and Argo CD accept it: `ms`, `s`, `m`, `h`, no sign.
+pub fn seconds(text: &str) -> Option<f64> {
+    let mut total = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit = &rest[digits..];
+        let (size, length) = match unit {
+            unit if unit.starts_with("ms") => (0.001, 2),
+            unit if unit.starts_with('s') => (1.0, 1),
+            unit if unit.starts_with('m') => (60.0, 1),
+            unit if unit.starts_with('h') => (3600.0, 1),
+            _ => return None,
+        };
+        total += number * size;
+        rest = &unit[length..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Decode> Decode for OneOrMany<T> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Array(_) => Vec::decode(node, reader).map(Self),
+            _ => T::decode(node, reader).map(|one| Self(vec![one])),
+        }
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        let one = T::schema(schemas);
+        json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// A value, or `false` to do without: how an environment takes away what the default has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrOff<T> {
+    /// `false`.
+    Off(Span),
+    /// The value.
+    On(T),
+}
+
+impl<T> OrOff<T> {
+    /// The value, unless it is switched off.
+    pub fn on(&self) -> Option<&T> {
+        match self {
+            Self::Off(_) => None,
+            Self::On(value) => Some(value),
+        }
+    }
+}
+
+impl<T: Decode> Decode for OrOff<T> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Boolean(false) => Some(Self::Off(node.span)),
+            _ => T::decode(node, reader).map(Self::On),
+        }
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({ "anyOf": [{ "const": false }, T::schema(schemas)] })
+    }
+    fn merged(&self, over: &Self) -> Self {
+        match (self, over) {
+            (Self::On(base), Self::On(over)) => Self::On(base.merged(over)),
+            _ => over.clone(),
+        }
+    }
+}
+
+/// A value that goes to Kubernetes as it is, in Kubernetes' own spelling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passthrough(pub Node);
+
+impl Decode for Passthrough {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        check_texts(node, reader);
+        Some(Self(node.clone()))
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({})
+    }
+    fn merged(&self, over: &Self) -> Self {
+        Self(merged_nodes(&self.0, &over.0))
+    }
+}
+
+fn check_texts(node: &Node, reader: &mut Reader) {
+    match &node.value {
+        Value::String(text) => check_text(text, node.span, reader),
+        Value::Array(items) => items.iter().for_each(|item| check_texts(item, reader)),
+        Value::Table(table) => {
+            for (key, entry) in table {
+                check_text(key, entry.key, reader);
+                reader.within(key, |reader| check_texts(&entry.node, reader));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Tables merge key by key, all else is replaced.
+fn merged_nodes(base: &Node, over: &Node) -> Node {
+    let (Value::Table(base), Value::Table(changes)) = (&base.value, &over.value) else {
+        return over.clone();
+    };
+    let mut table = base.clone();
+    for (key, entry) in changes {
+        let mut entry = entry.clone();
+        if let Some(under) = base.get(key) {
+            entry.node = merged_nodes(&under.node, &entry.node);
+        }
+        table.insert(key.clone(), entry);
+    }
+    Node { span: over.span, value: Value::Table(table) }
+}
+
+/// A table in Kubernetes' own spelling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassthroughTable(pub Passthrough);
+
+impl Decode for PassthroughTable {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        if node.table().is_none() {
+            reader.wrong_type(node, "a table");
+            return None;
+        }
+        Passthrough::decode(node, reader).map(Self)
+    }
+    fn schema(_: &mut Schemas) -> Json {
+        json!({ "type": "object" })
+    }
+    fn merged(&self, over: &Self) -> Self {
+        Self(self.0.merged(&over.0))
+    }
+}
+
+choice! {
+    /// A Pod Security Standard, enforced on a namespace.
+    pub enum PodSecurity {
+        /// Anything goes.
+        Privileged = "privileged",
+        /// Known privilege escalations are refused.
+        Baseline = "baseline",
+        /// Hardened pods only.
+        Restricted = "restricted",
+    }
+}
+
+choice! {
+    /// Who applies a layer of the tree.
+    pub enum Engine {
+        /// Argo CD, by Applications.
+        Argocd = "argocd",
+        /// Flux, by Kustomizations and HelmReleases.
+        Flux = "flux",
+    }
+}
