@@ -1,0 +1,200 @@
+//! Where the tree is committed, and who applies it.
+
+use serde::Serialize;
+
+use crate::inventory;
+use crate::inventory::value::{Duration, Engine};
+use crate::model::cluster::{DEFAULT_NAME, optional, texts};
+use crate::model::references::Resolver;
+use crate::source::{Span, Spanned};
+
+/// Where the tree is committed, and who applies it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gitops {
+    /// The Git repository.
+    pub repository: String,
+    /// The branch or tag.
+    pub revision: String,
+    /// Where the tree stands in the repository, without slashes at its ends; empty is the repository itself.
+    pub path: String,
+    /// Who applies the infrastructure.
+    pub infrastructure: Engine,
+    /// Who applies the stacks.
+    pub apps: Engine,
+    /// How Argo CD does it.
+    pub argocd: Argocd,
+    /// How Flux does it.
+    pub flux: Flux,
+    /// The place of the table.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// How Argo CD applies the tree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Argocd {
+    /// Its namespace.
+    pub namespace: String,
+    /// The AppProject.
+    pub project: String,
+    /// Delete what left the tree.
+    pub prune: bool,
+    /// Undo changes made by hand.
+    pub self_heal: bool,
+    /// How often a failed sync is tried again.
+    pub retry_limit: i64,
+    /// The first wait.
+    pub retry_duration: String,
+    /// By what the wait grows.
+    pub retry_factor: i64,
+    /// The longest wait.
+    pub retry_max_duration: String,
+    /// The cluster.
+    pub server: String,
+    /// Deleting an Application deletes what it deployed.
+    pub cascade: bool,
+}
+
+/// How Flux applies the tree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Flux {
+    /// Its namespace.
+    pub namespace: String,
+    /// How often the cluster is compared.
+    pub interval: String,
+    /// How soon a failure is tried again.
+    pub retry_interval: String,
+    /// How long health is waited for.
+    pub timeout: String,
+    /// How encrypted files are read.
+    pub decryption: Option<Decryption>,
+    /// Where the values of `${NAME}` come from.
+    pub substitute_from: Vec<SubstituteFrom>,
+    /// Values of `${NAME}`.
+    pub substitute: std::collections::BTreeMap<String, String>,
+    /// The Secret that opens the repository.
+    pub secret: Option<String>,
+    /// The table's interval and timeout, for rules.
+    #[serde(skip)]
+    pub times: Option<(Spanned<f64>, Spanned<f64>)>,
+}
+
+/// How encrypted files are read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decryption {
+    /// By what.
+    pub provider: &'static str,
+    /// The Secret with the key.
+    pub secret: String,
+}
+
+/// An object whose keys are the values of `${NAME}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubstituteFrom {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Whether it may be missing.
+    pub optional: bool,
+}
+
+impl Gitops {
+    /// Whether Argo CD applies anything.
+    pub fn uses_argocd(&self) -> bool {
+        self.infrastructure == Engine::Argocd || self.apps == Engine::Argocd
+    }
+
+    /// Whether Flux applies anything.
+    pub fn uses_flux(&self) -> bool {
+        self.infrastructure == Engine::Flux || self.apps == Engine::Flux
+    }
+}
+
+/// Namespaces that every cluster has.
+const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Whether the cluster or an engine brings a namespace along.
+pub fn brings_along(gitops: Option<&Gitops>, namespace: &str) -> bool {
+    let engines = gitops.map(|gitops| [gitops.argocd.namespace.as_str(), gitops.flux.namespace.as_str()]);
+    let engines = engines.unwrap_or(["argocd", "flux-system"]);
+    SYSTEM_NAMESPACES.contains(&namespace) || engines.contains(&namespace)
+}
+
+/// Lowers `[gitops]`.
+pub fn lower(resolver: &mut Resolver<'_>) -> Option<Gitops> {
+    let table = resolver.inventory.tables.gitops.as_ref()?;
+    let infrastructure = table.infrastructure.as_ref().or(table.apps.as_ref());
+    let apps = table.apps.as_ref().or(table.infrastructure.as_ref());
+    let path = optional(resolver, table.path.as_ref()).unwrap_or_else(|| "out".to_owned());
+    Some(Gitops {
+        repository: optional(resolver, table.repository.as_ref()).unwrap_or_default(),
+        revision: optional(resolver, table.revision.as_ref()).unwrap_or_else(|| "main".to_owned()),
+        path: path.trim_start_matches("./").trim_matches('/').to_owned(),
+        infrastructure: infrastructure.map_or(Engine::Flux, |engine| engine.value),
+        apps: apps.map_or(Engine::Flux, |engine| engine.value),
+        argocd: lower_argocd(resolver, table.argocd.as_ref()),
+        flux: lower_flux(resolver, table.flux.as_ref()),
+        place: table.span,
+    })
+}
+
+fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Argocd>) -> Argocd {
+    let absent = inventory::gitops::Argocd::default();
+    let table = table.unwrap_or(&absent);
+    let cluster = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.name.as_ref());
+    let project = optional(resolver, table.project.as_ref().or(cluster));
+    let retry = table.retry.clone().unwrap_or_default();
+    let backoff = retry.backoff.unwrap_or_default();
+    Argocd {
+        namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "argocd".to_owned()),
+        project: project.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        prune: table.prune.as_ref().is_none_or(|flag| flag.value),
+        self_heal: table.self_heal.as_ref().is_none_or(|flag| flag.value),
+        retry_limit: retry.limit.map_or(5, |limit| limit.value),
+        retry_duration: written(backoff.duration.as_ref(), "5s"),
+        retry_factor: backoff.factor.map_or(2, |factor| factor.value),
+        retry_max_duration: written(backoff.max_duration.as_ref(), "3m"),
+        server: optional(resolver, table.server.as_ref())
+            .unwrap_or_else(|| "https://kubernetes.default.svc".to_owned()),
+        cascade: table.cascade.as_ref().is_none_or(|flag| flag.value),
+    }
+}
+
+fn written(duration: Option<&Duration>, default: &str) -> String {
+    duration.map_or_else(|| default.to_owned(), |duration| duration.0.value.clone())
+}
+
+fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flux>) -> Flux {
+    let absent = inventory::gitops::Flux::default();
+    let table = table.unwrap_or(&absent);
+    let seconds = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
+    let times = match (&table.interval, &table.timeout) {
+        (Some(interval), Some(timeout)) => Some((seconds(interval), seconds(timeout))),
+        (Some(interval), None) => Some((seconds(interval), Spanned::new(300.0, interval.0.span))),
+        (None, Some(timeout)) => Some((Spanned::new(600.0, timeout.0.span), seconds(timeout))),
+        (None, None) => None,
+    };
+    Flux {
+        namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "flux-system".to_owned()),
+        interval: written(table.interval.as_ref(), "10m"),
+        retry_interval: written(table.retry_interval.as_ref(), "1m"),
+        timeout: written(table.timeout.as_ref(), "5m"),
+        decryption: table.decryption.as_ref().map(|decryption| Decryption {
+            provider: decryption.provider.as_ref().map_or("sops", |provider| provider.value.word()),
+            secret: optional(resolver, decryption.secret.as_ref()).unwrap_or_default(),
+        }),
+        substitute_from: table
+            .substitute_from
+            .iter()
+            .map(|from| SubstituteFrom {
+                kind: from.kind.as_ref().map_or("Secret", |kind| kind.value.word()),
+                name: optional(resolver, from.name.as_ref()).unwrap_or_default(),
+                optional: from.optional.as_ref().is_some_and(|flag| flag.value),
+            })
+            .collect(),
+        substitute: texts(resolver, &table.substitute),
+        secret: optional(resolver, table.secret.as_ref()),
+        times,
+    }
+}

@@ -1,0 +1,208 @@
+//! What the inventory means: defaults filled, environments merged, references replaced, facts derived.
+//!
+//! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
+//! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
+
+pub mod cluster;
+pub mod claims;
+pub mod flows;
+pub mod gitops;
+pub mod references;
+pub mod service;
+pub mod stack;
+pub mod waves;
+
+use serde::Serialize;
+
+use crate::diagnostic::{Code, Family, Level, Outcome};
+use crate::inventory::Inventory;
+use crate::model::claims::AddressClaim;
+use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
+use crate::model::gitops::Gitops;
+use crate::model::references::Resolver;
+use crate::model::stack::Stack;
+use crate::source::{Span, Spanned};
+
+macro_rules! codes {
+    ($list:ident: $($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $family:ident, $level:ident, $summary:literal);)+) => {
+        $($(#[doc = $doc])+
+        pub const $id: Code = Code {
+            name: $name,
+            family: Family::$family,
+            level: Level::$level,
+            summary: $summary,
+        };)+
+        /// The codes of this floor.
+        pub const $list: &[&Code] = &[$(&$id),+];
+    };
+}
+
+codes! { CODES:
+    /// An address, range or network that cannot be read.
+    BAD_ADDRESS = ("bad-address", Addresses, Error, "an address, range or network that cannot be read");
+    /// A quantity that cannot be read.
+    BAD_QUANTITY = ("bad-quantity", Resources, Error, "a quantity that Kubernetes cannot read");
+    /// A number that is no port.
+    BAD_PORT = ("bad-port", PortsAndNames, Error, "a number that is no port, or no node port");
+    /// A name that Kubernetes refuses.
+    BAD_NAME = ("bad-name", PortsAndNames, Error, "a name that Kubernetes refuses");
+    /// A value that cannot be meant.
+    BAD_VALUE = ("bad-value", Inventory, Error, "a value that the key cannot have");
+    /// A name or `${…}` that leads nowhere.
+    UNKNOWN_REFERENCE = ("unknown-reference", References, Error, "a name or `${…}` that leads nowhere");
+    /// `${…}` that leads back to itself.
+    REFERENCE_CYCLE = ("reference-cycle", References, Error, "`${…}` that leads back to itself");
+    /// Things that wait for each other.
+    DEPENDENCY_CYCLE = ("dependency-cycle", References, Error, "things that depend on each other in a circle");
+    /// An order that no engine can keep.
+    UNORDERABLE_DEPENDENCY = ("unorderable-dependency", References, Error, "a dependency on a later layer, which no engine can order");
+    /// Two keys that say the same thing, or contradict each other.
+    CONFLICTING_KEYS = ("conflicting-keys", Inventory, Error, "keys of one table that exclude each other");
+}
+
+/// The whole inventory, resolved.
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
+    /// What is true of the whole cluster.
+    pub cluster: Cluster,
+    /// The network that the nodes stand in.
+    pub network: Network,
+    /// The machines, by name.
+    pub nodes: Vec<Node>,
+    /// Pools and how they are announced.
+    pub metallb: Metallb,
+    /// NFS servers, by name.
+    pub nfs: Vec<Nfs>,
+    /// Storage classes, by name.
+    pub storage_classes: Vec<StorageClass>,
+    /// How host names are routed, if the inventory says.
+    pub ingress: Option<Ingress>,
+    /// Helm charts, by name.
+    pub charts: Vec<Chart>,
+    /// Where the tree is committed and who applies it, if the inventory says.
+    pub gitops: Option<Gitops>,
+    /// The inventory's defaults: what bases are rendered from. Never deployed by itself.
+    #[serde(skip)]
+    pub base: Environment,
+    /// What is deployed, by name. At least one.
+    #[serde(skip)]
+    pub environments: Vec<Environment>,
+    /// Every address, range and network that something claims.
+    #[serde(skip)]
+    pub claims: Vec<AddressClaim>,
+    /// Findings that are accepted.
+    #[serde(skip)]
+    pub allow: Vec<Allow>,
+    /// The place of the inventory's `[gitops]`, or of the file.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// One deployment of the stacks.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Environment {
+    /// Its name; empty for the base.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The domain that host names without a dot got.
+    pub domain: Option<String>,
+    /// What is added to every namespace; may be empty.
+    pub namespace_suffix: String,
+    /// The stacks that are deployed in it, by name.
+    #[serde(skip)]
+    pub stacks: Vec<Stack>,
+    /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// A finding that is known and accepted.
+#[derive(Clone, Debug)]
+pub struct Allow {
+    /// The rule.
+    pub rule: Spanned<String>,
+    /// What it is accepted on.
+    pub on: Vec<Spanned<String>>,
+    /// The place of the entry.
+    pub place: Span,
+}
+
+impl Model {
+    /// The chart of this name.
+    pub fn chart(&self, name: &str) -> Option<&Chart> {
+        self.charts.iter().find(|chart| chart.name == name)
+    }
+
+    /// The node of this name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The storage class of this name.
+    pub fn storage_class(&self, name: &str) -> Option<&StorageClass> {
+        self.storage_classes.iter().find(|class| class.name == name)
+    }
+
+    /// Namespaces that the cluster or an engine brings along. They are never written: pruning one would take
+    /// everything in it along.
+    pub fn brings_along(&self, namespace: &str) -> bool {
+        gitops::brings_along(self.gitops.as_ref(), namespace)
+    }
+}
+
+/// The name of the environment of an inventory that declares none.
+pub const ONLY_ENVIRONMENT: &str = "default";
+
+/// Resolves an inventory: one [`Environment`] for the defaults and one for each declared.
+pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
+    let mut resolver = Resolver::new(inventory);
+    let shared = &mut resolver;
+    let gitops = gitops::lower(shared);
+    let cluster = cluster::lower_cluster(shared);
+    let network = cluster::lower_network(shared);
+    let nodes = cluster::lower_nodes(shared);
+    let charts = cluster::lower_charts(shared, gitops.as_ref());
+    let metallb = cluster::lower_metallb(shared, &nodes, &charts);
+    let nfs = cluster::lower_nfs(shared);
+    let storage_classes = cluster::lower_storage_classes(shared, &nfs);
+    let ingress = cluster::lower_ingress(shared, &charts);
+    let allow = lower_allow(inventory);
+    let mut model = Model {
+        cluster,
+        network,
+        nodes,
+        metallb,
+        nfs,
+        storage_classes,
+        ingress,
+        charts,
+        gitops,
+        base: Environment::default(),
+        environments: Vec::new(),
+        claims: Vec::new(),
+        allow,
+        place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
+    };
+    model.base = stack::lower_environment(&mut resolver, &model, None);
+    let declared: Vec<&str> = inventory.tables.environments.keys().map(String::as_str).collect();
+    model.environments = if declared.is_empty() {
+        let mut only = model.base.clone();
+        stack::rename_environment(&mut only, ONLY_ENVIRONMENT);
+        vec![only]
+    } else {
+        declared.into_iter().map(|name| stack::lower_environment(&mut resolver, &model, Some(name))).collect()
+    };
+    stack::report_undeclared(&mut resolver);
+    waves::order(&mut model, &mut resolver.found);
+    model.claims = claims::gather(&model, &mut resolver);
+    Outcome { value: model, diagnostics: resolver.found }
+}
+
+fn lower_allow(inventory: &Inventory) -> Vec<Allow> {
+    let entries = inventory.tables.allow.iter();
+    let complete = entries.filter_map(|entry| Some((entry, entry.rule.as_ref()?, entry.on.as_ref()?)));
+    complete
+        .map(|(entry, rule, on)| Allow { rule: rule.clone(), on: on.0.clone(), place: entry.span })
+        .collect()
+}

@@ -1,0 +1,562 @@
+//! `${table.name.key}`: a fact elsewhere in the inventory, or one derived from it.
+//!
+//! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
+//! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
+
+use crate::address::{BadAddress, Range, parse_host};
+use crate::diagnostic::{Code, Diagnostics, nearest};
+use crate::inventory::Inventory;
+use crate::inventory::environment::Environment;
+use crate::inventory::node::{Node, Value};
+use crate::inventory::record::Record;
+use crate::inventory::service::Service;
+use crate::inventory::stack::Stack;
+use crate::inventory::value::{AddressText, Passthrough, QuantityText, Text};
+use crate::model::{BAD_ADDRESS, BAD_QUANTITY, REFERENCE_CYCLE, UNKNOWN_REFERENCE};
+use crate::quantity::Quantity;
+use crate::source::{Span, Spanned};
+
+/// A string grows to at most this many bytes when its references are replaced.
+pub const LENGTH_LIMIT: usize = 1 << 20;
+/// One string leads to at most this many others.
+pub const LOOKUP_LIMIT: usize = 1_000;
+
+/// Words that `${…}` may begin with beside the inventory's tables.
+const EXTRA_WORDS: &[&str] = &["addresses", "environment"];
+
+/// Replaces references, and carries what was found.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    /// The inventory.
+    pub inventory: &'a Inventory,
+    /// What was found.
+    pub found: Diagnostics,
+    environment: Option<(&'a str, &'a Environment)>,
+    chart: Option<&'a str>,
+    services: BTreeMap<&'a str, Service>,
+    stacks: BTreeMap<&'a str, Stack>,
+    tables: Vec<String>,
+}
+
+/// Where a lookup is: what it is on the way to, and how much it has cost.
+struct Trail {
+    path: Vec<String>,
+    lookups: usize,
+}
+
+/// Why a reference has no value.
+enum Failure {
+    Unknown { what: String, help: Option<String> },
+    Cycle(Vec<String>),
+    TooLong,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver for the defaults.
+    pub fn new(inventory: &'a Inventory) -> Self {
+        let tables = crate::inventory::Tables::keys().into_iter().map(|key| key.name);
+        Self {
+            inventory,
+            found: Diagnostics::default(),
+            environment: None,
+            chart: None,
+            services: BTreeMap::new(),
+            stacks: BTreeMap::new(),
+            tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
+        }
+    }
+
+    /// From now on `${…}` means what it means in this environment; `None` is the defaults.
+    pub fn enter(&mut self, name: Option<&'a str>) {
+        let tables = &self.inventory.tables;
+        self.environment = name.and_then(|name| Some((name, &tables.environments.get(name)?.value)));
+        self.services.clear();
+        self.stacks.clear();
+        if let Some((_, environment)) = self.environment {
+            use crate::inventory::record::Decode;
+            for (name, over) in &environment.services {
+                if let Some((name, base)) = tables.services.get_key_value(name) {
+                    self.services.insert(name, base.value.merged(&over.value));
+                }
+            }
+            for (name, over) in &environment.stacks {
+                if let Some((name, base)) = tables.stacks.get_key_value(name) {
+                    self.stacks.insert(name, base.value.merged(&over.value));
+                }
+            }
+        }
+    }
+
+    /// `${addresses.NAME}` means this chart's addresses while `read` runs.
+    pub fn within_chart<T>(&mut self, chart: &'a str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.chart = Some(chart);
+        let value = read(self);
+        self.chart = None;
+        value
+    }
+
+    /// A service as this environment has it, references still in place.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name).or_else(|| Some(&self.inventory.tables.services.get(name)?.value))
+    }
+
+    /// A stack as this environment has it, references still in place.
+    pub fn stack(&self, name: &str) -> Option<&Stack> {
+        self.stacks.get(name).or_else(|| Some(&self.inventory.tables.stacks.get(name)?.value))
+    }
+
+    /// The environment that is being resolved.
+    pub fn environment(&self) -> Option<(&'a str, &'a Environment)> {
+        self.environment
+    }
+
+    /// A string with its references replaced.
+    pub fn text(&mut self, text: &Text) -> Spanned<String> {
+        if !text.contains("${") {
+            return text.clone();
+        }
+        let mut trail = Trail { path: Vec::new(), lookups: 0 };
+        Spanned::new(self.expand_reporting(&text.value, text.span, &mut trail), text.span)
+    }
+
+    /// Whether a string consists of one reference: then what it names is somebody else's fact.
+    pub fn is_reference(text: &str) -> bool {
+        only_reference(text).is_some()
+    }
+
+    /// The path of the reference that a string consists of.
+    pub fn reference_path(text: &str) -> Option<&str> {
+        only_reference(text)
+    }
+
+    /// An address with references replaced; reported and `None` if it cannot be read.
+    pub fn address(&mut self, address: &AddressText) -> Option<Spanned<IpAddr>> {
+        self.parsed(&address.0, parse_host)
+    }
+
+    /// A range of addresses, by the reader that fits its kind; reported and `None` if it cannot be read.
+    pub fn range(
+        &mut self,
+        text: &Text,
+        read: impl FnOnce(&str) -> Result<Range, BadAddress>,
+    ) -> Option<Spanned<Range>> {
+        self.parsed(text, read)
+    }
+
+    fn parsed<T>(&mut self, text: &Text, read: impl FnOnce(&str) -> Result<T, BadAddress>) -> Option<Spanned<T>> {
+        let expanded = self.resolved(text)?;
+        match read(&expanded) {
+            Ok(value) => Some(Spanned::new(value, text.span)),
+            Err(bad) => {
+                let mut diagnostic = BAD_ADDRESS.at(text.span, "cannot be read", bad.reason);
+                if let Some(suggestion) = bad.suggestion {
+                    diagnostic = diagnostic.help(format!("write `{suggestion}`"));
+                }
+                self.found.push(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// A string with its references replaced, or `None` after reporting that one leads nowhere.
+    pub fn resolved(&mut self, text: &Text) -> Option<Spanned<String>> {
+        if !text.contains("${") {
+            return Some(text.clone());
+        }
+        let mut trail = Trail { path: Vec::new(), lookups: 0 };
+        match self.expand(&text.value, &mut trail) {
+            Ok(expanded) => Some(Spanned::new(expanded, text.span)),
+            Err(_) => {
+                self.text(text);
+                None
+            }
+        }
+    }
+
+    /// A quantity with references replaced; reported and `None` if it cannot be read.
+    pub fn quantity(&mut self, quantity: &QuantityText) -> Option<Spanned<QuantityValue>> {
+        let text = self.resolved(&quantity.0)?;
+        match Quantity::parse(&text) {
+            Ok(amount) => Some(Spanned::new(QuantityValue { text: text.value, amount }, text.span)),
+            Err(bad) => {
+                let mut diagnostic = BAD_QUANTITY.at(text.span, "not a quantity", bad.reason);
+                if let Some(suggestion) = bad.suggestion {
+                    diagnostic = diagnostic.help(format!("write `{suggestion}`"));
+                }
+                self.found.push(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// A value in Kubernetes' own spelling, references replaced, keys sorted so that the file's order changes
+    /// nothing. A string that is one reference to a number or a truth value becomes one.
+    pub fn value(&mut self, value: &Passthrough) -> Json {
+        self.json(&value.0)
+    }
+
+    fn json(&mut self, node: &Node) -> Json {
+        match &node.value {
+            Value::String(text) => match only_reference(text).and_then(|path| self.typed(path)) {
+                Some(value) => value,
+                None => Json::String(self.text(&Text::new(text.clone(), node.span)).value),
+            },
+            Value::Integer(number) => Json::from(*number),
+            Value::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
+            Value::Boolean(flag) => Json::Bool(*flag),
+            Value::Datetime(text) => Json::String(text.clone()),
+            Value::Array(items) => Json::Array(items.iter().map(|item| self.json(item)).collect()),
+            Value::Table(table) => {
+                let mut keys: Vec<&String> = table.keys().collect();
+                keys.sort();
+                Json::Object(keys.into_iter().map(|key| (key.clone(), self.json(&table[key].node))).collect())
+            }
+        }
+    }
+
+    fn typed(&self, path: &str) -> Option<Json> {
+        let keys: Vec<&str> = path.split('.').collect();
+        match self.node(&keys)?.value {
+            Value::Integer(number) => Some(Json::from(number)),
+            Value::Boolean(flag) => Some(Json::Bool(flag)),
+            _ => None,
+        }
+    }
+
+    /// Replaces what can be replaced and reports each reference that cannot.
+    fn expand_reporting(&mut self, text: &str, span: Span, trail: &mut Trail) -> String {
+        let mut expanded = String::with_capacity(text.len());
+        for part in Parts(text) {
+            match part {
+                Part::Plain(plain) => expanded.push_str(plain),
+                Part::Reference(path) => match self.look_up(path, trail) {
+                    Ok(Some(value)) => expanded.push_str(&value),
+                    Ok(None) => expanded.push_str(&format!("${{{path}}}")),
+                    Err(failure) => self.report(path, failure, span),
+                },
+            }
+        }
+        expanded
+    }
+
+    fn expand(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
+        let mut expanded = String::with_capacity(text.len());
+        for part in Parts(text) {
+            match part {
+                Part::Plain(plain) => expanded.push_str(plain),
+                Part::Reference(path) => match self.look_up(path, trail)? {
+                    Some(value) => expanded.push_str(&value),
+                    None => expanded.push_str(&format!("${{{path}}}")),
+                },
+            }
+            if expanded.len() > LENGTH_LIMIT {
+                return Err(Failure::TooLong);
+            }
+        }
+        Ok(expanded)
+    }
+
+    fn report(&mut self, path: &str, failure: Failure, span: Span) {
+        let (code, label, message, help): (&'static Code, _, _, _) = match failure {
+            Failure::Unknown { what, help } => {
+                (&UNKNOWN_REFERENCE, "leads nowhere", format!("`${{{path}}}` leads nowhere: {what}"), help)
+            }
+            Failure::Cycle(mut trail) => {
+                trail.push(trail.first().cloned().unwrap_or_default());
+                let circle = trail.join(" → ");
+                (&REFERENCE_CYCLE, "leads back here", format!("`${{{path}}}` leads back to itself: {circle}"), None)
+            }
+            Failure::TooLong => (
+                &crate::inventory::TOO_MUCH,
+                "grows without bound",
+                format!("`${{{path}}}` leads to over {LOOKUP_LIMIT} others, or to over {LENGTH_LIMIT} bytes"),
+                None,
+            ),
+        };
+        let mut diagnostic = code.at(span, label, message);
+        if let Some(help) = help {
+            diagnostic = diagnostic.help(help);
+        }
+        self.found.push(diagnostic);
+    }
+
+    /// The value at a path; `Ok(None)` if the path does not begin with one of our words.
+    fn look_up(&self, path: &str, trail: &mut Trail) -> Result<Option<String>, Failure> {
+        let keys: Vec<&str> = path.split('.').collect();
+        if !self.tables.iter().any(|table| table == keys[0]) {
+            return match nearest(keys[0], self.tables.iter().map(String::as_str)) {
+                Some(near) => Err(Failure::Unknown {
+                    what: format!("there is no table `{}`", keys[0]),
+                    help: Some(format!("did you mean `${{{near}.{}}}`?", keys[1..].join("."))),
+                }),
+                None => Ok(None),
+            };
+        }
+        if let Some(start) = trail.path.iter().position(|seen| seen == path) {
+            return Err(Failure::Cycle(trail.path[start..].to_vec()));
+        }
+        trail.lookups += 1;
+        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 {
+            return Err(Failure::TooLong);
+        }
+        trail.path.push(path.to_owned());
+        let value = self.value_at(&keys, trail);
+        trail.path.pop();
+        value.map(Some)
+    }
+
+    fn value_at(&self, keys: &[&str], trail: &mut Trail) -> Result<String, Failure> {
+        if let Some(derived) = self.derived(keys, trail) {
+            return derived;
+        }
+        match self.node(keys) {
+            Some(node) => self.scalar(node, keys, trail),
+            None => Err(self.unknown(keys)),
+        }
+    }
+
+    fn scalar(&self, node: &Node, keys: &[&str], trail: &mut Trail) -> Result<String, Failure> {
+        match &node.value {
+            Value::String(text) => self.expand(text, trail),
+            Value::Integer(number) => Ok(number.to_string()),
+            Value::Float(number) => Ok(number.to_string()),
+            Value::Boolean(flag) => Ok(flag.to_string()),
+            Value::Datetime(text) => Ok(text.clone()),
+            Value::Array(items) if items.len() == 1 => self.scalar(&items[0], keys, trail),
+            Value::Array(items) => Err(Failure::Unknown {
+                what: format!("it is a list of {} values", items.len()),
+                help: Some(format!("name one of them: `${{{}.0}}`", keys.join("."))),
+            }),
+            Value::Table(table) => Err(Failure::Unknown {
+                what: "it is a table, not a value".to_owned(),
+                help: table.keys().next().map(|key| format!("name a key in it, such as `${{{}.{key}}}`", keys.join("."))),
+            }),
+        }
+    }
+
+    /// The node at a path: the environment's own if it has one, else the default one.
+    fn node(&self, keys: &[&str]) -> Option<&Node> {
+        let root = &self.inventory.root;
+        let (first, rest) = keys.split_first()?;
+        if *first == "addresses" {
+            return walk(root.find(["charts", self.chart?, "addresses"])?, rest);
+        }
+        if *first == "environment" {
+            return walk(root.find(["environments", self.environment?.0])?, rest);
+        }
+        let own = self.environment.and_then(|(name, _)| walk(root.find(["environments", name])?, keys));
+        own.or_else(|| walk(root, keys))
+    }
+
+    /// Facts that stand nowhere in the file but follow from it.
+    fn derived(&self, keys: &[&str], trail: &mut Trail) -> Option<Result<String, Failure>> {
+        match keys {
+            ["cluster", "name"] => self.or_default(keys, crate::model::cluster::DEFAULT_NAME),
+            ["cluster", "domain"] => self.or_default(keys, crate::model::cluster::DEFAULT_DOMAIN),
+            ["cluster", "kubernetes"] => self.or_default(keys, crate::model::cluster::DEFAULT_KUBERNETES),
+            ["environment", "name"] => {
+                Some(Ok(self.environment.map_or(crate::model::ONLY_ENVIRONMENT, |(name, _)| name).to_owned()))
+            }
+            ["environment", "domain" | "namespace-suffix"] if self.node(keys).is_none() => Some(Ok(String::new())),
+            ["nodes", name, "ip"] if self.node(keys).is_none() => {
+                let first = self.node(&["nodes", name, "ips", "0"])?;
+                Some(self.scalar(first, keys, trail))
+            }
+            ["stacks", name, "namespace"] => {
+                let stack = self.stack(name)?;
+                Some(self.namespace(name, stack, trail))
+            }
+            ["services", name, fact] => {
+                let service = self.service(name)?;
+                self.service_fact(name, service, fact, trail)
+            }
+            ["services", name, "ports", port] => {
+                let node = self.node(keys)?;
+                let _ = (name, port);
+                Some(self.scalar(node.find(["port"]).unwrap_or(node), keys, trail))
+            }
+            _ => None,
+        }
+    }
+
+    fn or_default(&self, keys: &[&str], default: &str) -> Option<Result<String, Failure>> {
+        self.node(keys).is_none().then(|| Ok(default.to_owned()))
+    }
+
+    fn namespace(&self, name: &str, stack: &Stack, trail: &mut Trail) -> Result<String, Failure> {
+        let namespace = stack.namespace.as_ref().map_or(name, |text| text.value.as_str());
+        let suffix = self.environment.and_then(|(_, environment)| environment.namespace_suffix.as_ref());
+        Ok(self.expand(namespace, trail)? + &self.expand(suffix.map_or("", |text| &text.value), trail)?)
+    }
+
+    fn service_fact(
+        &self,
+        key: &str,
+        service: &Service,
+        fact: &str,
+        trail: &mut Trail,
+    ) -> Option<Result<String, Failure>> {
+        use crate::model::service as facts;
+        match fact {
+            "name" => Some(self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail)),
+            "namespace" => {
+                let stack = service.stack.as_ref()?;
+                Some(self.namespace(&stack.value, self.stack(&stack.value)?, trail))
+            }
+            "host" => facts::first_host(service).map(|host| self.full_host(host, trail)),
+            "port" => facts::main_port(service).map(|port| Ok(port.to_string())),
+            "internal-host" => Some(self.internal_host(key, service, trail)),
+            "internal-url" => Some(self.internal_host(key, service, trail).map(|host| {
+                facts::url(facts::scheme(service), &host, facts::main_port(service))
+            })),
+            "url" => Some(self.url(key, service, trail)),
+            "ip" => {
+                let first = service.ip.as_ref()?.on()?.0.first()?;
+                Some(self.expand(&first.0.value, trail))
+            }
+            _ => None,
+        }
+    }
+
+    fn internal_host(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
+        let name = self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail)?;
+        let Some(stack) = service.stack.as_ref().and_then(|stack| Some((&stack.value, self.stack(&stack.value)?)))
+        else {
+            return Ok(name);
+        };
+        let namespace = self.namespace(stack.0, stack.1, trail)?;
+        let domain = match self.node(&["cluster", "domain"]) {
+            Some(node) => self.scalar(node, &["cluster", "domain"], trail)?,
+            None => crate::model::cluster::DEFAULT_DOMAIN.to_owned(),
+        };
+        Ok(format!("{name}.{namespace}.svc.{domain}"))
+    }
+
+    /// A host name with the environment's domain behind it, if it has no dot of its own.
+    fn full_host(&self, host: &str, trail: &mut Trail) -> Result<String, Failure> {
+        let host = self.expand(host, trail)?;
+        let domain = self.environment.and_then(|(_, environment)| environment.domain.as_ref());
+        match domain {
+            Some(domain) if !host.contains('.') => Ok(format!("{host}.{}", self.expand(&domain.value, trail)?)),
+            _ => Ok(host),
+        }
+    }
+
+    /// Where people reach a service: by its host, else by its address, else inside the cluster.
+    fn url(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
+        use crate::model::service as facts;
+        let ingress = self.inventory.tables.ingress.as_ref();
+        if let (Some(host), Some(ingress)) = (facts::first_host(service), ingress) {
+            let host = self.full_host(host, trail)?;
+            let path = service.path.as_ref().map_or("", |path| path.value.trim_end_matches('/'));
+            return Ok(format!("{}://{host}{path}", facts::ingress_scheme(ingress)));
+        }
+        let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first());
+        match address {
+            Some(address) if address.0.value != facts::AUTO => {
+                let address = self.expand(&address.0.value, trail)?;
+                Ok(facts::url(facts::scheme(service), &address, facts::main_port(service)))
+            }
+            _ => {
+                let host = self.internal_host(key, service, trail)?;
+                Ok(facts::url(facts::scheme(service), &host, facts::main_port(service)))
+            }
+        }
+    }
+
+    fn unknown(&self, keys: &[&str]) -> Failure {
+        if keys[0] == "addresses" && self.chart.is_none() {
+            let what = "`addresses` belongs to a chart, and this is none".to_owned();
+            return Failure::Unknown { what, help: Some("write `${charts.NAME.addresses.…}`".to_owned()) };
+        }
+        let depth = (1..keys.len()).rev().find(|depth| self.node(&keys[..*depth]).is_some()).unwrap_or(0);
+        let parent = keys[..depth].join(".");
+        let missing = keys.get(depth).copied().unwrap_or_default();
+        let own = self.node(&keys[..depth]).and_then(Node::table);
+        let facts: &[&str] = if depth == 2 && keys[0] == "services" { SERVICE_FACTS } else { &[] };
+        let known = own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
+        let near = nearest(missing, known.clone());
+        let help = match near {
+            Some(near) => Some(format!("did you mean `${{{parent}.{near}}}`?")),
+            None => {
+                let names: Vec<&str> = known.take(12).collect();
+                (!names.is_empty()).then(|| format!("`{parent}` has {}", names.join(", ")))
+            }
+        };
+        Failure::Unknown { what: format!("`{parent}` has no `{missing}`"), help }
+    }
+}
+
+/// What `${services.NAME.…}` knows beside the keys in the file.
+const SERVICE_FACTS: &[&str] = &["url", "internal-url", "internal-host", "host", "port", "name", "namespace"];
+
+/// Follows keys; a number names an item of a list.
+fn walk<'n>(root: &'n Node, keys: &[&str]) -> Option<&'n Node> {
+    keys.iter().try_fold(root, |node, key| match &node.value {
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        _ => node.find([*key]),
+    })
+}
+
+/// A quantity as written and as a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantityValue {
+    /// As the inventory writes it.
+    pub text: String,
+    /// As a number.
+    pub amount: Quantity,
+}
+
+impl serde::Serialize for QuantityValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+enum Part<'t> {
+    Plain(&'t str),
+    Reference(&'t str),
+}
+
+/// A string as plain text and references, in order.
+struct Parts<'t>(&'t str);
+
+impl<'t> Iterator for Parts<'t> {
+    type Item = Part<'t>;
+
+    fn next(&mut self) -> Option<Part<'t>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        if let Some(rest) = self.0.strip_prefix("$${") {
+            let plain = &self.0[1..3];
+            self.0 = rest;
+            return Some(Part::Plain(plain));
+        }
+        if let Some((path, rest)) = reference(self.0) {
+            self.0 = rest;
+            return Some(Part::Reference(path));
+        }
+        let next = self.0.char_indices().skip(1).find(|(_, c)| *c == '$').map_or(self.0.len(), |(at, _)| at);
+        let (plain, rest) = self.0.split_at(next);
+        self.0 = rest;
+        Some(Part::Plain(plain))
+    }
+}
+
+/// The path of a reference of ours that a string begins with, and what follows it.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix("${")?;
+    let (path, rest) = inner.split_once('}')?;
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    (path.contains('.') && path.split('.').all(is_key)).then_some((path, rest))
+}
+
+fn only_reference(text: &str) -> Option<&str> {
+    reference(text).filter(|(_, rest)| rest.is_empty()).map(|(path, _)| path)
+}

@@ -1,0 +1,1003 @@
+//! Services of one environment: what runs, how it is reached, what it needs.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use crate::address::{Family, parse_range_or_host};
+use crate::inventory;
+use crate::inventory::chart::Ingress;
+use crate::inventory::record::Map;
+use crate::inventory::service::{EmptyDirTable, Kind, PortTable, Protocol, Strategy, TrafficPolicy};
+use crate::inventory::storage::Backend;
+use crate::inventory::value::{OneOrMany, Scalar, Text};
+use crate::model::cluster::{
+    NameKind, NfsPath, check_name, gpus, list, name_fault, nfs_path, optional, report_unknown, texts,
+};
+use crate::model::references::{QuantityValue, Resolver};
+use crate::model::stack::{Around, Claim, Secret, Stack, quantities};
+use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::source::{Span, Spanned};
+
+/// `ip = "auto"`: any address of a pool.
+pub const AUTO: &str = "auto";
+
+/// Something that runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name in the inventory.
+    pub key: String,
+    /// Its name in Kubernetes.
+    pub name: String,
+    /// The stack it belongs to; empty if that does not exist.
+    pub stack: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// The image.
+    pub image: Spanned<String>,
+    /// `Deployment`, `StatefulSet` or `DaemonSet`.
+    pub kind: Kind,
+    /// How many pods.
+    pub replicas: Option<Spanned<i64>>,
+    /// The command.
+    pub command: Vec<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its own variables, each after those it uses as `$(NAME)`.
+    pub env: Vec<EnvVar>,
+    /// Variables that come from secrets.
+    pub secret_env: Vec<SecretEnv>,
+    /// Ports, by name.
+    pub ports: Vec<Port>,
+    /// The port that its URL points at.
+    pub main_port: Option<String>,
+    /// Its load balancer.
+    pub load_balancer: Option<LoadBalancer>,
+    /// Requests and limits.
+    pub resources: Resources,
+    /// What is mounted, by name.
+    pub volumes: Vec<Volume>,
+    /// How its health is told.
+    pub probe: Option<Probe>,
+    /// Host names, in full.
+    pub hosts: Vec<Spanned<String>>,
+    /// The path it is routed by.
+    pub path: Spanned<String>,
+    /// What must be ready before it, among what is on.
+    pub depends_on: Vec<Dependency>,
+    /// What it connects to, among what is on.
+    pub talks_to: Vec<Dependency>,
+    /// What else it connects to.
+    pub egress: Vec<Egress>,
+    /// Where Prometheus finds its metrics.
+    pub monitor: Option<Monitor>,
+    /// The node it must run on.
+    pub node: Option<Spanned<String>>,
+    /// Labels of the nodes it may run on, with the node's own name if it must run there.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints it tolerates.
+    pub tolerations: Vec<Json>,
+    /// GPUs.
+    pub gpus: BTreeMap<String, i64>,
+    /// Whether it shares its node's network.
+    pub host_network: Option<Spanned<bool>>,
+    /// The container's security context.
+    pub security_context: Option<Spanned<Json>>,
+    /// The pod's security context.
+    pub pod_security_context: Option<Spanned<Json>>,
+    /// Its service account.
+    pub service_account: Option<String>,
+    /// Whether it gets the service account's token.
+    pub automount_token: bool,
+    /// How pods are replaced.
+    pub strategy: Strategy,
+    /// How long it may take to stop, in seconds.
+    pub termination_grace_period: Option<i64>,
+    /// Its own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its own pod annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Changes to its objects, by kind.
+    #[serde(skip)]
+    pub patches: Vec<(Spanned<String>, Json)>,
+    /// Where people reach it.
+    pub url: String,
+    /// Where other services reach it.
+    pub internal_url: String,
+    /// Whether `url` leads in from outside the cluster.
+    pub external: bool,
+    /// How many services of its stack must be ready before it, one after the other.
+    pub wave: usize,
+    /// NetworkPolicy rules of what may reach it; `None` where its stack is not isolated.
+    pub ingress_rules: Option<Vec<Json>>,
+    /// NetworkPolicy rules of what it may reach.
+    pub egress_rules: Option<Vec<Json>>,
+    /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// A variable.
+#[derive(Clone, Debug, Serialize)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The place of its value.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// A variable that comes from a secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct SecretEnv {
+    /// Its name.
+    pub name: String,
+    /// The Secret's name in Kubernetes.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+    /// Whether it may be missing.
+    pub optional: bool,
+}
+
+/// A port.
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The Service's port.
+    pub port: Spanned<i64>,
+    /// The container's port.
+    pub target_port: i64,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port on every node.
+    pub node_port: Option<Spanned<i64>>,
+    /// The port on the pod's node.
+    pub host_port: Option<Spanned<i64>>,
+    /// What is spoken on it.
+    pub app_protocol: Option<String>,
+    /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// A load balancer's request.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadBalancer {
+    /// The addresses asked for; none for any of a pool.
+    pub addresses: Vec<Spanned<IpAddr>>,
+    /// The reference that each came by, if it did.
+    #[serde(skip)]
+    pub references: Vec<Option<String>>,
+    /// The place of `ip`.
+    #[serde(skip)]
+    pub place: Span,
+    /// The pool asked for.
+    pub pool: Option<Spanned<String>>,
+    /// The sharing key.
+    pub share_key: Option<Spanned<String>>,
+    /// Traffic goes only to nodes that run a pod.
+    pub local: bool,
+    /// The annotations that ask MetalLB for all that.
+    pub annotations: BTreeMap<String, String>,
+    /// `RequireDualStack` or `SingleStack`, where the cluster's default would not do.
+    pub ip_family_policy: Option<&'static str>,
+    /// `IPv4`, `IPv6`, where the cluster's default would not do.
+    pub ip_families: Vec<&'static str>,
+}
+
+/// Requests and limits, by resource.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Resources {
+    /// What is set aside.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Spanned<QuantityValue>>,
+    /// What may be used at most.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Spanned<QuantityValue>>,
+}
+
+/// Something mounted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Volume {
+    /// Its name: mounts of one claim share the name of the first.
+    pub name: String,
+    /// Whether an earlier mount has already brought its source along.
+    pub again: bool,
+    /// Where it appears.
+    pub mount: Spanned<String>,
+    /// A part of it.
+    pub sub_path: Option<String>,
+    /// Read-only.
+    pub read_only: bool,
+    /// Where it comes from, in Kubernetes' spelling.
+    pub source: Json,
+    /// Where it comes from, for rules.
+    #[serde(skip)]
+    pub from: Source,
+    /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// Where a volume comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A claim of the stack, and what keeps its data.
+    Claim {
+        /// Its name.
+        name: String,
+        /// What keeps the data, if known.
+        backend: Option<Backend>,
+    },
+    /// An NFS export.
+    Nfs(NfsPath),
+    /// A folder that lives as long as the pod.
+    EmptyDir,
+    /// A path on the node.
+    HostPath(String),
+    /// A ConfigMap.
+    ConfigMap(String),
+    /// A Secret.
+    Secret(String),
+    /// Unknown: what the inventory names does not exist.
+    Unknown,
+}
+
+/// How health is told, in Kubernetes' spelling.
+#[derive(Clone, Debug, Serialize)]
+pub struct Probe {
+    /// Until it succeeds, the other two wait.
+    pub startup: Json,
+    /// Takes the pod out of the Service.
+    pub readiness: Json,
+    /// Restarts the container.
+    pub liveness: Json,
+    /// The port it names, for rules.
+    #[serde(skip)]
+    pub port: Option<Spanned<String>>,
+}
+
+/// A thing that another one waits for or talks to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dependency {
+    /// Its name in the inventory.
+    pub name: Spanned<String>,
+    /// Whether it is a chart, not a service.
+    pub chart: bool,
+}
+
+/// What a service connects to outside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Egress {
+    /// Every public address.
+    Internet,
+    /// The LAN.
+    Lan,
+    /// A network.
+    Network(String),
+}
+
+/// Where Prometheus finds metrics.
+#[derive(Clone, Debug, Serialize)]
+pub struct Monitor {
+    /// The port's name.
+    pub port: Spanned<String>,
+    /// The path.
+    pub path: String,
+    /// How often.
+    pub interval: String,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+}
+
+/// The number of the port that a service's URL points at.
+pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
+    let ports: Vec<(&str, &PortTable)> =
+        service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0)).collect();
+    let named = ["http", "https", "web"].iter().find_map(|name| ports.iter().find(|(port, _)| port == name));
+    let number = |table: &PortTable| table.port.as_ref().map(|port| port.value);
+    match named {
+        Some((_, table)) => number(table),
+        None => ports.iter().filter_map(|(_, table)| number(table)).min(),
+    }
+}
+
+/// `https` if the main port says so, by name or number.
+pub fn scheme(service: &inventory::service::Service) -> &'static str {
+    let main = main_port(service);
+    let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
+    let secure = main == Some(443) || named.is_some_and(|(name, _)| name == "https");
+    if secure { "https" } else { "http" }
+}
+
+/// `http://host:port`, without a port that the scheme implies; an IPv6 host gets its brackets.
+pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
+    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+    match port {
+        Some(port) if !matches!((scheme, port), ("http", 80) | ("https", 443)) => format!("{scheme}://{host}:{port}"),
+        _ => format!("{scheme}://{host}"),
+    }
+}
+
+/// The first host name, as written.
+pub fn first_host(service: &inventory::service::Service) -> Option<&str> {
+    service.host.as_ref()?.on()?.0.first().map(|host| host.value.as_str())
+}
+
+/// Hosts are reached over TLS if certificates are issued for them or the entry point is a secure one.
+pub fn ingress_scheme(ingress: &Ingress) -> &'static str {
+    let secure = ingress.entry_points.iter().any(|point| point.value.contains("secure"));
+    if ingress.issuer.is_some() || secure { "https" } else { "http" }
+}
+
+/// Lowers one service. What cannot be resolved is reported and left out.
+pub fn lower_service(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    key: &str,
+    table: &inventory::service::Service,
+    place: Span,
+) -> Service {
+    let name = table.name.as_ref().map(|text| resolver.text(text));
+    let name = name.unwrap_or_else(|| Spanned::new(key.to_owned(), place));
+    check_name(resolver, &name, name.span, "a service", NameKind::ServiceLabel);
+    let ports = lower_ports(resolver, &table.ports);
+    let main_port = main_port(table)
+        .and_then(|number| ports.iter().find(|port| port.port.value == number))
+        .map(|port| port.name.clone());
+    let volumes = lower_volumes(resolver, around, stack, table);
+    let kind = table.kind.as_ref().map_or(Kind::Deployment, |kind| kind.value);
+    let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
+    let load_balancer = lower_load_balancer(resolver, around, table);
+    let hosts = lower_hosts(resolver, table);
+    let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
+    let host_network = table.host_network;
+    let fact = |resolver: &mut Resolver<'_>, fact: &str| {
+        let reference = Text::new(format!("${{services.{key}.{fact}}}"), place);
+        resolver.quiet_text(&reference)
+    };
+    let path = table.path.as_ref().map(|text| resolver.text(text));
+    Service {
+        stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
+        namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
+        description: optional(resolver, table.description.as_ref()),
+        image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+        replicas: match kind {
+            Kind::DaemonSet => table.replicas,
+            _ => Some(table.replicas.unwrap_or(Spanned::new(1, place))),
+        },
+        command: list(resolver, &table.command),
+        args: list(resolver, &table.args),
+        env: lower_env(resolver, &table.env),
+        secret_env: lower_secret_env(resolver, stack, table),
+        main_port: main_port.clone(),
+        resources: table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
+            requests: quantities(resolver, &resources.requests),
+            limits: quantities(resolver, &resources.limits),
+        }),
+        probe: lower_probe(resolver, table, &ports, main_port.as_deref()),
+        path: path.unwrap_or_else(|| Spanned::new("/".to_owned(), place)),
+        depends_on: lower_dependencies(resolver, around, &table.depends_on),
+        talks_to: lower_dependencies(resolver, around, &table.talks_to),
+        egress: table.egress.iter().filter_map(|text| lower_egress(resolver, text)).collect(),
+        monitor: lower_monitor(resolver, table, main_port.as_deref()),
+        node: lower_node(resolver, around, table),
+        node_selector: lower_node_selector(resolver, table),
+        tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
+        gpus: gpus(table.gpu.as_ref()),
+        security_context: passthrough(resolver, table.security_context.as_ref()),
+        pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
+        service_account: optional(resolver, table.service_account.as_ref()),
+        automount_token: table.automount_token.is_some_and(|flag| flag.value),
+        strategy: match table.strategy {
+            Some(strategy) => strategy.value,
+            None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
+            None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
+            None => Strategy::RollingUpdate,
+        },
+        termination_grace_period: table.termination_grace_period.map(|seconds| seconds.value),
+        labels: texts(resolver, &table.labels),
+        annotations: texts(resolver, &table.annotations),
+        patches: table
+            .patch
+            .iter()
+            .map(|(kind, entry)| (Spanned::new(kind.clone(), entry.key), resolver.value(&entry.value.0)))
+            .collect(),
+        url: fact(resolver, "url"),
+        internal_url: fact(resolver, "internal-url"),
+        external: fixed || (!hosts.is_empty() && around.model.ingress.is_some()),
+        wave: 0,
+        ingress_rules: None,
+        egress_rules: None,
+        key: key.to_owned(),
+        name: name.value,
+        kind,
+        ports,
+        load_balancer,
+        volumes,
+        hosts,
+        host_network,
+        place,
+    }
+}
+
+fn passthrough(
+    resolver: &mut Resolver<'_>,
+    table: Option<&inventory::value::PassthroughTable>,
+) -> Option<Spanned<Json>> {
+    table.map(|table| Spanned::new(resolver.value(&table.0), table.0.0.span))
+}
+
+fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
+    volumes.iter().any(|volume| match &volume.from {
+        Source::Claim { name, .. } => {
+            stack.claims.iter().find(|claim| claim.name == *name).is_some_and(Claim::one_node)
+        }
+        _ => false,
+    })
+}
+
+/// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
+fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
+    for (name, entry) in map {
+        check_env_name(resolver, name, entry.key);
+    }
+    let mut left: Vec<EnvVar> = map
+        .iter()
+        .map(|(name, entry)| {
+            let value = resolver.text(&entry.value.0);
+            EnvVar { name: name.clone(), value: value.value, place: value.span }
+        })
+        .collect();
+    if !left.iter().any(|var| var.value.contains("$(")) {
+        return left;
+    }
+    let mut ordered: Vec<EnvVar> = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let uses = |var: &EnvVar, other: &EnvVar| var.value.contains(&format!("$({})", other.name));
+        let ready = left.iter().position(|var| !left.iter().any(|other| other.name != var.name && uses(var, other)));
+        ordered.push(left.remove(ready.unwrap_or(0)));
+    }
+    ordered
+}
+
+/// Kubernetes takes any printable name without `=`; people mean letters, digits, `_`, `-` and `.`.
+fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        resolver.found.push(BAD_NAME.at(
+            span,
+            "not a variable's name",
+            format!("`{name}` cannot name a variable: letters, digits, `_`, `-` and `.`, not beginning with a digit"),
+        ));
+    }
+}
+
+fn lower_secret_env(
+    resolver: &mut Resolver<'_>,
+    stack: Option<&Stack>,
+    table: &inventory::service::Service,
+) -> Vec<SecretEnv> {
+    let mut variables = Vec::new();
+    for (name, entry) in &table.secret_env {
+        check_env_name(resolver, name, entry.key);
+        let reference = &entry.value.0;
+        let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
+        let (secret, key) = (resolver.text(secret), resolver.text(key));
+        let Some(known) = known_secret(resolver, stack, &secret) else { continue };
+        if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
+            let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
+            report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
+            continue;
+        }
+        variables.push(SecretEnv {
+            name: name.clone(),
+            secret: known.name.clone(),
+            key: key.value,
+            optional: reference.optional.is_some_and(|flag| flag.value),
+        });
+    }
+    variables
+}
+
+/// The secret of this name in the service's own stack; reported if there is none.
+fn known_secret<'s>(
+    resolver: &mut Resolver<'_>,
+    stack: Option<&'s Stack>,
+    name: &Spanned<String>,
+) -> Option<&'s Secret> {
+    let stack = stack?;
+    if let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) {
+        return Some(secret);
+    }
+    let elsewhere = resolver.inventory.tables.secrets.get(&name.value).and_then(|secret| secret.stack.as_ref());
+    match elsewhere {
+        Some(other) => {
+            let message = format!("secret `{name}` lives in stack `{other}`, out of reach of stack `{}`", stack.name);
+            resolver.found.push(
+                UNKNOWN_REFERENCE
+                    .at(name.span, "another namespace's secret", message)
+                    .because(other.span, "declared for this stack")
+                    .help(format!("declare a secret with `stack = \"{}\"`", stack.name)),
+            );
+        }
+        None => {
+            let known: Vec<&str> = stack.secrets.iter().map(|secret| secret.key.as_str()).collect();
+            report_unknown(resolver, name, "secret", &known);
+        }
+    }
+    None
+}
+
+fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
+    let mut ports = Vec::new();
+    for (name, entry) in map {
+        check_port_name(resolver, name, entry.key);
+        let table = &entry.value.0;
+        for number in [&table.port, &table.target_port, &table.host_port].into_iter().flatten() {
+            check_port(resolver, number, 1..=65535, "a port");
+        }
+        if let Some(number) = &table.node_port {
+            check_port(resolver, number, 30000..=32767, "a node port");
+        }
+        let Some(port) = table.port else { continue };
+        ports.push(Port {
+            name: name.clone(),
+            port,
+            target_port: table.target_port.map_or(port.value, |target| target.value),
+            protocol: table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value),
+            node_port: table.node_port,
+            host_port: table.host_port,
+            app_protocol: optional(resolver, table.app_protocol.as_ref()),
+            place: entry.key,
+        });
+    }
+    ports
+}
+
+fn check_port(
+    resolver: &mut Resolver<'_>,
+    number: &Spanned<i64>,
+    range: std::ops::RangeInclusive<i64>,
+    what: &str,
+) {
+    if !range.contains(&number.value) {
+        let (first, last) = (range.start(), range.end());
+        resolver.found.push(
+            BAD_PORT
+                .at(number.span, format!("not {what}"), format!("{number} is not {what}: {first} to {last}"))
+                .help(format!("give a number from {first} to {last}")),
+        );
+    }
+}
+
+/// IANA service names (RFC 6335), as Kubernetes asks of port names.
+fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let reason = if name.len() > 15 {
+        "it is longer than 15 characters"
+    } else if name.is_empty() || !name.chars().all(allowed) {
+        "only lower-case letters, digits and `-` are allowed"
+    } else if !name.chars().any(|c| c.is_ascii_lowercase()) {
+        "it has no letter"
+    } else if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
+        "`-` stands between letters or digits, one at a time"
+    } else {
+        return;
+    };
+    resolver.found.push(BAD_NAME.at(span, "not a name", format!("`{name}` cannot name a port: {reason}")));
+}
+
+fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service) -> Vec<Spanned<String>> {
+    let written: &[Text] = table.host.as_ref().and_then(|host| host.on()).map(|OneOrMany(hosts)| hosts.as_slice()).unwrap_or_default();
+    let domain = resolver.environment().and_then(|(_, environment)| environment.domain.as_ref());
+    let domain = domain.map(|domain| resolver.text(domain).value);
+    let mut hosts = Vec::new();
+    for host in written {
+        let mut host = resolver.text(host);
+        if let Some(domain) = domain.as_ref().filter(|_| !host.contains('.')) {
+            host = host.map(|host| format!("{host}.{domain}"));
+        }
+        let name = host.strip_prefix("*.").unwrap_or(&host);
+        if let Some(reason) = name_fault(name, NameKind::Subdomain) {
+            resolver.found.push(BAD_NAME.at(host.span, "not a host name", format!("`{host}` is not a host name: {reason}")));
+        }
+        hosts.push(host);
+    }
+    hosts
+}
+
+fn lower_load_balancer(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    table: &inventory::service::Service,
+) -> Option<LoadBalancer> {
+    let OneOrMany(written) = table.ip.as_ref()?.on()?;
+    let first = written.first()?;
+    let place = first.0.span;
+    let fixed: Vec<_> = written.iter().filter(|text| text.0.value != AUTO).collect();
+    if fixed.len() != written.len() && written.len() > 1 {
+        resolver.found.push(
+            BAD_VALUE
+                .at(place, "`auto` beside addresses", "`ip` lists `auto` beside addresses")
+                .help("give `ip = \"auto\"`, or the addresses"),
+        );
+    }
+    let mut addresses = Vec::new();
+    let mut references = Vec::new();
+    for text in fixed {
+        if let Some(address) = resolver.address(text) {
+            addresses.push(address);
+            references.push(Resolver::reference_path(&text.0).map(str::to_owned));
+        }
+    }
+    let pool = table.pool.as_ref().map(|text| resolver.text(text)).and_then(|pool| {
+        let pools = &around.model.metallb.pools;
+        if pools.iter().any(|known| known.name == pool.value) {
+            return Some(pool);
+        }
+        let known: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+        report_unknown(resolver, &pool, "pool", &known);
+        None
+    });
+    let share_key = table.share_ip.as_ref().map(|text| resolver.text(text));
+    let (ip_family_policy, ip_families) = families(&addresses, &around.model.cluster.service_families());
+    let prefix = around.model.metallb.annotation_prefix;
+    Some(LoadBalancer {
+        annotations: annotations(prefix, &addresses, pool.as_ref(), share_key.as_ref()),
+        addresses,
+        references,
+        place,
+        pool,
+        share_key,
+        local: table.external_traffic_policy.is_some_and(|policy| policy.value == TrafficPolicy::Local),
+        ip_family_policy,
+        ip_families,
+    })
+}
+
+fn annotations(
+    prefix: &str,
+    addresses: &[Spanned<IpAddr>],
+    pool: Option<&Spanned<String>>,
+    share_key: Option<&Spanned<String>>,
+) -> BTreeMap<String, String> {
+    let written: Vec<String> = addresses.iter().map(|address| address.to_string()).collect();
+    let mut annotations = BTreeMap::new();
+    if !written.is_empty() {
+        annotations.insert(format!("{prefix}/loadBalancerIPs"), written.join(","));
+    }
+    if let Some(pool) = pool {
+        annotations.insert(format!("{prefix}/address-pool"), pool.value.clone());
+    }
+    if let Some(key) = share_key {
+        annotations.insert(format!("{prefix}/allow-shared-ip"), key.value.clone());
+    }
+    annotations
+}
+
+/// MetalLB gives addresses only if their families are those of the Service's ClusterIPs, so a request that
+/// differs from the cluster's first family has to say so.
+fn families(addresses: &[Spanned<IpAddr>], cluster: &[Family]) -> (Option<&'static str>, Vec<&'static str>) {
+    let word = |family: Family| if family == Family::V4 { "IPv4" } else { "IPv6" };
+    let wanted: Vec<Family> = addresses.iter().map(|address| Family::of(address.value)).collect();
+    match wanted.as_slice() {
+        [first, second] if first != second => (Some("RequireDualStack"), vec![word(*first), word(*second)]),
+        [only] if cluster.first().is_some_and(|first| first != only) => (Some("SingleStack"), vec![word(*only)]),
+        _ => (None, Vec::new()),
+    }
+}
+
+fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &[Text]) -> Vec<Dependency> {
+    let services = &resolver.inventory.tables.services;
+    let mut dependencies = Vec::new();
+    for name in names {
+        let name = resolver.text(name);
+        if services.contains_key(&name.value) {
+            if around.on.contains(&name.value) {
+                dependencies.push(Dependency { name, chart: false });
+            }
+        } else if around.model.chart(&name).is_some() {
+            dependencies.push(Dependency { name, chart: true });
+        } else {
+            let charts = around.model.charts.iter().map(|chart| chart.name.as_str());
+            let known: Vec<&str> = services.keys().map(String::as_str).chain(charts).collect();
+            report_unknown(resolver, &name, "service or chart", &known);
+        }
+    }
+    dependencies
+}
+
+fn lower_egress(resolver: &mut Resolver<'_>, text: &Text) -> Option<Egress> {
+    let written = resolver.text(text);
+    match written.as_str() {
+        "internet" => return Some(Egress::Internet),
+        "lan" => return Some(Egress::Lan),
+        _ => {}
+    }
+    match parse_range_or_host(&written) {
+        Ok(range) => match range.prefix() {
+            Some(prefix) => return Some(Egress::Network(format!("{}/{prefix}", range.first()))),
+            None => resolver.found.push(
+                BAD_VALUE
+                    .at(written.span, "not a network", format!("`{written}` is a range, and a policy takes networks"))
+                    .help("write it as networks such as 192.168.1.64/28"),
+            ),
+        },
+        Err(_) => resolver.found.push(
+            BAD_VALUE
+                .at(written.span, "nowhere", format!("`{written}` is neither `internet`, `lan` nor a network"))
+                .help("for another service, use `talks-to`"),
+        ),
+    }
+    None
+}
+
+fn lower_monitor(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::service::Service,
+    main_port: Option<&str>,
+) -> Option<Monitor> {
+    let monitor = &table.monitor.as_ref()?.on()?.0;
+    let port = monitor.port.as_ref().map(|text| resolver.text(text));
+    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), monitor.span)));
+    let Some(port) = port else {
+        resolver.found.push(
+            BAD_VALUE
+                .at(monitor.span, "no port", "`monitor` needs a port, and the service has none")
+                .help("add the port to `ports`"),
+        );
+        return None;
+    };
+    Some(Monitor {
+        port,
+        path: optional(resolver, monitor.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
+        interval: monitor.interval.as_ref().map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
+        scheme: if monitor.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
+    })
+}
+
+fn lower_node(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    table: &inventory::service::Service,
+) -> Option<Spanned<String>> {
+    let node = resolver.text(table.node.as_ref()?);
+    if around.model.node(&node).is_none() {
+        let known: Vec<&str> = around.model.nodes.iter().map(|node| node.name.as_str()).collect();
+        report_unknown(resolver, &node, "node", &known);
+        return None;
+    }
+    Some(node)
+}
+
+fn lower_node_selector(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::service::Service,
+) -> BTreeMap<String, String> {
+    let mut selector = texts(resolver, &table.node_selector);
+    if let Some(node) = &table.node {
+        selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
+    }
+    selector
+}
+
+fn lower_volumes(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    table: &inventory::service::Service,
+) -> Vec<Volume> {
+    let mut volumes: Vec<Volume> = Vec::new();
+    for (name, entry) in &table.volumes {
+        let Some(written) = entry.value.on() else { continue };
+        check_name(resolver, name, entry.key, "a volume", NameKind::Label);
+        let (from, source) = lower_source(resolver, around, stack, name, written);
+        let mount = written.mount.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+        if !mount.value.is_empty() && (!mount.starts_with('/') || mount.contains(':')) {
+            resolver.found.push(
+                BAD_VALUE
+                    .at(mount.span, "not an absolute path", format!("`{mount}` is not a path to mount at"))
+                    .help("write an absolute path without `:`, such as /config"),
+            );
+        }
+        let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
+        if let Some(path) = sub_path.as_ref().filter(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
+            resolver.found.push(
+                BAD_VALUE
+                    .at(path.span, "not inside the volume", format!("`{path}` is not a path inside the volume"))
+                    .help("write a relative path without `..`"),
+            );
+        }
+        let same = volumes.iter().find(|volume| !volume.again && volume.source == source);
+        volumes.push(Volume {
+            again: same.is_some(),
+            name: same.map_or_else(|| name.clone(), |volume| volume.name.clone()),
+            mount,
+            sub_path: sub_path.map(|path| path.value),
+            read_only: written.read_only.is_some_and(|flag| flag.value),
+            source,
+            from,
+            place: entry.key,
+        });
+    }
+    volumes
+}
+
+fn lower_source(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    name: &str,
+    written: &inventory::service::Volume,
+) -> (Source, Json) {
+    let given = [
+        ("claim", written.claim.as_ref().map(|text| text.span)),
+        ("nfs", written.nfs.as_ref().map(|text| text.span)),
+        ("empty-dir", written.empty_dir.as_ref().map(|table| table.0.span)),
+        ("host-path", written.host_path.as_ref().map(|text| text.span)),
+        ("config-map", written.config_map.as_ref().map(|text| text.span)),
+        ("secret", written.secret.as_ref().map(|text| text.span)),
+    ];
+    let given: Vec<(&str, Span)> = given.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
+    match given.as_slice() {
+        [_] => {}
+        [] => {
+            resolver.found.push(
+                inventory::MISSING_KEY
+                    .at(written.span, "says where, not what", format!("volume `{name}` does not say what is mounted"))
+                    .help("add one of `claim`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret`"),
+            );
+            return (Source::Unknown, Json::Null);
+        }
+        [(first, first_span), (second, second_span), ..] => resolver.found.push(
+            CONFLICTING_KEYS
+                .at(*second_span, "and this", format!("volume `{name}` has both `{first}` and `{second}`"))
+                .because(*first_span, "this")
+                .help("keep one of them, or make two volumes"),
+        ),
+    }
+    source_of(resolver, around, stack, written).unwrap_or((Source::Unknown, Json::Null))
+}
+
+fn source_of(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    written: &inventory::service::Volume,
+) -> Option<(Source, Json)> {
+    if let Some(claim) = &written.claim {
+        let claim = resolver.text(claim);
+        let stack = stack?;
+        let Some(known) = stack.claims.iter().find(|known| known.name == claim.value) else {
+            let known: Vec<&str> = stack.claims.iter().map(|claim| claim.name.as_str()).collect();
+            report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
+            return None;
+        };
+        let json = json!({ "persistentVolumeClaim": { "claimName": claim.value } });
+        return Some((Source::Claim { name: claim.value, backend: known.backend }, json));
+    }
+    if let Some(nfs) = &written.nfs {
+        let named = resolver.text(nfs);
+        let path = nfs_path(resolver, &around.model.nfs, &named)?;
+        let json = json!({ "nfs": { "server": path.server, "path": path.path } });
+        return Some((Source::Nfs(path), json));
+    }
+    if let Some(table) = &written.empty_dir {
+        return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
+    }
+    if let Some(path) = &written.host_path {
+        let path = resolver.text(path).value;
+        return Some((Source::HostPath(path.clone()), json!({ "hostPath": { "path": path } })));
+    }
+    if let Some(name) = &written.config_map {
+        let name = resolver.text(name).value;
+        return Some((Source::ConfigMap(name.clone()), json!({ "configMap": { "name": name } })));
+    }
+    let secret = resolver.text(written.secret.as_ref()?);
+    let known = known_secret(resolver, stack, &secret)?;
+    Some((Source::Secret(known.name.clone()), json!({ "secret": { "secretName": known.name } })))
+}
+
+fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> Json {
+    let mut options = serde_json::Map::new();
+    if table.memory.is_some_and(|flag| flag.value) {
+        options.insert("medium".to_owned(), json!("Memory"));
+    }
+    if let Some(size) = table.size.as_ref().and_then(|size| resolver.quantity(size)) {
+        options.insert("sizeLimit".to_owned(), json!(size.value.text));
+    }
+    json!({ "emptyDir": options })
+}
+
+fn lower_probe(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::service::Service,
+    ports: &[Port],
+    main_port: Option<&str>,
+) -> Option<Probe> {
+    let probe = table.probe.as_ref()?.on()?;
+    let given = [
+        ("http", probe.http.as_ref().map(|text| text.span)),
+        ("tcp", probe.tcp.as_ref().map(|text| text.span)),
+        ("grpc", probe.grpc.as_ref().map(|text| text.span)),
+        ("exec", probe.exec.first().map(|text| text.span)),
+    ];
+    let given: Vec<(&str, Span)> = given.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
+    match given.as_slice() {
+        [_] => {}
+        [] => {
+            resolver.found.push(
+                inventory::MISSING_KEY
+                    .at(probe.span, "does not say how", "`probe` does not say how health is told")
+                    .help("add one of `http`, `tcp`, `grpc`, `exec`"),
+            );
+            return None;
+        }
+        [(first, first_span), (second, second_span), ..] => resolver.found.push(
+            CONFLICTING_KEYS
+                .at(*second_span, "and this", format!("`probe` has both `{first}` and `{second}`"))
+                .because(*first_span, "this")
+                .help("keep one of them"),
+        ),
+    }
+    let (handler, port) = probe_handler(resolver, probe, ports, main_port)?;
+    let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
+        time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
+    };
+    let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
+    let failures = probe.failures.map_or(3, |failures| failures.value);
+    let startup = (seconds(&probe.startup, 300) + period - 1) / period;
+    let with = |failures: i64| {
+        let mut json = handler.clone();
+        json["periodSeconds"] = json!(period);
+        json["timeoutSeconds"] = json!(timeout);
+        json["failureThreshold"] = json!(failures);
+        json
+    };
+    Some(Probe { startup: with(startup), readiness: with(failures), liveness: with(failures), port })
+}
+
+fn probe_handler(
+    resolver: &mut Resolver<'_>,
+    probe: &inventory::service::Probe,
+    ports: &[Port],
+    main_port: Option<&str>,
+) -> Option<(Json, Option<Spanned<String>>)> {
+    if !probe.exec.is_empty() {
+        return Some((json!({ "exec": { "command": list(resolver, &probe.exec) } }), None));
+    }
+    if let Some(port) = probe.tcp.as_ref().map(|text| resolver.text(text)) {
+        return Some((json!({ "tcpSocket": { "port": port.value } }), Some(port)));
+    }
+    if let Some(port) = probe.grpc.as_ref().map(|text| resolver.text(text)) {
+        let number = ports.iter().find(|known| known.name == port.value).map_or(0, |port| port.target_port);
+        return Some((json!({ "grpc": { "port": number } }), Some(port)));
+    }
+    let path = resolver.text(probe.http.as_ref()?);
+    let port = probe.port.as_ref().map(|text| resolver.text(text));
+    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), path.span)));
+    let Some(port) = port else {
+        resolver.found.push(
+            BAD_VALUE
+                .at(path.span, "on which port?", "`probe` asks over HTTP, and the service has no port")
+                .help("add the port to `ports`"),
+        );
+        return None;
+    };
+    let mut get = json!({ "path": path.value, "port": port.value });
+    if probe.tls.is_some_and(|flag| flag.value) {
+        get["scheme"] = json!("HTTPS");
+    }
+    Some((json!({ "httpGet": get }), Some(port)))
+}
