@@ -2,5 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod address;
 pub mod diagnostic;
+pub mod quantity;
 pub mod source;
