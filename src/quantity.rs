@@ -255,15 +255,26 @@ fn candidates(text: &str) -> Vec<String> {
     if text.len() > LONGEST {
         return Vec::new();
     }
-    let mut plain: String = text.chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
-    if plain.matches(',').count() == 1 && !plain.contains('.') {
-        plain = plain.replace(',', ".");
+    let plain: String = text.chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
+    let joined = plain.replace(',', "");
+    let mut spellings = match plain.split_once(',') {
+        None => vec![plain],
+        Some((_, more)) if more.contains([',', '.']) => vec![joined],
+        // A comma before three digits may be meant either way.
+        Some((_, more)) if leading_digits(more).0.len() == 3 => vec![joined, plain.replace(',', ".")],
+        Some(_) => vec![plain.replace(',', ".")],
+    };
+    let readable = |spelling: &String| spelling != text && read(spelling).is_ok();
+    if !spellings.iter().any(readable) {
+        spellings = spellings.iter().flat_map(|spelling| with_meant_suffix(spelling)).collect();
     }
-    plain.retain(|c| c != ',');
-    let suffix = Parts::of(&plain).suffix;
-    let number = plain.strip_suffix(suffix).unwrap_or_default();
-    let meant = meant_by(suffix).into_iter().map(|suffix| format!("{number}{suffix}"));
-    if plain == text || read(&plain).is_err() { meant.collect() } else { vec![plain.clone()] }
+    spellings
+}
+
+fn with_meant_suffix(text: &str) -> Vec<String> {
+    let suffix = Parts::of(text).suffix;
+    let number = text.strip_suffix(suffix).unwrap_or(text);
+    meant_by(suffix).into_iter().map(|suffix| format!("{number}{suffix}")).collect()
 }
 
 /// The suffixes that people may mean by `written`: `GB` is `G` or `Gi`.
@@ -276,13 +287,12 @@ fn meant_by(written: &str) -> Vec<&'static str> {
         _ => {}
     }
     let size = lower.trim_end_matches("ytes").trim_end_matches("yte").trim_end_matches('b');
-    let decimal = DECIMAL[..6].iter().map(|(name, _)| *name);
-    let all = decimal.chain(BINARY.iter().map(|(name, _)| *name));
-    all.filter(|name| {
-        name.to_ascii_lowercase().trim_end_matches('i') == size || name.eq_ignore_ascii_case(size)
-    })
-    .filter(|name| !size.ends_with('i') || name.ends_with('i'))
-    .collect()
+    let names = DECIMAL[..6].iter().chain(&BINARY).map(|(name, _)| *name);
+    names
+        .filter(|name| {
+            name.eq_ignore_ascii_case(size) || name.trim_end_matches('i').eq_ignore_ascii_case(size)
+        })
+        .collect()
 }
 
 /// `text` in backticks, cut if it is very long, with what a terminal would not show spelled out.
@@ -291,4 +301,215 @@ fn shown(text: &str) -> String {
     let cut: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
     let more = if text.chars().nth(MOST).is_some() { "…" } else { "" };
     format!("`{cut}{more}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BINARY, DECIMAL, LONGEST, MOST_BINARY, Quantity};
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    fn read(text: &str) -> Quantity {
+        Quantity::parse(text).expect(text)
+    }
+
+    fn nanos(text: &str) -> i128 {
+        read(text).nanos
+    }
+
+    #[test]
+    fn reads_what_kubernetes_reads() {
+        for (text, value) in [
+            ("0", 0),
+            ("0Ki", 0),
+            ("00.00", 0),
+            ("-0", 0),
+            ("+1", 1_000_000_000),
+            (".5", 500_000_000),
+            ("5.", 5_000_000_000),
+            ("1.G", 1_000_000_000_000_000_000),
+            ("5n", 5),
+            ("4u", 4_000),
+            ("1500m", 1_500_000_000),
+            ("0.0005k", 500_000_000),
+            ("1k", 1_000_000_000_000),
+            ("1Ki", 1_024_000_000_000),
+            ("0.5Mi", 524_288_000_000_000),
+            ("0.025Ti", 27_487_790_694_400_000_000),
+            ("1e3", 1_000_000_000_000),
+            ("1E+3", 1_000_000_000_000),
+            ("1E-3", 1_000_000),
+            ("0.5e-2", 5_000_000),
+            ("1E", 1_000_000_000_000_000_000_000_000_000),
+            ("-1.5Gi", -1_610_612_736_000_000_000),
+            ("0e30000", 0),
+        ] {
+            assert_eq!(nanos(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn rounds_away_from_zero_what_is_finer_than_a_billionth() {
+        for (text, value) in [
+            ("3.001n", 4),
+            ("-3.001n", -4),
+            ("0.9n", 1),
+            ("1.1E-9", 2),
+            ("1e-30000", 1),
+            ("0.0000000001", 1),
+            ("0.00000012345", 124),
+            ("0.000000000001Ki", 2),
+            ("0.000000001Ki", 1024),
+            ("0.0000000000000000000000000000000000000001Ei", 1),
+            ("1.0000000000000000000000000000000000000000", 1_000_000_000),
+        ] {
+            assert_eq!(nanos(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_an_error() {
+        assert_eq!(nanos("9223372036854775807"), i128::from(i64::MAX) * 1_000_000_000);
+        assert_eq!(nanos("100000000000E"), 10i128.pow(38));
+        assert_eq!(nanos("7Ei"), (7 << 60) * 1_000_000_000);
+        for (text, reason) in [
+            ("8Ei", "`8Ei` is over 2^63-1, where Kubernetes cuts binary quantities off"),
+            ("-8Ei", "`-8Ei` is over 2^63-1, where Kubernetes cuts binary quantities off"),
+            ("1000000000000E", "`1000000000000E` is too large to count"),
+            ("1e30000", "`1e30000` is too large to count"),
+            ("1e99999", "the exponent of `1e99999` is out of range"),
+        ] {
+            assert_eq!(Quantity::parse(text).map_err(|bad| bad.reason), Err(reason.to_owned()));
+        }
+        assert!(Quantity::parse(&format!("{}Ki", "9".repeat(LONGEST - 2))).is_err());
+        assert!(Quantity::parse(&"9".repeat(1 << 20)).unwrap_err().reason.len() < 100);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_what_was_meant() {
+        let suffix = |text: &str, suffix: &str| {
+            format!("`{text}` ends in `{suffix}`, which is no suffix of Kubernetes")
+        };
+        for (text, reason, help) in [
+            ("", "the quantity is empty".to_owned(), ""),
+            ("  ", "the quantity is empty".to_owned(), ""),
+            ("4GB", suffix("4GB", "GB"), "write `4G` or `4Gi`"),
+            ("512mb", suffix("512mb", "mb"), "write `512M` or `512Mi`"),
+            ("4 GiB", "`4 GiB` has a blank in it".to_owned(), "write `4Gi`"),
+            ("1 Gi", "`1 Gi` has a blank in it".to_owned(), "write `1Gi`"),
+            ("1 ", "`1 ` has a blank in it".to_owned(), "write `1`"),
+            ("2gi", suffix("2gi", "gi"), "write `2Gi`"),
+            ("1K", suffix("1K", "K"), "write `1k` or `1Ki`"),
+            ("1i", suffix("1i", "i"), ""),
+            ("0.1mi", suffix("0.1mi", "mi"), "write `0.1Mi`"),
+            ("1e", suffix("1e", "e"), "write `1E` or `1Ei`"),
+            ("-3e-", suffix("-3e-", "e-"), ""),
+            ("1e3k", suffix("1e3k", "e3k"), ""),
+            ("2 cores", "`2 cores` has a blank in it".to_owned(), "write `2`"),
+            ("1024B", suffix("1024B", "B"), "write `1024`"),
+            ("5µ", suffix("5µ", "µ"), "write `5u`"),
+            ("1,5", "`1,5` has a decimal comma".to_owned(), "write `1.5`"),
+            ("1,5 GB", "`1,5 GB` has a blank in it".to_owned(), "write `1.5G` or `1.5Gi`"),
+            ("1,024Mi", "`1,024Mi` has a decimal comma".to_owned(), "write `1024Mi` or `1.024Mi`"),
+            ("1,000,000", "`1,000,000` has a decimal comma".to_owned(), "write `1000000`"),
+            ("1_000", suffix("1_000", "_000"), "write `1000`"),
+            ("1.1.M", "`1.1.M` has more than one point".to_owned(), ""),
+            ("1+1.0M", suffix("1+1.0M", "+1.0M"), ""),
+            ("Gi", "`Gi` does not begin with a number".to_owned(), ""),
+            (".", "`.` does not begin with a number".to_owned(), ""),
+            ("-", "`-` does not begin with a number".to_owned(), ""),
+            ("--1", "`--1` does not begin with a number".to_owned(), ""),
+        ] {
+            let bad = Quantity::parse(text).expect_err(text);
+            assert_eq!(
+                (bad.reason.as_str(), bad.help().unwrap_or_default()),
+                (reason.as_str(), help.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn shows_the_shortest_spelling() {
+        for (text, shown) in [
+            ("17179869184", "16Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("1024Mi", "1Gi"),
+            ("500M", "500M"),
+            ("10G", "10G"),
+            ("1.5", "1500m"),
+            ("0.1", "100m"),
+            ("-2", "-2"),
+            ("1e3", "1k"),
+            ("2048", "2Ki"),
+            ("1025", "1025"),
+            ("0", "0"),
+            ("3n", "3n"),
+            ("1000E", "1000E"),
+        ] {
+            assert_eq!(read(text).to_string(), shown);
+        }
+        // Over 2^63-1 the binary spelling would not parse.
+        assert_eq!(read("4Ei").saturating_add(read("4Ei")).to_string(), "9223372036854775808");
+        for (text, shown) in [("2", "2"), ("1.5", "1500m"), ("1k", "1000"), ("1024", "1024"), ("1e-6", "1u")]
+        {
+            assert_eq!(read(text).as_cpu(), shown);
+        }
+    }
+
+    #[test]
+    fn arithmetic_does_not_overflow() {
+        let most = Quantity { nanos: i128::MAX };
+        assert_eq!(most.checked_add(read("1n")), None);
+        assert_eq!(most.saturating_add(read("1n")), most);
+        assert_eq!(most.checked_times(2), None);
+        assert_eq!(most.saturating_times(u64::MAX), most);
+        assert_eq!(read("-1").saturating_sub(most).saturating_sub(most), Quantity { nanos: i128::MIN });
+        assert_eq!(Quantity::from_integer(i64::MIN).to_string(), "-9223372036854775808");
+        assert_eq!(read("1500m").checked_times(4), Some(Quantity::from_integer(6)));
+        assert_eq!(read("1Gi").checked_add(read("512Mi")), Some(read("1.5Gi")));
+        assert!(read("-1n").is_negative() && !Quantity::ZERO.is_negative());
+        assert!(read("500M") < read("500Mi"));
+    }
+
+    /// Texts that are nearly quantities.
+    fn near_misses() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[+-]?[0-9]{0,30}[.,_ ]?[0-9]{0,30} ?[eEinumkKMGTPbB]{0,3}[+-]?[0-9]{0,5}"
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_suggested_parses(text in near_misses()) {
+            if let Err(bad) = Quantity::parse(&text) {
+                prop_assert!(bad.suggestions.iter().all(|meant| Quantity::parse(meant).is_ok()));
+            }
+        }
+
+        #[test]
+        fn survives_being_written(nanos: i128, cut in 0u32..128) {
+            let quantity = Quantity { nanos: nanos >> cut };
+            prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
+            prop_assert_eq!(Quantity::parse(&quantity.as_cpu()), Ok(quantity));
+        }
+
+        #[test]
+        fn binary_sizes_survive_being_written(count: u16, power in 1u32..=4) {
+            let quantity = Quantity { nanos: i128::from(count) * (1_000_000_000 << (10 * power)) };
+            prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
+        }
+
+        #[test]
+        fn is_the_product_of_number_and_unit(digits in 0i128..10_000_000_000, places in 0usize..=10, unit in 0usize..16) {
+            let (suffix, unit) = DECIMAL.iter().chain(&BINARY[1..]).copied().nth(unit).unwrap_or(BINARY[1]);
+            let padded = format!("{digits:011}");
+            let (whole, fraction) = padded.split_at(11 - places);
+            let product = digits * unit;
+            let ten = 10i128.pow(u32::try_from(places).unwrap());
+            let expected = product / ten + i128::from(product % ten != 0);
+            let parsed = Quantity::parse(&format!("{whole}.{fraction}{suffix}")).ok();
+            let cut_off = suffix.ends_with('i') && expected > MOST_BINARY;
+            prop_assert_eq!(parsed, (!cut_off).then_some(Quantity { nanos: expected }));
+        }
+    }
 }
