@@ -2,7 +2,10 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod address;
 pub mod diagnostic;
 pub mod inventory;
+pub mod model;
 pub mod object;
+pub mod quantity;
 pub mod source;

@@ -135,3 +135,10 @@ impl Sources {
         &self.0[id.0 as usize]
     }
 }
+
+/// Templates and reports see the value alone.
+impl<T: serde::Serialize> serde::Serialize for Spanned<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}

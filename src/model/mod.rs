@@ -20,6 +20,7 @@ use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
 use crate::model::references::Resolver;
+use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::source::{Span, Spanned};
 
@@ -112,6 +113,9 @@ pub struct Environment {
     /// The stacks that are deployed in it, by name.
     #[serde(skip)]
     pub stacks: Vec<Stack>,
+    /// Services without a known stack: reported, and kept so that rules see them.
+    #[serde(skip)]
+    pub strays: Vec<Service>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -195,7 +199,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     };
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
-    model.claims = claims::gather(&model, &mut resolver);
+    model.claims = claims::gather(&model, &resolver);
     Outcome { value: model, diagnostics: resolver.found }
 }
 

@@ -3,7 +3,7 @@
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
 //! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::Value as Json;
@@ -41,6 +41,8 @@ pub struct Resolver<'a> {
     services: BTreeMap<&'a str, Service>,
     stacks: BTreeMap<&'a str, Stack>,
     tables: Vec<String>,
+    /// The places of addresses that came by a reference.
+    references: BTreeSet<Span>,
 }
 
 /// Where a lookup is: what it is on the way to, and how much it has cost.
@@ -67,6 +69,7 @@ impl<'a> Resolver<'a> {
             chart: None,
             services: BTreeMap::new(),
             stacks: BTreeMap::new(),
+            references: BTreeSet::new(),
             tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
         }
     }
@@ -124,9 +127,16 @@ impl<'a> Resolver<'a> {
         Spanned::new(self.expand_reporting(&text.value, text.span, &mut trail), text.span)
     }
 
-    /// Whether a string consists of one reference: then what it names is somebody else's fact.
-    pub fn is_reference(text: &str) -> bool {
-        only_reference(text).is_some()
+    /// A string with its references replaced, those that lead nowhere silently by nothing: for facts that are
+    /// derived rather than written.
+    pub fn quiet_text(&self, text: &Text) -> String {
+        let mut trail = Trail { path: Vec::new(), lookups: 0 };
+        self.expand(&text.value, &mut trail).unwrap_or_default()
+    }
+
+    /// Whether the string that was read at a place holds a reference.
+    pub fn is_reference_at(&self, span: Span) -> bool {
+        self.references.contains(&span)
     }
 
     /// The path of the reference that a string consists of.
@@ -150,12 +160,16 @@ impl<'a> Resolver<'a> {
 
     fn parsed<T>(&mut self, text: &Text, read: impl FnOnce(&str) -> Result<T, BadAddress>) -> Option<Spanned<T>> {
         let expanded = self.resolved(text)?;
+        if text.contains("${") {
+            self.references.insert(text.span);
+        }
         match read(&expanded) {
             Ok(value) => Some(Spanned::new(value, text.span)),
             Err(bad) => {
+                let help = bad.help();
                 let mut diagnostic = BAD_ADDRESS.at(text.span, "cannot be read", bad.reason);
-                if let Some(suggestion) = bad.suggestion {
-                    diagnostic = diagnostic.help(format!("write `{suggestion}`"));
+                if let Some(help) = help {
+                    diagnostic = diagnostic.help(help);
                 }
                 self.found.push(diagnostic);
                 None
@@ -184,9 +198,10 @@ impl<'a> Resolver<'a> {
         match Quantity::parse(&text) {
             Ok(amount) => Some(Spanned::new(QuantityValue { text: text.value, amount }, text.span)),
             Err(bad) => {
+                let help = bad.help();
                 let mut diagnostic = BAD_QUANTITY.at(text.span, "not a quantity", bad.reason);
-                if let Some(suggestion) = bad.suggestion {
-                    diagnostic = diagnostic.help(format!("write `{suggestion}`"));
+                if let Some(help) = help {
+                    diagnostic = diagnostic.help(help);
                 }
                 self.found.push(diagnostic);
                 None

@@ -1,0 +1,228 @@
+//! Who claims which address: every value of the inventory that names one, as a range with an owner and a place.
+
+use std::net::IpAddr;
+
+use crate::address::Range;
+use crate::model::references::Resolver;
+use crate::model::service::Service;
+use crate::model::{Environment, Model};
+use crate::source::{Span, Spanned};
+
+/// What a claim is for. The pair of kinds of two overlapping claims decides what that means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ClaimKind {
+    /// A network that machines stand in.
+    Lan,
+    /// The pods' network.
+    Pods,
+    /// The ClusterIPs' network.
+    Services,
+    /// What DHCP gives out.
+    Dhcp,
+    /// An entry of a load balancer pool.
+    Pool,
+    /// An address that a machine has: a node, a NAS, a router, a reserved one, a virtual one.
+    Host,
+    /// An address that a load balancer asks for.
+    LoadBalancer,
+}
+
+/// A range that something claims.
+#[derive(Clone, Debug)]
+pub struct AddressClaim {
+    /// The range.
+    pub range: Range,
+    /// What for.
+    pub kind: ClaimKind,
+    /// By whom, in words: "node `w1`".
+    pub owner: String,
+    /// By whom, as an inventory path: `nodes.w1`.
+    pub subject: String,
+    /// Where the inventory says so.
+    pub span: Span,
+    /// The pool's index, for [`ClaimKind::Pool`].
+    pub pool: Option<usize>,
+    /// The service, for the load balancer of one.
+    pub service: Option<ServicePlace>,
+    /// It came by a reference: the same fact as another claim, not a second one.
+    pub by_reference: bool,
+}
+
+/// A service of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServicePlace {
+    /// Index of the environment.
+    pub environment: usize,
+    /// Index of the stack in it; `None` for a service without a known stack.
+    pub stack: Option<usize>,
+    /// Index of the service in the stack, or among the strays.
+    pub service: usize,
+}
+
+impl Environment {
+    /// Every service that is on, with and without a known stack.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.stacks.iter().flat_map(|stack| &stack.services).chain(&self.strays)
+    }
+}
+
+impl Model {
+    /// The service at a place.
+    pub fn service_at(&self, place: ServicePlace) -> &Service {
+        let environment = &self.environments[place.environment];
+        match place.stack {
+            Some(stack) => &environment.stacks[stack].services[place.service],
+            None => &environment.strays[place.service],
+        }
+    }
+}
+
+/// Gathers every claim of the model.
+pub fn gather(model: &Model, resolver: &Resolver<'_>) -> Vec<AddressClaim> {
+    let mut claims = Vec::new();
+    gather_networks(model, &mut claims);
+    gather_hosts(model, resolver, &mut claims);
+    gather_charts(model, resolver, &mut claims);
+    for (environment, _) in model.environments.iter().enumerate() {
+        gather_services(model, environment, &mut claims);
+    }
+    let taken_over: Vec<String> = reserved_by_reference(model, resolver);
+    claims.retain(|claim| claim.kind != ClaimKind::Host || !taken_over.contains(&claim.subject));
+    claims
+}
+
+fn claim(range: &Spanned<Range>, kind: ClaimKind, owner: &str, subject: &str) -> AddressClaim {
+    AddressClaim {
+        range: range.value,
+        kind,
+        owner: owner.to_owned(),
+        subject: subject.to_owned(),
+        span: range.span,
+        pool: None,
+        service: None,
+        by_reference: false,
+    }
+}
+
+fn host(address: &Spanned<IpAddr>, owner: &str, subject: &str) -> AddressClaim {
+    claim(&address.map(Range::single), ClaimKind::Host, owner, subject)
+}
+
+fn gather_networks(model: &Model, claims: &mut Vec<AddressClaim>) {
+    let network = &model.network;
+    for range in &network.lan {
+        claims.push(claim(range, ClaimKind::Lan, "the LAN", "network.lan"));
+    }
+    for range in &model.cluster.pod_cidrs {
+        claims.push(claim(range, ClaimKind::Pods, "the pods' network", "cluster.pod-cidr"));
+    }
+    for range in &model.cluster.service_cidrs {
+        claims.push(claim(range, ClaimKind::Services, "the services' network", "cluster.service-cidr"));
+    }
+    for range in &network.dhcp {
+        claims.push(claim(range, ClaimKind::Dhcp, "the DHCP range", "network.dhcp"));
+    }
+    for (index, pool) in model.metallb.pools.iter().enumerate() {
+        let (owner, subject) = (format!("pool `{}`", pool.name), format!("metallb.pools.{}", pool.name));
+        for range in &pool.addresses {
+            claims.push(AddressClaim { pool: Some(index), ..claim(range, ClaimKind::Pool, &owner, &subject) });
+        }
+    }
+}
+
+fn gather_hosts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+    for address in &model.network.gateways {
+        claims.push(host(address, "the gateway", "network.gateway"));
+    }
+    for reserved in &model.network.reserved {
+        let subject = format!("network.reserved.{}", reserved.name);
+        for address in &reserved.addresses {
+            claims.push(host(address, &format!("reserved `{}`", reserved.name), &subject));
+        }
+    }
+    for node in &model.nodes {
+        for address in &node.addresses {
+            claims.push(host(address, &format!("node `{}`", node.name), &format!("nodes.{}", node.name)));
+        }
+    }
+    for nfs in &model.nfs {
+        if let Some(address) = &nfs.address {
+            claims.push(host(address, &format!("NFS server `{}`", nfs.name), &format!("nfs.{}", nfs.name)));
+        }
+    }
+    for vip in &model.cluster.vips {
+        claims.push(host(vip, "the control plane's virtual address", "cluster.vip"));
+    }
+    // An API endpoint on a node's own address, or on the virtual one, is theirs.
+    let endpoint = model.cluster.api_address.as_ref();
+    let known = |address: &IpAddr| {
+        let own = model.nodes.iter().flat_map(|node| &node.addresses).chain(&model.cluster.vips);
+        own.into_iter().any(|own| own.value == *address)
+    };
+    if let Some(address) = endpoint.filter(|address| !known(address)) {
+        claims.push(host(address, "the API endpoint", "cluster.api-endpoint"));
+    }
+    for claim in claims.iter_mut().filter(|claim| claim.kind == ClaimKind::Host) {
+        claim.by_reference = resolver.is_reference_at(claim.span);
+    }
+}
+
+fn gather_charts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+    for chart in &model.charts {
+        for (name, addresses) in &chart.addresses {
+            for address in addresses {
+                let owner = format!("`{name}` of chart `{}`", chart.name);
+                let subject = format!("charts.{}", chart.name);
+                let range = address.map(Range::single);
+                claims.push(AddressClaim {
+                    by_reference: resolver.is_reference_at(address.span),
+                    ..claim(&range, ClaimKind::LoadBalancer, &owner, &subject)
+                });
+            }
+        }
+    }
+}
+
+fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressClaim>) {
+    let table = &model.environments[environment];
+    let several = model.environments.len() > 1;
+    let placed = table.stacks.iter().enumerate().flat_map(|(stack, table)| {
+        let services = table.services.iter().enumerate();
+        services.map(move |(at, service)| (service, ServicePlace { environment, stack: Some(stack), service: at }))
+    });
+    let strays = table.strays.iter().enumerate();
+    let strays =
+        strays.map(|(at, service)| (service, ServicePlace { environment, stack: None, service: at }));
+    for (service, place) in placed.chain(strays) {
+        let Some(balancer) = &service.load_balancer else { continue };
+        for (address, reference) in balancer.addresses.iter().zip(&balancer.references) {
+            let owner = match several {
+                true => format!("service `{}` in {}", service.key, table.name),
+                false => format!("service `{}`", service.key),
+            };
+            let range = address.map(Range::single);
+            claims.push(AddressClaim {
+                service: Some(place),
+                by_reference: reference.is_some(),
+                ..claim(&range, ClaimKind::LoadBalancer, &owner, &format!("services.{}", service.key))
+            });
+        }
+    }
+}
+
+/// Reserved addresses that a load balancer or virtual address takes by reference are its own, not a second claim.
+fn reserved_by_reference(model: &Model, resolver: &Resolver<'_>) -> Vec<String> {
+    let balancers = model.environments.iter().flat_map(Environment::services).filter_map(|service| {
+        service.load_balancer.as_ref()
+    });
+    let services = balancers.flat_map(|balancer| balancer.references.iter().flatten().cloned());
+    let charts = resolver.inventory.tables.charts.values();
+    let charts = charts.flat_map(|chart| chart.addresses.values()).flat_map(|addresses| &addresses.value.0);
+    let charts = charts.filter_map(|text| Resolver::reference_path(&text.0).map(str::to_owned));
+    services
+        .chain(charts)
+        .filter(|path| path.starts_with("network.reserved."))
+        .map(|path| path.splitn(4, '.').take(3).collect::<Vec<_>>().join("."))
+        .collect()
+}
