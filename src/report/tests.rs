@@ -1,0 +1,1 @@
+//! What every format must keep up for any findings over any text.
