@@ -143,7 +143,7 @@ fn draw_line(
         }
     }
     text.push_str(&visible_source(&source.text[shown.clone()]));
-    if shown.end < line.end {
+    if source.text[shown.end..line.end] != *"\r" && shown.end < line.end {
         text.push_str("...");
     }
 }
