@@ -40,7 +40,7 @@ pub struct Cli {
     ///
     /// `auto` colours what goes to a terminal, unless NO_COLOR is set or TERM is `dumb`;
     /// CLICOLOR_FORCE=1 colours what goes elsewhere, too.
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
+    #[arg(long, global = true, display_order = 900, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
     pub color: When,
 }
 
@@ -50,9 +50,9 @@ pub enum When {
     /// On a terminal that can.
     #[default]
     Auto,
-    /// Always.
+    /// Wherever it goes.
     Always,
-    /// Never.
+    /// Nowhere.
     Never,
 }
 
