@@ -8,4 +8,5 @@ pub mod inventory;
 pub mod model;
 pub mod object;
 pub mod quantity;
+pub mod report;
 pub mod source;

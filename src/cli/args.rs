@@ -1,0 +1,403 @@
+//! What the command line takes. Each command accepts only the options that do something there.
+
+use std::path::PathBuf;
+
+use bayplan::report::Format;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Checks one inventory of a Kubernetes cluster and renders it into a Git tree
+#[derive(Debug, Parser)]
+#[command(
+    name = "bayplan",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    long_about = "One typed file, inventory.toml, holds every fact of a cluster once: addresses, \
+        nodes, storage, services, charts. bayplan checks it, above all for addresses that collide, \
+        and renders it into a tree of manifests that Kustomize, Argo CD and Flux apply. Edit the \
+        inventory, run `bayplan render`, commit both.",
+    after_help = "Exit codes:
+  0  clean
+  1  findings (errors, or warnings with --deny warnings), or the tree is stale
+  2  wrong usage, or a file could not be read or written
+
+Examples:
+  bayplan check                 is the inventory sound?
+  bayplan diff                  what would render change?
+  bayplan render                write the tree
+
+`bayplan help COMMAND` says more of each."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Colour the output
+    ///
+    /// `auto` colours what goes to a terminal, unless NO_COLOR is set or TERM is `dumb`;
+    /// CLICOLOR_FORCE=1 colours what goes elsewhere, too.
+    #[arg(long, global = true, display_order = 900, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
+    pub color: When,
+}
+
+/// When to colour the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal that can.
+    #[default]
+    Auto,
+    /// Wherever it goes.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the inventory against every rule
+    #[command(
+        long_about = "Reads the inventory and the templates and reports every finding at once, in \
+            file order, each with the lines it is about. Writes nothing. Errors stand in the way of \
+            rendering; warnings do not, unless --deny warnings says so.",
+        after_help = "Examples:
+  bayplan check
+  bayplan check --deny warnings --format github      in a pull request
+  bayplan check --format sarif > findings.sarif      for code scanning"
+    )]
+    Check {
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        findings: Findings,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
+    /// Write the tree of manifests
+    #[command(
+        long_about = "Checks the inventory, renders it, and makes the tree fit: writes what is new or \
+            changed, removes what left the plan, and touches nothing else. Only files that carry \
+            bayplan's own signature are rewritten or removed; one that a person edited is reported \
+            and kept, and so is a file of somebody else's in the way. While there is an error, \
+            nothing is written.",
+        after_help = "Examples:
+  bayplan render
+  bayplan render --check                 in CI: does the committed tree fit the inventory?
+  bayplan render --out /tmp/preview      somewhere else, to have a look"
+    )]
+    Render {
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        findings: Findings,
+        #[command(flatten)]
+        quiet: Quiet,
+
+        /// Write nothing: exit 1 if the tree is stale, and show how
+        #[arg(long)]
+        check: bool,
+
+        /// Overwrite generated files that a person has edited
+        ///
+        /// What was edited is lost. Files that bayplan never wrote are kept all the same.
+        #[arg(long, conflicts_with = "check")]
+        force: bool,
+    },
+
+    /// Show what render would change
+    #[command(
+        long_about = "Renders in memory and prints a unified diff from the tree on disk to the tree as \
+            the inventory has it. Writes nothing. Exits 1 if there is a difference.",
+        after_help = "Examples:
+  bayplan diff
+  bayplan diff | less -R
+  bayplan diff --inventory draft.toml --out out      what a draft would change"
+    )]
+    Diff {
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
+    /// Print the JSON Schema of the inventory
+    #[command(
+        long_about = "Prints the JSON Schema of the inventory. Editors complete and check with it: \
+            for TOML through Taplo (Even Better TOML), for YAML through yaml-language-server.",
+        after_help = "Examples:
+  bayplan schema > inventory.schema.json
+  Then, as the first line of inventory.toml:
+  #:schema ./inventory.schema.json"
+    )]
+    Schema,
+
+    /// List the templates, or copy one out to change it
+    #[command(
+        arg_required_else_help = true,
+        subcommand_required = true,
+        long_about = "The templates decide which files the tree has: their folder mirrors the tree, and \
+            a name in braces stands for one file each. The built-in ones need no files; a file of \
+            the same path under your templates folder replaces one, and a new path adds one.",
+        after_help = "Examples:
+  bayplan templates list
+  bayplan templates eject 'apps/{stack}/base/{service}.yaml.j2'"
+    )]
+    Templates {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: TemplatesCommand,
+    },
+
+    /// Print a completion script for a shell
+    #[command(
+        long_about = "Prints a script that teaches your shell to complete bayplan's commands and \
+            options. Load it from the shell's start-up file, or put it where the shell looks for \
+            completions.",
+        after_help = "Examples:
+  bayplan completions bash > ~/.local/share/bash-completion/completions/bayplan
+  bayplan completions zsh > ~/.zfunc/_bayplan
+  bayplan completions fish > ~/.config/fish/completions/bayplan.fish"
+    )]
+    Completions {
+        /// The shell to write for
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// What can be done with templates.
+#[derive(Debug, Subcommand)]
+pub enum TemplatesCommand {
+    /// List every template and where it comes from
+    #[command(
+        long_about = "Lists every template that render would use, one path on a line, and says whether it \
+            is built in, replaced by a file of yours, or yours alone.",
+        after_help = "Examples:
+  bayplan templates list
+  bayplan templates list --templates ./templates"
+    )]
+    List {
+        #[command(flatten)]
+        input: Input,
+    },
+
+    /// Copy a built-in template into your templates folder
+    #[command(
+        long_about = "Copies a built-in template to the same path under your templates folder, where it \
+            replaces the built-in one from then on. A file that is already there is kept.",
+        after_help = "Examples:
+  bayplan templates eject 'apps/{stack}/base/{service}.yaml.j2'
+  bayplan templates eject README.md.j2 --templates ./templates"
+    )]
+    Eject {
+        /// The template, as `bayplan templates list` names it
+        path: String,
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+}
+
+/// Where the facts and the templates are.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// The inventory [default: inventory.toml, here or in a folder above]
+    ///
+    /// Without this option, inventory.toml (or inventory.yaml) of the current folder is read, or
+    /// else that of the nearest folder above.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub inventory: Option<PathBuf>,
+
+    /// Your own templates [default: templates, beside the inventory]
+    ///
+    /// A file there replaces the built-in template of the same path; a new path adds one. The
+    /// default folder need not exist.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub templates: Option<PathBuf>,
+}
+
+/// Where the tree is.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The tree of manifests [default: out, beside the inventory]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+}
+
+/// How findings are reported and what they lead to.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How findings are written
+    ///
+    /// `text` is for people, `json` for programs (its shape is stable), `sarif` for code scanning,
+    /// `github` for annotations in a pull request.
+    #[arg(long, default_value = "text", value_parser = format_parser())]
+    pub format: Format,
+
+    /// Count these findings as errors
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub deny: Option<Deny>,
+}
+
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
+}
+
+/// What `--deny` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    /// Exit 1 on warnings, too.
+    Warnings,
+}
+
+/// How much is said.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quiet {
+    /// Say nothing but results, findings and failures
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{Command as ClapCommand, CommandFactory, Parser};
+
+    use super::{Cli, Command, Deny, Format, Input, When};
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    /// Every command with its whole name, `bayplan` first.
+    fn all_commands() -> Vec<(String, ClapCommand)> {
+        let mut root = Cli::command();
+        root.build();
+        let mut found = vec![("bayplan".to_owned(), root)];
+        let mut next = 0;
+        while let Some((name, command)) = found.get(next).cloned() {
+            let inner = command.get_subcommands().filter(|inner| inner.get_name() != "help");
+            found.extend(inner.map(|inner| (format!("{name} {}", inner.get_name()), inner.clone())));
+            next += 1;
+        }
+        found
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_and_explains_every_option() {
+        for (name, mut command) in all_commands() {
+            let short = command.render_help().to_string();
+            let long = command.render_long_help().to_string();
+            for argument in command.get_arguments() {
+                let shown = argument
+                    .get_long()
+                    .map_or(argument.get_id().to_string().to_uppercase(), |long| format!("--{long}"));
+                assert!(
+                    short.contains(&shown) && long.contains(&shown),
+                    "{name}: {shown} is missing\n{long}"
+                );
+                assert!(argument.get_help().is_some(), "{name}: {shown} is not explained");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_teaches() {
+        let commands = all_commands();
+        assert_eq!(commands.len(), 9);
+        for (name, command) in commands {
+            let about = command.get_about().unwrap().to_string();
+            assert!(!about.contains('\n') && about.len() < 80, "{name}: {about}");
+            let long = command.get_long_about().unwrap().to_string();
+            assert!(long.len() > about.len() && !long.contains("  "), "{name}: {long}");
+            let examples = command.get_after_help().unwrap().to_string();
+            assert!(examples.contains("Examples:\n  bayplan"), "{name}: {examples}");
+        }
+    }
+
+    /// Examples cannot name an option that does not exist.
+    #[test]
+    fn examples_parse() {
+        let mut tried = 0;
+        for (_, command) in all_commands() {
+            let help = command.get_after_help().unwrap().to_string();
+            for example in help.lines().filter_map(|line| line.strip_prefix("  bayplan ")) {
+                let example = example.split("      ").next().unwrap().split(" > ").next().unwrap();
+                let words = example.split(" | ").next().unwrap().replace('\'', "");
+                let parsed = Cli::try_parse_from(["bayplan"].into_iter().chain(words.split_whitespace()));
+                assert!(parsed.is_ok(), "{example}: {parsed:?}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 15, "{tried}");
+    }
+
+    #[test]
+    fn main_help_documents_exit_codes_and_defaults() {
+        let help = Cli::command().render_long_help().to_string();
+        for line in ["0  clean", "1  findings", "2  wrong usage"] {
+            assert!(help.contains(line), "{help}");
+        }
+        let (_, mut render) = all_commands().into_iter().find(|(name, _)| name == "bayplan render").unwrap();
+        let help = render.render_long_help().to_string();
+        for default in
+            ["[default: inventory.toml,", "inventory.yaml", "[default: out,", "[default: templates,"]
+        {
+            assert!(help.contains(default), "{default}\n{help}");
+        }
+    }
+
+    #[test]
+    fn options_arrive() {
+        let cli = parse("bayplan check --inventory a.toml --format sarif --deny warnings -q --color never")
+            .unwrap();
+        assert_eq!(cli.color, When::Never);
+        let Command::Check { input, findings, quiet } = cli.command else { unreachable!() };
+        assert_eq!(input, Input { inventory: Some("a.toml".into()), templates: None });
+        assert_eq!(
+            (findings.format, findings.deny, quiet.quiet),
+            (Format::Sarif, Some(Deny::Warnings), true)
+        );
+    }
+
+    #[test]
+    fn wrong_usage_exits_2() {
+        for line in [
+            "bayplan",
+            "bayplan templates",
+            "bayplan paint",
+            "bayplan check --out out",
+            "bayplan check --format yaml",
+            "bayplan check --deny everything",
+            "bayplan render --check --force",
+            "bayplan diff --format json",
+            "bayplan schema --inventory inventory.toml",
+            "bayplan templates eject",
+            "bayplan completions",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_arguments_print_help() {
+        let error = parse("bayplan").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        assert!(error.to_string().contains("Exit codes:"));
+    }
+}

@@ -1,0 +1,79 @@
+//! Text that others wrote, made safe to print.
+
+use std::borrow::Cow;
+
+/// A longer message is cut: nobody reads it, and a name may be as long as a file.
+const LONGEST: usize = 1000;
+
+/// More lines of help than this are cut.
+const MOST_LINES: usize = 20;
+
+/// `text` on one line, with every character that a terminal or a log viewer might obey or hide
+/// (controls, line ends, direction overrides, zero-width characters) spelled as an escape such as
+/// `\u{1b}`. Longer than 1000 characters is cut.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let short = first_chars(text, LONGEST);
+    if short.len() == text.len() && !text.chars().any(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = spell(short);
+    if short.len() < text.len() {
+        spelled.push_str("...");
+    }
+    Cow::Owned(spelled)
+}
+
+/// As [`visible`], but keeps line ends.
+pub(super) fn visible_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').take(MOST_LINES).map(visible).collect();
+    lines.join("\n")
+}
+
+/// As [`visible`] for a piece of source: never cut, and a tab is four columns wide.
+pub(super) fn visible_source(text: &str) -> String {
+    spell(&text.replace('\t', "    "))
+}
+
+/// Whether a terminal or viewer might act on `c`, or hide it, instead of showing it.
+pub(super) fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fdd0}'..='\u{fdef}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn spell(text: &str) -> String {
+    let mut spelled = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) {
+            spelled.extend(c.escape_default());
+        } else {
+            spelled.push(c);
+        }
+    }
+    spelled
+}
+
+fn first_chars(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
+}
+
+/// JSON text whose strings spell such characters as `\uXXXX`: the same value, harmless on a screen.
+pub(super) fn visible_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_deceptive(c) {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            safe.push_str(&units);
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
