@@ -372,7 +372,7 @@ pub fn apply(lock: &Lock, plan: &Plan) -> Result<Report> {
         run.unstage(&made);
         return Err(error.context(format!("nothing was changed in `{}`", lock.path.display())));
     }
-    let folders_removed = run.commit(&mut made)?;
+    let folders_removed = run.commit(&made)?;
     Ok(Report {
         created: plan.create.len(),
         changed: plan.change.len(),
@@ -484,34 +484,31 @@ impl Run<'_> {
         }
     }
 
-    fn commit(&self, made: &mut BTreeSet<TreePath>) -> Result<usize> {
+    fn commit(&self, made: &BTreeSet<TreePath>) -> Result<usize> {
         let mut touched: BTreeSet<Option<TreePath>> = made.iter().map(TreePath::parent).collect();
         for (n, (path, _)) in self.writes.iter().enumerate() {
-            let renamed = self.folder_of(path)?.rename(&staged_name(n), path.name());
-            if let Err(error) = renamed {
+            if let Err(error) = self.rename(n, path) {
                 self.unstage(&BTreeSet::new());
-                let share = format!(
-                    "cannot replace `{}`; {n} of {} files are already new: run again",
-                    self.shown(path),
-                    self.writes.len()
-                );
-                return Err(error).context(share);
+                let share = format!("{n} of {} files are already written: run again", self.writes.len());
+                return Err(error.context(share));
             }
             touched.insert(path.parent());
         }
-        let mut removed_folders = 0;
         for path in self.plan.remove.keys() {
             let removed = self.folder_of(path)?.remove(path.name());
             removed.with_context(|| format!("cannot remove `{}`", self.shown(path)))?;
             touched.insert(path.parent());
         }
-        for path in self.plan.remove.keys() {
-            removed_folders += self.remove_empty_folders(path, &mut touched);
-        }
+        let emptied = self.plan.remove.keys().map(|path| self.remove_empty_folders(path, &mut touched)).sum();
         for folder in &touched {
             self.sync(folder.as_ref())?;
         }
-        Ok(removed_folders)
+        Ok(emptied)
+    }
+
+    fn rename(&self, n: usize, path: &TreePath) -> Result<()> {
+        let renamed = self.folder_of(path)?.rename(&staged_name(n), path.name());
+        renamed.with_context(|| format!("cannot replace `{}`", self.shown(path)))
     }
 
     /// From the folder of a removed file upwards, as long as nothing else is in them.

@@ -317,9 +317,13 @@ fn digest_in(line: &str) -> Option<&str> {
 /// Over the lines, each ended by one LF.
 fn digest(content: &str) -> String {
     let mut hash = Sha256::new();
-    for line in content.lines() {
-        hash.update(line);
-        hash.update("\n");
+    if content.ends_with('\n') && !content.contains('\r') {
+        hash.update(content);
+    } else {
+        for line in content.lines() {
+            hash.update(line);
+            hash.update("\n");
+        }
     }
     let mut digits = String::with_capacity(DIGEST_DIGITS);
     for byte in hash.finalize().iter().take(DIGEST_DIGITS / 2) {
