@@ -10,3 +10,4 @@ pub mod object;
 pub mod quantity;
 pub mod report;
 pub mod source;
+pub mod tree;

@@ -1,0 +1,608 @@
+//! Reads inputs and the old tree, applies a plan. The only file I/O of the program besides `cli`.
+
+mod folder;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, Tree, TreePath, looks_signed};
+use folder::{Folder, Kind};
+
+/// The largest inventory, in bytes.
+pub const MAX_INVENTORY: u64 = 64 << 20;
+/// The largest template, in bytes.
+pub const MAX_TEMPLATE: u64 = 1 << 20;
+/// How many templates a folder may hold.
+pub const MAX_TEMPLATES: usize = 10_000;
+/// The largest file that can be one of ours, in bytes.
+pub const MAX_OURS: u64 = 64 << 20;
+/// How many bytes of the output folder are held in memory, at most.
+const MAX_READ: u64 = 1 << 30;
+/// How many files and folders the output folder may hold: more, and it is the wrong folder.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// Reads a text file of at most `limit` bytes, following symbolic links. A byte order mark is dropped.
+/// Errors name the file: missing, a folder, a pipe or device (never waits), too large, not UTF-8 (and where).
+pub fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let shown = path.display();
+    let found = std::fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow!("there is no file `{shown}`"),
+        _ => anyhow!(error).context(format!("cannot read `{shown}`")),
+    })?;
+    if found.is_dir() {
+        bail!("`{shown}` is a folder, not a file");
+    }
+    if !found.is_file() {
+        bail!("`{shown}` is no regular file (a pipe, socket or device)");
+    }
+    let file = open_input(path).with_context(|| format!("cannot read `{shown}`"))?;
+    into_text(file, limit).map_err(|fault| fault.told(&shown.to_string(), limit))
+}
+
+#[cfg(unix)]
+fn open_input(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    // Should a pipe have taken the file's place since the look at it, opening must not wait.
+    Ok(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open_input(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+enum Fault {
+    Io(io::Error),
+    Special,
+    TooLarge,
+    NotUtf8(usize),
+}
+
+impl Fault {
+    fn told(self, shown: &str, limit: u64) -> anyhow::Error {
+        match self {
+            Self::Io(error) => anyhow!(error).context(format!("cannot read `{shown}`")),
+            Self::Special => anyhow!("`{shown}` is no regular file"),
+            Self::TooLarge => anyhow!("`{shown}` is larger than {} MiB", limit >> 20),
+            Self::NotUtf8(at) => anyhow!("`{shown}` is not UTF-8: see byte {at}, counted from 0"),
+        }
+    }
+}
+
+fn into_text(file: File, limit: u64) -> Result<String, Fault> {
+    let bytes = into_bytes(file, limit)?;
+    let mut text = String::from_utf8(bytes).map_err(|e| Fault::NotUtf8(e.utf8_error().valid_up_to()))?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+fn into_bytes(file: File, limit: u64) -> Result<Vec<u8>, Fault> {
+    let found = file.metadata().map_err(Fault::Io)?;
+    if !found.is_file() {
+        return Err(Fault::Special);
+    }
+    if found.len() > limit {
+        return Err(Fault::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    // It may grow while it is read.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Fault::Io)?;
+    if bytes.len() as u64 > limit { Err(Fault::TooLarge) } else { Ok(bytes) }
+}
+
+/// Opens a folder that the user named; none if there is nothing. Errors if it is no folder or a symbolic link.
+fn open_named(path: &Path) -> Result<Option<Folder>> {
+    let shown = path.display();
+    match Folder::at(path) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let plain: PathBuf = path.components().collect();
+            match std::fs::symlink_metadata(plain) {
+                Ok(found) if found.is_symlink() => {
+                    bail!("`{shown}` is a symbolic link: name the folder that it leads to")
+                }
+                Ok(found) if !found.is_dir() => bail!("`{shown}` is not a folder"),
+                _ => Err(error).with_context(|| format!("cannot open the folder `{shown}`")),
+            }
+        }
+    }
+}
+
+/// Reads every `*.j2` below `dir`, ordered by path; none if there is no such folder. What begins with a dot is
+/// passed over. Errors on a symbolic link, a name that is no [`TreePath`], too many or too large files.
+pub fn read_templates(dir: &Path) -> Result<Option<Vec<(TreePath, String)>>> {
+    let Some(root) = open_named(dir)? else { return Ok(None) };
+    let mut templates = Vec::new();
+    read_templates_in(&root, None, dir, &mut templates)?;
+    templates.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Some(templates))
+}
+
+fn read_templates_in(
+    folder: &Folder,
+    at: Option<&TreePath>,
+    dir: &Path,
+    templates: &mut Vec<(TreePath, String)>,
+) -> Result<()> {
+    for (name, kind) in folder.list().with_context(|| format!("cannot list `{}`", shown(dir, at)))? {
+        let is_template = name.ends_with(".j2");
+        if name.starts_with('.') || (kind == Kind::File && !is_template) {
+            continue;
+        }
+        let path =
+            child(at, &name).map_err(|bad| anyhow!("`{}/{}`: {bad}", shown(dir, at), name.escape_debug()))?;
+        let full = shown(dir, Some(&path));
+        match kind {
+            Kind::Symlink => bail!("`{full}` is a symbolic link; templates must be files of their own"),
+            Kind::Special => bail!("`{full}` is no regular file"),
+            Kind::Folder => {
+                let below = folder.open(&name).with_context(|| format!("cannot open `{full}`"))?;
+                read_templates_in(&below, Some(&path), dir, templates)?;
+            }
+            Kind::File if templates.len() == MAX_TEMPLATES => {
+                bail!("`{}` holds more than {MAX_TEMPLATES} templates", dir.display())
+            }
+            Kind::File => {
+                let file = folder.read(&name).with_context(|| format!("cannot read `{full}`"))?;
+                let text = into_text(file, MAX_TEMPLATE).map_err(|fault| fault.told(&full, MAX_TEMPLATE))?;
+                templates.push((path, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, bayplan::tree::BadPath> {
+    at.map_or_else(|| TreePath::parse(name), |folder| folder.join(name))
+}
+
+fn shown(root: &Path, at: Option<&TreePath>) -> String {
+    match at {
+        Some(path) => format!("{}/{path}", root.display()),
+        None => root.display().to_string(),
+    }
+}
+
+/// Reads what stands in the output folder: all that is `wanted` or on the way to it, and what claims to be ours.
+/// Follows no symbolic link, enters no `.git`, reads no more than the beginning of other people's files.
+/// A folder that is not there is empty. Needs no lock: files are only ever replaced as a whole.
+pub fn read_existing(root: &Path, wanted: &Tree) -> Result<Existing> {
+    let Some(folder) = open_named(root)? else { return Ok(Existing::default()) };
+    let folders = wanted.iter().flat_map(|(path, _)| path.folders()).collect();
+    let mut survey = Survey { root, wanted, folders, existing: Existing::default(), entries: 0, bytes: 0 };
+    survey.read(&folder, None)?;
+    Ok(survey.existing)
+}
+
+struct Survey<'a> {
+    root: &'a Path,
+    wanted: &'a Tree,
+    /// Every folder that a wanted file stands in.
+    folders: BTreeSet<TreePath>,
+    existing: Existing,
+    entries: usize,
+    bytes: u64,
+}
+
+impl Survey<'_> {
+    fn read(&mut self, folder: &Folder, at: Option<&TreePath>) -> Result<()> {
+        let items = folder.list().with_context(|| format!("cannot list `{}`", shown(self.root, at)))?;
+        self.entries += items.len();
+        if self.entries > MAX_ENTRIES {
+            bail!("`{}` holds over {MAX_ENTRIES} files: is it the output folder?", self.root.display());
+        }
+        for (name, kind) in items {
+            // A name that we would never write is never ours.
+            let Ok(path) = child(at, &name) else { continue };
+            let entry = match kind {
+                Kind::Symlink => Some(Entry::Symlink),
+                Kind::Special => Some(Entry::Special),
+                Kind::File => self.read_file(folder, &path)?,
+                Kind::Folder => {
+                    self.enter(folder, &path)?;
+                    Some(Entry::Folder)
+                }
+            };
+            if let Some(entry) = entry {
+                self.existing.insert(path, entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, folder: &Folder, path: &TreePath) -> Result<()> {
+        match folder.open(path.name()) {
+            Ok(below) => self.read(&below, Some(path)),
+            Err(error) if self.may_skip(&error, self.folders.contains(path)) => Ok(()),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot open `{}`", shown(self.root, Some(path))))
+            }
+        }
+    }
+
+    fn read_file(&mut self, folder: &Folder, path: &TreePath) -> Result<Option<Entry>> {
+        let wanted = self.wanted.contains(path);
+        match read_entry(folder, path.name(), wanted) {
+            Ok(Some(Entry::File(text))) => {
+                self.bytes += text.len() as u64;
+                if self.bytes > MAX_READ {
+                    bail!("`{}` holds over {} MiB of rendered files", self.root.display(), MAX_READ >> 20);
+                }
+                Ok(Some(Entry::File(text)))
+            }
+            Ok(entry) => Ok(entry),
+            Err(error) if self.may_skip(&error, wanted) => Ok(None),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot read `{}`", shown(self.root, Some(path))))
+            }
+        }
+    }
+
+    /// What vanished meanwhile is gone; what nobody wants and we may not read is not ours.
+    fn may_skip(&self, error: &io::Error, wanted: bool) -> bool {
+        match error.kind() {
+            ErrorKind::NotFound => true,
+            ErrorKind::PermissionDenied => !wanted,
+            _ => false,
+        }
+    }
+}
+
+fn read_entry(folder: &Folder, name: &str, wanted: bool) -> io::Result<Option<Entry>> {
+    let file = folder.read(name)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Ok(Some(Entry::Special));
+    }
+    if found.len() > MAX_OURS {
+        return Ok(wanted.then_some(Entry::TooLarge));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    (&file).take(SIGNATURE_START as u64).read_to_end(&mut bytes)?;
+    if !wanted && !looks_signed(&bytes) {
+        return Ok(None);
+    }
+    file.take(MAX_OURS).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8(bytes).map_or(Entry::NotUtf8, Entry::File)))
+}
+
+/// The right to change an output folder: one run at a time. Ends with the value, or with the process.
+pub struct Lock {
+    root: Folder,
+    path: PathBuf,
+    /// The system holds the lock as long as this is open.
+    _held: File,
+    /// A lock file that is to be removed.
+    has_file: bool,
+    /// The output folder was made for this run, and goes again if nothing came into it.
+    made_root: bool,
+}
+
+/// Only where a folder itself cannot be locked (Windows, some network file systems).
+const LOCK_FILE: &str = ".bayplan.lock";
+
+impl Lock {
+    /// Takes the lock of the output folder `root`, which is made if it is missing. Errors at once if another
+    /// run holds it. The folder itself is locked, so nothing lies about in it, even after a kill.
+    pub fn take(root: &Path) -> Result<Self> {
+        let made_root = !root.exists();
+        if let Some(folder) = open_named(root)? {
+            return Self::hold(folder, root, made_root);
+        }
+        std::fs::create_dir_all(root).with_context(|| format!("cannot make `{}`", root.display()))?;
+        let folder = open_named(root)?.with_context(|| format!("`{}` vanished", root.display()))?;
+        Self::hold(folder, root, made_root)
+    }
+
+    fn hold(root: Folder, path: &Path, made_root: bool) -> Result<Self> {
+        let locked = root.handle().map_err(std::fs::TryLockError::Error).and_then(|handle| {
+            handle.try_lock()?;
+            Ok(handle)
+        });
+        let (held, has_file) = match locked {
+            Ok(handle) => (handle, false),
+            Err(std::fs::TryLockError::WouldBlock) => return Err(busy(path)),
+            Err(std::fs::TryLockError::Error(_)) => (lock_file(&root, path)?, true),
+        };
+        Ok(Self { root, path: path.to_owned(), _held: held, has_file, made_root })
+    }
+}
+
+fn lock_file(root: &Folder, path: &Path) -> Result<File> {
+    let file = root.open_or_make(LOCK_FILE);
+    let file = file.with_context(|| format!("cannot make `{}/{LOCK_FILE}`", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(busy(path)),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock `{}`", path.display()))
+        }
+    }
+}
+
+fn busy(path: &Path) -> anyhow::Error {
+    anyhow!("another bayplan is writing to `{}`: wait until it has finished", path.display())
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be tidied up here does no harm: the next run takes both as they are.
+        if self.has_file {
+            let _ = self.root.remove(LOCK_FILE);
+        }
+        if self.made_root {
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// New files.
+    pub created: usize,
+    /// Files with new contents.
+    pub changed: usize,
+    /// Files that went.
+    pub removed: usize,
+    /// Files that stood as wanted and were not touched.
+    pub unchanged: usize,
+    /// Folders that went because the last file in them did.
+    pub folders_removed: usize,
+}
+
+/// Makes the output folder what `plan` says, conflicts apart: a caller that has any should not get here.
+///
+/// Every new content is written beside its target and flushed, then everything is looked at once more, then the
+/// files are renamed, then the unwanted ones removed. An error before the first rename leaves the folder as it
+/// was; a kill at any time leaves each file old or new, and the next run removes what was staged.
+pub fn apply(lock: &Lock, plan: &Plan) -> Result<Report> {
+    remove_leftovers(&lock.root, None)?;
+    let run = Run { lock, plan, writes: writes_of(plan) };
+    let mut made = BTreeSet::new();
+    if let Err(error) = run.stage(&mut made).and_then(|()| run.expect_as_compared()) {
+        run.unstage(&made);
+        return Err(error.context(format!("nothing was changed in `{}`", lock.path.display())));
+    }
+    let folders_removed = run.commit(&made)?;
+    Ok(Report {
+        created: plan.create.len(),
+        changed: plan.change.len(),
+        removed: plan.remove.len(),
+        unchanged: plan.unchanged.len(),
+        folders_removed,
+    })
+}
+
+fn writes_of(plan: &Plan) -> Vec<(&TreePath, &str)> {
+    let created = plan.create.iter().map(|(path, after)| (path, after.as_str()));
+    let changed = plan.change.iter().map(|(path, change)| (path, change.after.as_str()));
+    created.chain(changed).collect()
+}
+
+/// Staging waits for the disk, not for the processor: many waiting at once share one flush of the journal.
+const STAGING_THREADS: usize = 16;
+
+struct Run<'a> {
+    lock: &'a Lock,
+    plan: &'a Plan,
+    /// Targets and whole contents. The position of a file here names its staged copy.
+    writes: Vec<(&'a TreePath, &'a str)>,
+}
+
+impl Run<'_> {
+    fn stage(&self, made: &mut BTreeSet<TreePath>) -> Result<()> {
+        if self.writes.is_empty() {
+            return Ok(());
+        }
+        let folders: BTreeSet<TreePath> = self.writes.iter().flat_map(|(path, _)| path.folders()).collect();
+        for path in folders {
+            if self.make_folder(&path)? {
+                made.insert(path);
+            }
+        }
+        let threads = STAGING_THREADS.min(self.writes.len());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        pool.install(|| {
+            self.writes.par_iter().enumerate().try_for_each(|(n, write)| self.stage_file(n, *write))
+        })
+    }
+
+    fn make_folder(&self, path: &TreePath) -> Result<bool> {
+        let made = self.folder_of(path)?.make(path.name());
+        match made {
+            Ok(()) => Ok(true),
+            // If it is a link or a file, opening it will say so.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("cannot make `{}`", self.shown(path))),
+        }
+    }
+
+    fn stage_file(&self, n: usize, (path, text): (&TreePath, &str)) -> Result<()> {
+        let folder = self.folder_of(path)?;
+        let write = || {
+            let mut file = folder.write_new(&staged_name(n))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().with_context(|| format!("cannot write `{}`", self.shown(path)))
+    }
+
+    /// Somebody may have saved a file since it was compared.
+    fn expect_as_compared(&self) -> Result<()> {
+        for path in self.plan.create.keys() {
+            self.expect(path, self.folder_of(path)?.kind(path.name())?.is_none())?;
+        }
+        for (path, change) in &self.plan.change {
+            self.expect_text(path, change.before.as_deref())?;
+        }
+        for (path, before) in &self.plan.remove {
+            self.expect_text(path, Some(before))?;
+            let writable = self.folder_of(path)?.expect_writable();
+            writable.with_context(|| format!("cannot remove `{}`", self.shown(path)))?;
+        }
+        Ok(())
+    }
+
+    fn expect_text(&self, path: &TreePath, before: Option<&str>) -> Result<()> {
+        let folder = self.folder_of(path)?;
+        let stands = folder.kind(path.name())? == Some(Kind::File)
+            && match before {
+                None => true,
+                Some(text) => read_entry(&folder, path.name(), true)?
+                    .is_some_and(|entry| matches!(entry, Entry::File(now) if now == text)),
+            };
+        self.expect(path, stands)
+    }
+
+    fn expect(&self, path: &TreePath, holds: bool) -> Result<()> {
+        if holds {
+            return Ok(());
+        }
+        bail!("`{}` was changed by somebody while bayplan was at work: run it again", self.shown(path))
+    }
+
+    fn unstage(&self, made: &BTreeSet<TreePath>) {
+        // What cannot be removed now, the next run removes: the fault itself is what the user must hear.
+        for (n, (path, _)) in self.writes.iter().enumerate() {
+            if let Ok(folder) = self.folder_of(path) {
+                let _ = folder.remove(&staged_name(n));
+            }
+        }
+        for path in made.iter().rev() {
+            if let Ok(folder) = self.folder_of(path) {
+                let _ = folder.remove_folder(path.name());
+            }
+        }
+    }
+
+    fn commit(&self, made: &BTreeSet<TreePath>) -> Result<usize> {
+        let mut touched: BTreeSet<Option<TreePath>> = made.iter().map(TreePath::parent).collect();
+        for (n, (path, _)) in self.writes.iter().enumerate() {
+            if let Err(error) = self.rename(n, path) {
+                self.unstage(&BTreeSet::new());
+                let share = format!("{n} of {} files are already written: run again", self.writes.len());
+                return Err(error.context(share));
+            }
+            touched.insert(path.parent());
+        }
+        for path in self.plan.remove.keys() {
+            let removed = self.folder_of(path)?.remove(path.name());
+            removed.with_context(|| format!("cannot remove `{}`", self.shown(path)))?;
+            touched.insert(path.parent());
+        }
+        let emptied = self.plan.remove.keys().map(|path| self.remove_empty_folders(path, &mut touched)).sum();
+        for folder in &touched {
+            self.sync(folder.as_ref())?;
+        }
+        Ok(emptied)
+    }
+
+    fn rename(&self, n: usize, path: &TreePath) -> Result<()> {
+        let renamed = self.folder_of(path)?.rename(&staged_name(n), path.name());
+        renamed.with_context(|| format!("cannot replace `{}`", self.shown(path)))
+    }
+
+    /// From the folder of a removed file upwards, as long as nothing else is in them.
+    fn remove_empty_folders(&self, path: &TreePath, touched: &mut BTreeSet<Option<TreePath>>) -> usize {
+        let mut count = 0;
+        let mut at = path.parent();
+        while let Some(folder) = at {
+            let Ok(above) = self.folder_of(&folder) else { break };
+            if above.remove_folder(folder.name()).is_err() {
+                break;
+            }
+            count += 1;
+            at = folder.parent();
+            touched.remove(&Some(folder));
+            touched.insert(at.clone());
+        }
+        count
+    }
+
+    fn sync(&self, at: Option<&TreePath>) -> Result<()> {
+        let name = || shown(&self.lock.path, at);
+        let folder = open_below(&self.lock.root, at).with_context(|| format!("cannot open `{}`", name()))?;
+        match folder {
+            None => self.lock.root.sync(),
+            Some(folder) => folder.sync(),
+        }
+        .with_context(|| format!("cannot flush `{}`", name()))
+    }
+
+    /// The folder that holds `path`, opened from the top, through no link.
+    fn folder_of(&self, path: &TreePath) -> Result<Holder<'_>> {
+        let parent = path.parent();
+        let folder = open_below(&self.lock.root, parent.as_ref())
+            .with_context(|| format!("cannot open the folder of `{}`", self.shown(path)))?;
+        Ok(folder.map_or(Holder::Root(&self.lock.root), Holder::Below))
+    }
+
+    fn shown(&self, path: &TreePath) -> String {
+        shown(&self.lock.path, Some(path))
+    }
+}
+
+enum Holder<'a> {
+    Root(&'a Folder),
+    Below(Folder),
+}
+
+impl std::ops::Deref for Holder<'_> {
+    type Target = Folder;
+    fn deref(&self) -> &Folder {
+        match self {
+            Self::Root(folder) => folder,
+            Self::Below(folder) => folder,
+        }
+    }
+}
+
+fn open_below(root: &Folder, at: Option<&TreePath>) -> io::Result<Option<Folder>> {
+    let mut folder: Option<Folder> = None;
+    for name in at.into_iter().flat_map(TreePath::components) {
+        folder = Some(folder.as_ref().unwrap_or(root).open(name)?);
+    }
+    Ok(folder)
+}
+
+/// Numbered, not random: the lock keeps other runs away, and a file is only ever made where none is.
+fn staged_name(n: usize) -> String {
+    format!(".bayplan-{}-{n}.tmp", std::process::id())
+}
+
+fn is_staged_name(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let middle = name.strip_prefix(".bayplan-").and_then(|rest| rest.strip_suffix(".tmp"));
+    middle.and_then(|text| text.split_once('-')).is_some_and(|(pid, n)| number(pid) && number(n))
+}
+
+/// What a killed run left behind. Only safe under the lock.
+fn remove_leftovers(folder: &Folder, at: Option<&TreePath>) -> Result<()> {
+    // A folder that may not be listed holds nothing of ours.
+    for (name, kind) in folder.list().unwrap_or_default() {
+        if kind == Kind::File && is_staged_name(&name) {
+            folder
+                .remove(&name)
+                .with_context(|| format!("cannot remove `{name}` of a run that was killed"))?;
+        }
+        let Ok(path) = child(at, &name) else { continue };
+        if kind == Kind::Folder
+            && let Ok(below) = folder.open(&name)
+        {
+            remove_leftovers(&below, Some(&path))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
