@@ -123,6 +123,12 @@ impl Range {
 }
 
 /// The shortest usual spelling: the bare address, the CIDR if it is exactly one, or `first-last`.
+impl serde::Serialize for Range {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.prefix() {

@@ -126,7 +126,8 @@ fn gather_networks(model: &Model, claims: &mut Vec<AddressClaim>) {
     for (index, pool) in model.metallb.pools.iter().enumerate() {
         let (owner, subject) = (format!("pool `{}`", pool.name), format!("metallb.pools.{}", pool.name));
         for range in &pool.addresses {
-            claims.push(AddressClaim { pool: Some(index), ..claim(range, ClaimKind::Pool, &owner, &subject) });
+            claims
+                .push(AddressClaim { pool: Some(index), ..claim(range, ClaimKind::Pool, &owner, &subject) });
         }
     }
 }
@@ -189,7 +190,9 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
     let several = model.environments.len() > 1;
     let placed = table.stacks.iter().enumerate().flat_map(|(stack, table)| {
         let services = table.services.iter().enumerate();
-        services.map(move |(at, service)| (service, ServicePlace { environment, stack: Some(stack), service: at }))
+        services.map(move |(at, service)| {
+            (service, ServicePlace { environment, stack: Some(stack), service: at })
+        })
     });
     let strays = table.strays.iter().enumerate();
     let strays =
@@ -213,9 +216,11 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
 
 /// Reserved addresses that a load balancer or virtual address takes by reference are its own, not a second claim.
 fn reserved_by_reference(model: &Model, resolver: &Resolver<'_>) -> Vec<String> {
-    let balancers = model.environments.iter().flat_map(Environment::services).filter_map(|service| {
-        service.load_balancer.as_ref()
-    });
+    let balancers = model
+        .environments
+        .iter()
+        .flat_map(Environment::services)
+        .filter_map(|service| service.load_balancer.as_ref());
     let services = balancers.flat_map(|balancer| balancer.references.iter().flatten().cloned());
     let charts = resolver.inventory.tables.charts.values();
     let charts = charts.flat_map(|chart| chart.addresses.values()).flat_map(|addresses| &addresses.value.0);

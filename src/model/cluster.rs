@@ -562,9 +562,13 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
             .iter()
             .map(|(key, entry)| (key.clone(), addresses(resolver, Some(&entry.value))))
             .collect(),
-        depends_on: known_only(resolver, depends_on, "chart", |name| charts.contains_key(name), || {
-            charts.keys().map(String::as_str).collect()
-        }),
+        depends_on: known_only(
+            resolver,
+            depends_on,
+            "chart",
+            |name| charts.contains_key(name),
+            || charts.keys().map(String::as_str).collect(),
+        ),
         wave: 0,
         name: name.to_owned(),
         place: table.span,
@@ -643,14 +647,16 @@ fn lower_peers(
             let peer = &entry.value;
             check_name(resolver, name, entry.key, "a peer", NameKind::Subdomain);
             let number = |whole: &Option<Spanned<i64>>| whole.as_ref().map(|whole| whole.value);
-            let time = |time: &Option<inventory::value::Duration>| time.as_ref().map(|time| time.0.value.clone());
+            let time =
+                |time: &Option<inventory::value::Duration>| time.as_ref().map(|time| time.0.value.clone());
             Peer {
                 my_asn: number(&peer.my_asn).unwrap_or_default(),
                 peer_asn: number(&peer.peer_asn).unwrap_or_default(),
-                peer_address: peer.peer_address.as_ref().and_then(|text| resolver.address(text)).map_or_else(
-                    String::new,
-                    |address| address.to_string(),
-                ),
+                peer_address: peer
+                    .peer_address
+                    .as_ref()
+                    .and_then(|text| resolver.address(text))
+                    .map_or_else(String::new, |address| address.to_string()),
                 peer_port: number(&peer.peer_port),
                 hold_time: time(&peer.hold_time),
                 keepalive_time: time(&peer.keepalive_time),
@@ -670,9 +676,13 @@ fn lower_peers(
 
 fn known_nodes(resolver: &mut Resolver<'_>, texts: &[Text], nodes: &[Node]) -> Vec<String> {
     let names = texts.iter().map(|text| resolver.text(text)).collect();
-    let known = known_only(resolver, names, "node", |name| nodes.iter().any(|node| node.name == name), || {
-        nodes.iter().map(|node| node.name.as_str()).collect()
-    });
+    let known = known_only(
+        resolver,
+        names,
+        "node",
+        |name| nodes.iter().any(|node| node.name == name),
+        || nodes.iter().map(|node| node.name.as_str()).collect(),
+    );
     known.into_iter().map(|name| name.value).collect()
 }
 
@@ -710,9 +720,13 @@ fn lower_pool(
         node_selectors: table.node_selectors.iter().map(|labels| texts(resolver, labels)).collect(),
         interfaces: list(resolver, &table.interfaces),
         namespaces: table.namespaces.iter().map(|text| resolver.text(text)).collect(),
-        services: known_only(resolver, names, "service", |name| services.contains_key(name), || {
-            services.keys().map(String::as_str).collect()
-        }),
+        services: known_only(
+            resolver,
+            names,
+            "service",
+            |name| services.contains_key(name),
+            || services.keys().map(String::as_str).collect(),
+        ),
         priority: table.priority.as_ref().map(|priority| priority.value),
         peers: known_only(
             resolver,
@@ -752,11 +766,12 @@ pub fn lower_nfs(resolver: &mut Resolver<'_>) -> Vec<Nfs> {
 
 /// A server that looks like an address must be one; anything else is a host name.
 fn nfs_address(resolver: &mut Resolver<'_>, server: &Spanned<String>) -> Option<Spanned<IpAddr>> {
-    let like_an_address = server.contains(':') || server.chars().all(|c| c.is_ascii_digit() || ".-/".contains(c));
+    let like_an_address =
+        server.contains(':') || server.chars().all(|c| c.is_ascii_digit() || ".-/".contains(c));
     if like_an_address {
-        return resolver.range(server, |text| crate::address::parse_host(text).map(Range::single)).map(
-            |range| range.map(Range::first),
-        );
+        return resolver
+            .range(server, |text| crate::address::parse_host(text).map(Range::single))
+            .map(|range| range.map(Range::first));
     }
     check_name(resolver, server, server.span, "a server", NameKind::Subdomain);
     None
@@ -802,7 +817,10 @@ pub fn lower_storage_classes(resolver: &mut Resolver<'_>, servers: &[Nfs]) -> Ve
                 default: table.default.as_ref().is_some_and(|flag| flag.value),
                 provisioner: optional(resolver, table.provisioner.as_ref()),
                 parameters: texts(resolver, &table.parameters),
-                reclaim_policy: table.reclaim_policy.as_ref().map_or(ReclaimPolicy::Delete, |policy| policy.value),
+                reclaim_policy: table
+                    .reclaim_policy
+                    .as_ref()
+                    .map_or(ReclaimPolicy::Delete, |policy| policy.value),
                 volume_binding_mode: table.volume_binding_mode.as_ref().map_or(late, |mode| mode.value),
                 allow_volume_expansion: table.allow_volume_expansion.as_ref().is_some_and(|flag| flag.value),
                 mount_options: list(resolver, &table.mount_options),

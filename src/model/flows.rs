@@ -10,7 +10,8 @@ use crate::model::{Environment, Model};
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
 /// (RFC 1918, RFC 3927, RFC 6598; RFC 4193 and RFC 4291 for IPv6).
-const NOT_INTERNET_V4: &[&str] = &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
+const NOT_INTERNET_V4: &[&str] =
+    &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
 const NOT_INTERNET_V6: &[&str] = &["fc00::/7", "fe80::/10"];
 
 /// The label by which policies choose a service's pods.
@@ -41,7 +42,9 @@ pub fn open(environment: &mut Environment, model: &Model) {
             })
             .collect()
     };
-    for service in environment.stacks.iter_mut().filter(|stack| stack.isolate).flat_map(|stack| &mut stack.services) {
+    for service in
+        environment.stacks.iter_mut().filter(|stack| stack.isolate).flat_map(|stack| &mut stack.services)
+    {
         if let Some((ingress, egress)) = rules.get(&service.key) {
             service.ingress_rules = Some(ingress.clone());
             service.egress_rules = Some(egress.clone());
@@ -78,7 +81,10 @@ fn ingress(service: &Service, callers: &[&Service], model: &Model) -> Vec<Json> 
 
 /// The namespace of the chart that brings Prometheus along.
 fn monitoring(model: &Model) -> Option<String> {
-    let chart = model.charts.iter().find(|chart| ["kube-prometheus-stack", "prometheus"].contains(&chart.chart.as_str()));
+    let chart = model
+        .charts
+        .iter()
+        .find(|chart| ["kube-prometheus-stack", "prometheus"].contains(&chart.chart.as_str()));
     chart.map(|chart| chart.namespace.value.clone())
 }
 
@@ -110,7 +116,9 @@ fn ports(service: &Service) -> Vec<Json> {
 
 fn one_port(service: &Service, name: &str) -> Vec<Json> {
     let port = service.ports.iter().find(|port| port.name == name);
-    port.map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() })).into_iter().collect()
+    port.map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() }))
+        .into_iter()
+        .collect()
 }
 
 fn egress(service: &Service, by_key: &BTreeMap<&str, &Service>, model: &Model) -> Vec<Json> {
@@ -126,7 +134,12 @@ fn egress(service: &Service, by_key: &BTreeMap<&str, &Service>, model: &Model) -
     for target in &service.egress {
         let blocks = match target {
             Egress::Internet => internet(model),
-            Egress::Lan => model.network.lan.iter().map(|lan| json!({ "ipBlock": { "cidr": lan.to_string() } })).collect(),
+            Egress::Lan => model
+                .network
+                .lan
+                .iter()
+                .map(|lan| json!({ "ipBlock": { "cidr": lan.to_string() } }))
+                .collect(),
             Egress::Network(network) => vec![json!({ "ipBlock": { "cidr": network } })],
         };
         if !blocks.is_empty() {

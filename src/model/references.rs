@@ -158,7 +158,11 @@ impl<'a> Resolver<'a> {
         self.parsed(text, read)
     }
 
-    fn parsed<T>(&mut self, text: &Text, read: impl FnOnce(&str) -> Result<T, BadAddress>) -> Option<Spanned<T>> {
+    fn parsed<T>(
+        &mut self,
+        text: &Text,
+        read: impl FnOnce(&str) -> Result<T, BadAddress>,
+    ) -> Option<Spanned<T>> {
         let expanded = self.resolved(text)?;
         if text.contains("${") {
             self.references.insert(text.span);
@@ -284,7 +288,12 @@ impl<'a> Resolver<'a> {
             Failure::Cycle(mut trail) => {
                 trail.push(trail.first().cloned().unwrap_or_default());
                 let circle = trail.join(" → ");
-                (&REFERENCE_CYCLE, "leads back here", format!("`${{{path}}}` leads back to itself: {circle}"), None)
+                (
+                    &REFERENCE_CYCLE,
+                    "leads back here",
+                    format!("`${{{path}}}` leads back to itself: {circle}"),
+                    None,
+                )
             }
             Failure::TooLong => (
                 &crate::inventory::TOO_MUCH,
@@ -349,7 +358,10 @@ impl<'a> Resolver<'a> {
             }),
             Value::Table(table) => Err(Failure::Unknown {
                 what: "it is a table, not a value".to_owned(),
-                help: table.keys().next().map(|key| format!("name a key in it, such as `${{{}.{key}}}`", keys.join("."))),
+                help: table
+                    .keys()
+                    .next()
+                    .map(|key| format!("name a key in it, such as `${{{}.{key}}}`", keys.join("."))),
             }),
         }
     }
@@ -377,7 +389,9 @@ impl<'a> Resolver<'a> {
             ["environment", "name"] => {
                 Some(Ok(self.environment.map_or(crate::model::ONLY_ENVIRONMENT, |(name, _)| name).to_owned()))
             }
-            ["environment", "domain" | "namespace-suffix"] if self.node(keys).is_none() => Some(Ok(String::new())),
+            ["environment", "domain" | "namespace-suffix"] if self.node(keys).is_none() => {
+                Some(Ok(String::new()))
+            }
             ["nodes", name, "ip"] if self.node(keys).is_none() => {
                 let first = self.node(&["nodes", name, "ips", "0"])?;
                 Some(self.scalar(first, keys, trail))
@@ -426,9 +440,10 @@ impl<'a> Resolver<'a> {
             "host" => facts::first_host(service).map(|host| self.full_host(host, trail)),
             "port" => facts::main_port(service).map(|port| Ok(port.to_string())),
             "internal-host" => Some(self.internal_host(key, service, trail)),
-            "internal-url" => Some(self.internal_host(key, service, trail).map(|host| {
-                facts::url(facts::scheme(service), &host, facts::main_port(service))
-            })),
+            "internal-url" => Some(
+                self.internal_host(key, service, trail)
+                    .map(|host| facts::url(facts::scheme(service), &host, facts::main_port(service))),
+            ),
             "url" => Some(self.url(key, service, trail)),
             "ip" => {
                 let first = service.ip.as_ref()?.on()?.0.first()?;
@@ -440,7 +455,8 @@ impl<'a> Resolver<'a> {
 
     fn internal_host(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
         let name = self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail)?;
-        let Some(stack) = service.stack.as_ref().and_then(|stack| Some((&stack.value, self.stack(&stack.value)?)))
+        let Some(stack) =
+            service.stack.as_ref().and_then(|stack| Some((&stack.value, self.stack(&stack.value)?)))
         else {
             return Ok(name);
         };
@@ -457,7 +473,9 @@ impl<'a> Resolver<'a> {
         let host = self.expand(host, trail)?;
         let domain = self.environment.and_then(|(_, environment)| environment.domain.as_ref());
         match domain {
-            Some(domain) if !host.contains('.') => Ok(format!("{host}.{}", self.expand(&domain.value, trail)?)),
+            Some(domain) if !host.contains('.') => {
+                Ok(format!("{host}.{}", self.expand(&domain.value, trail)?))
+            }
             _ => Ok(host),
         }
     }
@@ -494,7 +512,8 @@ impl<'a> Resolver<'a> {
         let missing = keys.get(depth).copied().unwrap_or_default();
         let own = self.node(&keys[..depth]).and_then(Node::table);
         let facts: &[&str] = if depth == 2 && keys[0] == "services" { SERVICE_FACTS } else { &[] };
-        let known = own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
+        let known =
+            own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
         let near = nearest(missing, known.clone());
         let help = match near {
             Some(near) => Some(format!("did you mean `${{{parent}.{near}}}`?")),
@@ -568,7 +587,8 @@ impl<'t> Iterator for Parts<'t> {
 fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("${")?;
     let (path, rest) = inner.split_once('}')?;
-    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    let is_key =
+        |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
     (path.contains('.') && path.split('.').all(is_key)).then_some((path, rest))
 }
 

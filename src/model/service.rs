@@ -323,7 +323,9 @@ pub fn scheme(service: &inventory::service::Service) -> &'static str {
 pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
     let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
     match port {
-        Some(port) if !matches!((scheme, port), ("http", 80) | ("https", 443)) => format!("{scheme}://{host}:{port}"),
+        Some(port) if !matches!((scheme, port), ("http", 80) | ("https", 443)) => {
+            format!("{scheme}://{host}:{port}")
+        }
         _ => format!("{scheme}://{host}"),
     }
 }
@@ -465,7 +467,8 @@ fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     let mut ordered: Vec<EnvVar> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let uses = |var: &EnvVar, other: &EnvVar| var.value.contains(&format!("$({})", other.name));
-        let ready = left.iter().position(|var| !left.iter().any(|other| other.name != var.name && uses(var, other)));
+        let ready =
+            left.iter().position(|var| !left.iter().any(|other| other.name != var.name && uses(var, other)));
         ordered.push(left.remove(ready.unwrap_or(0)));
     }
     ordered
@@ -520,10 +523,12 @@ fn known_secret<'s>(
     if let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) {
         return Some(secret);
     }
-    let elsewhere = resolver.inventory.tables.secrets.get(&name.value).and_then(|secret| secret.stack.as_ref());
+    let elsewhere =
+        resolver.inventory.tables.secrets.get(&name.value).and_then(|secret| secret.stack.as_ref());
     match elsewhere {
         Some(other) => {
-            let message = format!("secret `{name}` lives in stack `{other}`, out of reach of stack `{}`", stack.name);
+            let message =
+                format!("secret `{name}` lives in stack `{other}`, out of reach of stack `{}`", stack.name);
             resolver.found.push(
                 UNKNOWN_REFERENCE
                     .at(name.span, "another namespace's secret", message)
@@ -599,7 +604,12 @@ fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
 }
 
 fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service) -> Vec<Spanned<String>> {
-    let written: &[Text] = table.host.as_ref().and_then(|host| host.on()).map(|OneOrMany(hosts)| hosts.as_slice()).unwrap_or_default();
+    let written: &[Text] = table
+        .host
+        .as_ref()
+        .and_then(|host| host.on())
+        .map(|OneOrMany(hosts)| hosts.as_slice())
+        .unwrap_or_default();
     let domain = resolver.environment().and_then(|(_, environment)| environment.domain.as_ref());
     let domain = domain.map(|domain| resolver.text(domain).value);
     let mut hosts = Vec::new();
@@ -610,7 +620,11 @@ fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service)
         }
         let name = host.strip_prefix("*.").unwrap_or(&host);
         if let Some(reason) = name_fault(name, NameKind::Subdomain) {
-            resolver.found.push(BAD_NAME.at(host.span, "not a host name", format!("`{host}` is not a host name: {reason}")));
+            resolver.found.push(BAD_NAME.at(
+                host.span,
+                "not a host name",
+                format!("`{host}` is not a host name: {reason}"),
+            ));
         }
         hosts.push(host);
     }
@@ -693,7 +707,9 @@ fn families(addresses: &[Spanned<IpAddr>], cluster: &[Family]) -> (Option<&'stat
     let wanted: Vec<Family> = addresses.iter().map(|address| Family::of(address.value)).collect();
     match wanted.as_slice() {
         [first, second] if first != second => (Some("RequireDualStack"), vec![word(*first), word(*second)]),
-        [only] if cluster.first().is_some_and(|first| first != only) => (Some("SingleStack"), vec![word(*only)]),
+        [only] if cluster.first().is_some_and(|first| first != only) => {
+            (Some("SingleStack"), vec![word(*only)])
+        }
         _ => (None, Vec::new()),
     }
 }
@@ -730,13 +746,21 @@ fn lower_egress(resolver: &mut Resolver<'_>, text: &Text) -> Option<Egress> {
             Some(prefix) => return Some(Egress::Network(format!("{}/{prefix}", range.first()))),
             None => resolver.found.push(
                 BAD_VALUE
-                    .at(written.span, "not a network", format!("`{written}` is a range, and a policy takes networks"))
+                    .at(
+                        written.span,
+                        "not a network",
+                        format!("`{written}` is a range, and a policy takes networks"),
+                    )
                     .help("write it as networks such as 192.168.1.64/28"),
             ),
         },
         Err(_) => resolver.found.push(
             BAD_VALUE
-                .at(written.span, "nowhere", format!("`{written}` is neither `internet`, `lan` nor a network"))
+                .at(
+                    written.span,
+                    "nowhere",
+                    format!("`{written}` is neither `internet`, `lan` nor a network"),
+                )
                 .help("for another service, use `talks-to`"),
         ),
     }
@@ -762,7 +786,10 @@ fn lower_monitor(
     Some(Monitor {
         port,
         path: optional(resolver, monitor.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
-        interval: monitor.interval.as_ref().map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
+        interval: monitor
+            .interval
+            .as_ref()
+            .map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
         scheme: if monitor.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
     })
 }
@@ -812,10 +839,16 @@ fn lower_volumes(
             );
         }
         let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
-        if let Some(path) = sub_path.as_ref().filter(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
+        if let Some(path) =
+            sub_path.as_ref().filter(|path| path.starts_with('/') || path.split('/').any(|part| part == ".."))
+        {
             resolver.found.push(
                 BAD_VALUE
-                    .at(path.span, "not inside the volume", format!("`{path}` is not a path inside the volume"))
+                    .at(
+                        path.span,
+                        "not inside the volume",
+                        format!("`{path}` is not a path inside the volume"),
+                    )
                     .help("write a relative path without `..`"),
             );
         }
@@ -855,7 +888,11 @@ fn lower_source(
         [] => {
             resolver.found.push(
                 inventory::MISSING_KEY
-                    .at(written.span, "says where, not what", format!("volume `{name}` does not say what is mounted"))
+                    .at(
+                        written.span,
+                        "says where, not what",
+                        format!("volume `{name}` does not say what is mounted"),
+                    )
                     .help("add one of `claim`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret`"),
             );
             return (Source::Unknown, Json::Null);

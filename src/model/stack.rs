@@ -93,9 +93,9 @@ pub struct Claim {
 impl Claim {
     /// Whether pods on two nodes cannot have it mounted at once.
     pub fn one_node(&self) -> bool {
-        self.access_modes.iter().all(|mode| {
-            matches!(mode, AccessMode::ReadWriteOnce | AccessMode::ReadWriteOncePod)
-        })
+        self.access_modes
+            .iter()
+            .all(|mode| matches!(mode, AccessMode::ReadWriteOnce | AccessMode::ReadWriteOncePod))
     }
 }
 
@@ -142,7 +142,11 @@ pub struct Around<'m> {
 }
 
 /// Lowers one environment, or the base.
-pub fn lower_environment<'a>(resolver: &mut Resolver<'a>, model: &Model, name: Option<&'a str>) -> Environment {
+pub fn lower_environment<'a>(
+    resolver: &mut Resolver<'a>,
+    model: &Model,
+    name: Option<&'a str>,
+) -> Environment {
     resolver.enter(name);
     let tables = &resolver.inventory.tables;
     let around = Around {
@@ -155,7 +159,8 @@ pub fn lower_environment<'a>(resolver: &mut Resolver<'a>, model: &Model, name: O
         environment.place = tables.environments[name].key;
         environment.description = optional(resolver, table.description.as_ref());
         environment.domain = optional(resolver, table.domain.as_ref());
-        environment.namespace_suffix = optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
+        environment.namespace_suffix =
+            optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
         check_name(resolver, name, environment.place, "an environment", NameKind::Label);
     }
     environment.stacks = lower_stacks(resolver, &around, &environment);
@@ -274,7 +279,8 @@ fn lower_order(
     for name in names {
         let name = resolver.text(name);
         if stacks.contains_key(&name.value) {
-            let off = resolver.stack(&name).and_then(|stack| stack.enabled.as_ref()).is_some_and(|on| !on.value);
+            let off =
+                resolver.stack(&name).and_then(|stack| stack.enabled.as_ref()).is_some_and(|on| !on.value);
             if !off {
                 after_stacks.push(name);
             }
@@ -423,7 +429,11 @@ fn report_missing(
         match text {
             None => resolver.found.push(
                 MISSING_KEY
-                    .at(entry.span, format!("`{key}` is missing here"), format!("`services.{name}` needs `{key}`"))
+                    .at(
+                        entry.span,
+                        format!("`{key}` is missing here"),
+                        format!("`services.{name}` needs `{key}`"),
+                    )
                     .help(format!("add `{key}`: {help}"))
                     .about(format!("services.{name}")),
             ),

@@ -66,7 +66,9 @@ fn link_stacks(environment: &mut Environment) {
         for dependency in stack.services.iter().flat_map(|service| &service.depends_on) {
             let (names, target) = match stack_of.get(&dependency.name.value) {
                 _ if dependency.chart => (&mut stack.after_charts, dependency.name.value.clone()),
-                Some(other) if *other != stack.name && !other.is_empty() => (&mut stack.after_stacks, other.clone()),
+                Some(other) if *other != stack.name && !other.is_empty() => {
+                    (&mut stack.after_stacks, other.clone())
+                }
                 _ => continue,
             };
             if !names.iter().any(|name| name.value == target) {
@@ -93,7 +95,9 @@ fn report_layers(environment: &mut Environment, found: &mut Diagnostics) {
                 found.push(
                     UNORDERABLE_DEPENDENCY
                         .at(name.span, "applied later", message)
-                        .help(format!("give stack `{name}` `layer = \"infrastructure\"` too, or drop the dependency"))
+                        .help(format!(
+                            "give stack `{name}` `layer = \"infrastructure\"` too, or drop the dependency"
+                        ))
                         .about(format!("stacks.{}", stack.name)),
                 );
             }
@@ -144,12 +148,7 @@ fn number(items: &[Item<'_>], found: &mut Diagnostics) -> Vec<usize> {
 }
 
 /// Every item that is not done leads into a circle: follow each once and report each circle once.
-fn report_circles(
-    items: &[Item<'_>],
-    index: &BTreeMap<&str, usize>,
-    done: &[bool],
-    found: &mut Diagnostics,
-) {
+fn report_circles(items: &[Item<'_>], index: &BTreeMap<&str, usize>, done: &[bool], found: &mut Diagnostics) {
     let mut seen = vec![false; items.len()];
     for start in (0..items.len()).filter(|at| !done[*at]) {
         let mut path: Vec<(usize, Span)> = Vec::new();
@@ -175,7 +174,11 @@ fn report_circles(
 
 fn report_circle(items: &[Item<'_>], circle: &[(usize, Span)], found: &mut Diagnostics) {
     let names: Vec<&str> = circle.iter().map(|(at, _)| items[*at].name).collect();
-    let shown = if names.len() > 12 { [&names[..6], &["…"], &names[names.len() - 5..]].concat() } else { names.clone() };
+    let shown = if names.len() > 12 {
+        [&names[..6], &["…"], &names[names.len() - 5..]].concat()
+    } else {
+        names.clone()
+    };
     let way = format!("{} → {}", shown.join(" → "), names[0]);
     let (last, rest) = match circle.split_last() {
         Some((last, rest)) => (last, rest),
@@ -187,7 +190,8 @@ fn report_circle(items: &[Item<'_>], circle: &[(usize, Span)], found: &mut Diagn
         format!("`{}` waits for itself: {way}", names[0]),
     );
     for (position, (at, span)) in rest.iter().enumerate().take(8) {
-        diagnostic = diagnostic.because(*span, format!("`{}` waits for `{}`", items[*at].name, names[position + 1]));
+        diagnostic =
+            diagnostic.because(*span, format!("`{}` waits for `{}`", items[*at].name, names[position + 1]));
     }
     for (at, _) in circle.iter().take(32) {
         diagnostic = diagnostic.about(format!("{}.{}", items[*at].table, items[*at].name));
