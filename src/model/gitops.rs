@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::inventory;
 use crate::inventory::value::{Duration, Engine};
 use crate::model::cluster::{DEFAULT_NAME, optional, texts};
+use crate::model::delivery::Delivery;
 use crate::model::references::Resolver;
 use crate::source::{Span, Spanned};
 
@@ -25,6 +26,8 @@ pub struct Gitops {
     pub argocd: Argocd,
     /// How Flux does it.
     pub flux: Flux,
+    /// What is applied of the infrastructure, in order.
+    pub deliveries: Vec<Delivery>,
     /// The place of the table.
     #[serde(skip)]
     pub place: Span,
@@ -100,6 +103,14 @@ pub struct SubstituteFrom {
 }
 
 impl Gitops {
+    /// The namespace of the engine that applies the infrastructure.
+    pub fn engine_namespace(&self) -> &str {
+        match self.infrastructure {
+            Engine::Argocd => &self.argocd.namespace,
+            Engine::Flux => &self.flux.namespace,
+        }
+    }
+
     /// Whether Argo CD applies anything.
     pub fn uses_argocd(&self) -> bool {
         self.infrastructure == Engine::Argocd || self.apps == Engine::Argocd
@@ -135,6 +146,7 @@ pub fn lower(resolver: &mut Resolver<'_>) -> Option<Gitops> {
         apps: apps.map_or(Engine::Flux, |engine| engine.value),
         argocd: lower_argocd(resolver, table.argocd.as_ref()),
         flux: lower_flux(resolver, table.flux.as_ref()),
+        deliveries: Vec::new(),
         place: table.span,
     })
 }

@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod cluster;
+pub mod delivery;
 pub mod flows;
 pub mod gitops;
 pub mod references;
@@ -199,6 +200,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     };
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
+    delivery::plan(&mut model);
     model.claims = claims::gather(&model, &resolver);
     Outcome { value: model, diagnostics: resolver.found }
 }

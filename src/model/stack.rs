@@ -10,6 +10,7 @@ use crate::inventory::storage::Backend;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, optional, report_unknown, texts};
+use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service::{Service, lower_service};
@@ -57,6 +58,8 @@ pub struct Stack {
     pub after_charts: Vec<Spanned<String>>,
     /// How many stacks must be ready before it, one after the other.
     pub wave: usize,
+    /// How it is applied, if the inventory says by whom.
+    pub delivery: Option<Delivery>,
     /// The services in it, by name.
     #[serde(skip)]
     pub services: Vec<Service>,
@@ -249,6 +252,7 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
+        delivery: None,
         services: Vec::new(),
         name: name.to_owned(),
         namespace,
