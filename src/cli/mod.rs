@@ -4,7 +4,10 @@
 //! (`bayplan diff | head`) is no failure.
 
 pub mod args;
+pub mod check;
 pub mod completions;
+pub mod inputs;
+pub mod schema;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,7 +17,25 @@ use anyhow::{Context, Result};
 use bayplan::diagnostic::{Diagnostics, Level};
 use bayplan::report::{Style, visible};
 
-use self::args::{Deny, When};
+use clap::Parser;
+
+use self::args::{Cli, Command, Deny, When};
+
+/// Reads the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let color = cli.color;
+    finish(run(cli), color)
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    match cli.command {
+        Command::Check { input, findings, quiet } => check::run(&input, &findings, quiet.quiet, cli.color),
+        Command::Schema => schema::run(),
+        Command::Completions { shell } => completions::run(shell),
+        _ => anyhow::bail!("not yet"),
+    }
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

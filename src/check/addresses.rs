@@ -1,0 +1,738 @@
+//! Addresses: one sweep over every claim, and one table that says what two kinds in one place mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family as Rules, Level};
+use crate::model::Model;
+use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
+use crate::model::cluster::Pool;
+use crate::model::service::{LoadBalancer, Service};
+use crate::source::Spanned;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
+        $($(#[doc = $doc])+
+        pub const $id: Code =
+            Code { name: $name, family: Rules::Addresses, level: Level::$level, summary: $summary };)+
+        /// The codes of this family.
+        pub const CODES: &[&Code] = &[$(&$id),+];
+    };
+}
+
+codes! {
+    /// Two things have one address.
+    DUPLICATE_ADDRESS = ("duplicate-address", Error, "two things have one address");
+    /// A pool holds the address of a machine.
+    POOL_HOLDS_HOST = ("pool-holds-host", Error, "a load balancer pool holds the address of a node, a NAS, the gateway or another machine");
+    /// Two pool entries overlap: MetalLB refuses the whole configuration.
+    OVERLAPPING_POOLS = ("overlapping-pools", Error, "two entries of load balancer pools overlap");
+    /// The DHCP server may give out addresses of a pool.
+    POOL_IN_DHCP = ("pool-in-dhcp", Error, "a load balancer pool overlaps what DHCP gives out");
+    /// Two DHCP ranges overlap.
+    OVERLAPPING_DHCP = ("overlapping-dhcp", Error, "two DHCP ranges overlap");
+    /// A machine has a fixed address that DHCP may give to another.
+    HOST_IN_DHCP = ("host-in-dhcp", Warning, "a machine's fixed address lies in what DHCP gives out");
+    /// A load balancer asks for an address that DHCP may give to a machine.
+    ADDRESS_IN_DHCP = ("address-in-dhcp", Error, "a load balancer's address lies in what DHCP gives out");
+    /// The pods' or services' network overlaps something else.
+    OVERLAPPING_CIDRS = ("overlapping-cidrs", Error, "the network of pods or services overlaps another network or address");
+    /// An address outside every network of the LAN.
+    ADDRESS_OUTSIDE_LAN = ("address-outside-lan", Error, "an address lies outside the LAN");
+    /// A load balancer asks for an address that no pool has.
+    ADDRESS_OUTSIDE_POOLS = ("address-outside-pools", Error, "a load balancer's address lies in no pool, or not in the one asked for");
+    /// The first or last address of a network.
+    NETWORK_ADDRESS = ("network-address", Error, "an address is its network's own or its broadcast address");
+    /// More services want an address than the pools have.
+    POOL_EXHAUSTED = ("pool-exhausted", Error, "more services ask for any address than the pools have left");
+    /// A pool serves only some namespaces or services.
+    POOL_REFUSES_SERVICE = ("pool-refuses-service", Error, "a pool does not serve the namespace or service that asks for its address");
+    /// A service asks for more than one address of a family.
+    SAME_FAMILY_ADDRESSES = ("same-family-addresses", Error, "a service asks for two addresses of one family");
+    /// The two addresses of a dual-stack service.
+    ADDRESSES_FROM_TWO_POOLS = ("addresses-from-two-pools", Error, "the two addresses of a dual-stack service lie in different pools");
+    /// The cluster has no ClusterIPs of that family.
+    UNSERVED_ADDRESS_FAMILY = ("unserved-address-family", Error, "a load balancer's address is of a family that the cluster's services do not have");
+}
+
+/// One claim is compared with at most this many others of each kind, so that a million alike stay affordable.
+const MOST_PARTNERS: usize = 16;
+
+/// At most this many free addresses are looked for in one run.
+const MOST_OFFERS: usize = 256;
+
+/// Runs every rule about addresses.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    let mut offers = Offers::new(model);
+    overlaps(model, &mut offers, found);
+    shared_addresses(model, &mut offers, found);
+    networks(model, found);
+    for claim in &model.claims {
+        network_address(model, claim, found);
+        outside_lan(model, claim, found);
+        outside_pools(model, claim, &mut offers, found);
+    }
+    requests(model, found);
+    exhausted(model, found);
+}
+
+/// What it means that a claim of one kind overlaps a claim of another.
+fn meaning(one: ClaimKind, other: ClaimKind) -> Option<&'static Code> {
+    use ClaimKind::{Dhcp, Host, LoadBalancer, Pool};
+    Some(match (one.min(other), one.max(other)) {
+        (Pool, Pool) => &OVERLAPPING_POOLS,
+        (Dhcp, Pool) => &POOL_IN_DHCP,
+        (Pool, Host) => &POOL_HOLDS_HOST,
+        (Dhcp, Dhcp) => &OVERLAPPING_DHCP,
+        (Dhcp, Host) => &HOST_IN_DHCP,
+        (Dhcp, LoadBalancer) => &ADDRESS_IN_DHCP,
+        (Host, Host | LoadBalancer) => &DUPLICATE_ADDRESS,
+        // Pods and services: `networks`. Two load balancers: `shared_addresses`.
+        _ => return None,
+    })
+}
+
+const KINDS: [ClaimKind; 7] = [
+    ClaimKind::Lan,
+    ClaimKind::Pods,
+    ClaimKind::Services,
+    ClaimKind::Dhcp,
+    ClaimKind::Pool,
+    ClaimKind::Host,
+    ClaimKind::LoadBalancer,
+];
+
+fn sweep_claims(model: &Model) -> Vec<Claim> {
+    model.claims.iter().map(|claim| Claim { range: claim.range, class: claim.kind as u8 }).collect()
+}
+
+/// The sweep: every pair that means something, once.
+fn overlaps(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
+    let mut wanted = Pairs::NONE;
+    for one in KINDS {
+        for other in KINDS.into_iter().filter(|other| meaning(one, *other).is_some()) {
+            wanted = wanted.with(one as u8, other as u8);
+        }
+    }
+    let hosts: RangeSet =
+        model.claims.iter().filter(|claim| claim.kind == ClaimKind::Host).map(|claim| claim.range).collect();
+    sweep(&sweep_claims(model), &wanted, MOST_PARTNERS, &mut |one, other| {
+        let (one, other) = (&model.claims[one], &model.claims[other]);
+        if one.by_reference || other.by_reference {
+            return;
+        }
+        let Some(code) = meaning(one.kind, other.kind) else { return };
+        found.push(overlap(code, one, other, &hosts, offers));
+    });
+}
+
+/// One finding of the sweep. The primary place is where the mending is likely to be done: the pool that holds a
+/// machine, the address in a DHCP range, else what stands later in the file.
+fn overlap(
+    code: &'static Code,
+    one: &AddressClaim,
+    other: &AddressClaim,
+    hosts: &RangeSet,
+    offers: &mut Offers,
+) -> Diagnostic {
+    let by_kind = |kind: ClaimKind| if one.kind == kind { (one, other) } else { (other, one) };
+    let (fault, cause) = match (one.kind.min(other.kind), one.kind.max(other.kind)) {
+        (ClaimKind::Dhcp, ClaimKind::Pool) | (ClaimKind::Pool, ClaimKind::Host) => by_kind(ClaimKind::Pool),
+        (ClaimKind::Dhcp, ClaimKind::Host) => by_kind(ClaimKind::Host),
+        (ClaimKind::Dhcp, ClaimKind::LoadBalancer) => by_kind(ClaimKind::LoadBalancer),
+        _ if one.span > other.span => (one, other),
+        _ => (other, one),
+    };
+    let shared = fault.range.intersection(cause.range).unwrap_or(fault.range);
+    let message = match code.name {
+        "duplicate-address" => {
+            format!("{shared} is claimed twice: by {} and by {}", cause.owner, fault.owner)
+        }
+        "pool-holds-host" => format!("{} holds {shared}, the address of {}", fault.owner, cause.owner),
+        "overlapping-pools" if fault.subject == cause.subject => {
+            format!("{} holds {shared} twice", fault.owner)
+        }
+        "overlapping-pools" => format!("{} and {} both hold {shared}", cause.owner, fault.owner),
+        "pool-in-dhcp" => format!("{} holds {shared}, which DHCP gives out too", fault.owner),
+        "overlapping-dhcp" => format!("two DHCP ranges both hold {shared}"),
+        _ => format!("{shared} of {} lies in what DHCP gives out, {}", fault.owner, cause.range),
+    };
+    let diagnostic = code
+        .at(fault.span, format!("{} claims {}", fault.owner, fault.range), message)
+        .because(cause.span, format!("{} claims {}", cause.owner, cause.range))
+        .about(&fault.subject)
+        .about(&cause.subject);
+    match code.name {
+        "pool-holds-host" => diagnostic.help(cut_around(fault.range, hosts)),
+        "pool-in-dhcp" | "overlapping-dhcp" | "overlapping-pools" => {
+            diagnostic.help(cut_around(fault.range, &[cause.range].into_iter().collect()))
+        }
+        "host-in-dhcp" => diagnostic.help(
+            "move the machine out of the range, or reserve its address in the DHCP server and cut the range",
+        ),
+        _ => match offers.near(fault) {
+            Some(free) => diagnostic.help(format!("{free} is free")),
+            None => diagnostic,
+        },
+    }
+}
+
+/// How to write a range without some addresses.
+fn cut_around(range: Range, without: &RangeSet) -> String {
+    let whole: RangeSet = [range].into_iter().collect();
+    let left: Vec<String> = whole.minus(without).iter().take(9).map(entry).collect();
+    match left.len() {
+        0 => "nothing of it is left without that: drop this entry".to_owned(),
+        1..=8 => format!("cut it out: {}", left.join(", ")),
+        _ => "cut it out, or move the pool to addresses that no machine has".to_owned(),
+    }
+}
+
+/// A range as a pool entry: never a bare address.
+fn entry(range: Range) -> String {
+    match range.prefix() {
+        Some(prefix) => format!("\"{}/{prefix}\"", range.first()),
+        None => format!("\"{range}\""),
+    }
+}
+
+/// Load balancers that ask for one address: right only if MetalLB lets them share it.
+fn shared_addresses(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
+    let mut groups: BTreeMap<IpAddr, Vec<&AddressClaim>> = BTreeMap::new();
+    for claim in model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer) {
+        groups.entry(claim.range.first()).or_default().push(claim);
+    }
+    for (address, mut claims) in groups.into_iter().filter(|(_, claims)| claims.len() > 1) {
+        claims.sort_by_key(|claim| (claim.span, claim.service));
+        for (at, claim) in claims.iter().enumerate().skip(1) {
+            let earlier = claims[..at].iter().take(MOST_PARTNERS);
+            let clash = earlier.filter_map(|other| Some((other, unshareable(model, other, claim)?))).next();
+            if let Some((other, reason)) = clash {
+                found.push(duplicate(model, address, other, claim, &reason, offers));
+            }
+        }
+    }
+}
+
+fn duplicate(
+    model: &Model,
+    address: IpAddr,
+    first: &AddressClaim,
+    second: &AddressClaim,
+    reason: &str,
+    offers: &mut Offers,
+) -> Diagnostic {
+    let message = format!("{address} is claimed twice: by {} and by {}{reason}", first.owner, second.owner);
+    let label = format!("claimed here by {}", second.owner);
+    let mut diagnostic = DUPLICATE_ADDRESS.at(second.span, label, message);
+    if first.span == second.span {
+        // An environment has taken the default address over: the second place is the environment itself.
+        let environments: BTreeSet<_> =
+            [first, second].iter().filter_map(|claim| Some(claim.service?.environment)).collect();
+        for environment in environments {
+            let environment = &model.environments[environment];
+            diagnostic = diagnostic
+                .because(environment.place, format!("{} has it from the default", environment.name));
+        }
+    } else {
+        diagnostic = diagnostic.because(first.span, format!("already claimed here by {}", first.owner));
+    }
+    diagnostic = diagnostic.about(&second.subject).about(&first.subject);
+    let own = if first.span == second.span {
+        "give one environment an address of its own, or `ip = false`"
+    } else {
+        ""
+    };
+    match (offers.near(second), own) {
+        (Some(free), "") => diagnostic.help(format!("{free} is free")),
+        (Some(free), own) => diagnostic.help(format!("{own}; {free} is free")),
+        (None, "") => diagnostic,
+        (None, own) => diagnostic.help(own),
+    }
+}
+
+/// Why MetalLB does not let two load balancers share an address; `None` if it does (`sharingOK`, `checkSharing`
+/// and `BackendKey` in its allocator). Of a chart's load balancers the ports are unknown, so nothing shares with
+/// them, but an address that one takes from the other by reference is one fact.
+fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Option<String> {
+    let (Some(a), Some(b)) = (one.service, other.service) else {
+        return (!one.by_reference && !other.by_reference).then(String::new);
+    };
+    let ((a, a_balancer), (b, b_balancer)) = (asking(model, a)?, asking(model, b)?);
+    match (&a_balancer.share_key, &b_balancer.share_key) {
+        (None, None) => return Some(String::new()),
+        (Some(one), Some(two)) if one.value == two.value && !one.value.is_empty() => {}
+        (Some(one), Some(two)) => {
+            return Some(format!("; their sharing keys differ (`{one}` and `{two}`)"));
+        }
+        _ => return Some("; only one of them has `share-ip`".to_owned()),
+    }
+    if a_balancer.local != b_balancer.local {
+        return Some("; sharing needs the external traffic policy Cluster on both".to_owned());
+    }
+    if a_balancer.local && a.name != b.name {
+        return Some(
+            "; with the external traffic policy Local both must have the same pods behind them".to_owned(),
+        );
+    }
+    let ports = |service: &Service| -> BTreeSet<_> {
+        service.ports.iter().map(|port| (port.port.value, port.protocol.word())).collect()
+    };
+    let both: Vec<String> =
+        ports(a).intersection(&ports(b)).map(|(port, protocol)| format!("{protocol}/{port}")).collect();
+    (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it", both.join(", ")))
+}
+
+fn asking(model: &Model, place: ServicePlace) -> Option<(&Service, &LoadBalancer)> {
+    let service = model.service_at(place);
+    Some((service, service.load_balancer.as_ref()?))
+}
+
+/// The networks of pods and services must be nobody else's. Of a network and what lies in it only the network is
+/// named, so that one wrong CIDR is one finding.
+fn networks(model: &Model, found: &mut Diagnostics) {
+    let is_network = |kind: ClaimKind| matches!(kind, ClaimKind::Pods | ClaimKind::Services);
+    let mut wanted = Pairs::NONE.with(ClaimKind::Lan as u8, ClaimKind::Lan as u8);
+    for kind in KINDS {
+        wanted = wanted.with(ClaimKind::Pods as u8, kind as u8).with(ClaimKind::Services as u8, kind as u8);
+    }
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    sweep(&sweep_claims(model), &wanted, MOST_PARTNERS, &mut |one, other| {
+        let network_first = is_network(model.claims[one].kind) || !is_network(model.claims[other].kind);
+        pairs.push(if network_first { (one, other) } else { (other, one) });
+    });
+    pairs.sort_by_key(|(network, other)| {
+        let other = &model.claims[*other];
+        (*network, std::cmp::Reverse(other.range.len()), other.kind, other.span)
+    });
+    let mut named: Vec<(usize, Range)> = Vec::new();
+    for (network, other) in pairs {
+        let (one, two) = (&model.claims[network], &model.claims[other]);
+        let covered = named.iter().any(|(at, range)| *at == network && range.covers(two.range));
+        if covered || two.by_reference {
+            continue;
+        }
+        named.push((network, two.range));
+        let (second, first) = if one.span > two.span { (one, two) } else { (two, one) };
+        found.push(
+            OVERLAPPING_CIDRS
+                .at(
+                    second.span,
+                    format!("{} is {}", second.owner, second.range),
+                    format!("{} {} overlaps {} {}", second.owner, second.range, first.owner, first.range),
+                )
+                .because(first.span, format!("{} is {}", first.owner, first.range))
+                .about(&second.subject)
+                .about(&first.subject)
+                .help("choose networks that nothing else uses; pods and services are often 10.244.0.0/16 and 10.96.0.0/12"),
+        );
+    }
+}
+
+/// The network's own and its broadcast address belong to no machine; .0 and .255 to no load balancer where the
+/// pool avoids them.
+fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
+    if !matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer) || claim.by_reference {
+        return;
+    }
+    let address = claim.range.first();
+    let lan = model
+        .network
+        .lan
+        .iter()
+        .find(|lan| lan.value.network() == Some(address) || lan.value.broadcast() == Some(address));
+    if let Some(lan) = lan {
+        let which = if lan.network() == Some(address) { "network's own" } else { "broadcast" };
+        found.push(
+            NETWORK_ADDRESS
+                .at(
+                    claim.span,
+                    format!("claimed by {}", claim.owner),
+                    format!("{address} is the {which} address of {}", lan.value),
+                )
+                .because(lan.span, "the network")
+                .about(&claim.subject)
+                .help("choose an address inside the network"),
+        );
+        return;
+    }
+    let avoiding = model.metallb.pools.iter().filter(|pool| pool.avoid_buggy_ips);
+    let pool = avoiding.into_iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)));
+    let buggy = matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
+    if let Some(pool) = pool.filter(|_| buggy && claim.kind == ClaimKind::LoadBalancer) {
+        found.push(
+            NETWORK_ADDRESS
+                .at(
+                    claim.span,
+                    format!("asked for by {}", claim.owner),
+                    format!("{address} ends in .0 or .255, which pool `{}` leaves out", pool.name),
+                )
+                .because(pool.place, "`avoid-buggy-ips` is set here")
+                .about(&claim.subject),
+        );
+    }
+}
+
+/// Machines, DHCP and what is announced by ARP must lie in the LAN. What is announced by BGP need not.
+fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
+    let lans = &model.network.lan;
+    let family = claim.range.family();
+    if claim.by_reference || !lans.iter().any(|lan| lan.family() == family) {
+        return;
+    }
+    let judged = match claim.kind {
+        ClaimKind::Host | ClaimKind::Dhcp => true,
+        ClaimKind::Pool => claim.pool.is_some_and(|pool| model.metallb.pools[pool].l2),
+        ClaimKind::LoadBalancer => pool_of(model, claim.range.first()).is_none(),
+        ClaimKind::Lan | ClaimKind::Pods | ClaimKind::Services => false,
+    };
+    let within: RangeSet = lans.iter().map(|lan| lan.value).collect();
+    let outside = [claim.range].into_iter().collect::<RangeSet>().minus(&within);
+    if !judged || outside.is_empty() {
+        return;
+    }
+    let shown: Vec<String> =
+        lans.iter().filter(|lan| lan.family() == family).map(|lan| lan.to_string()).collect();
+    let what = if outside.len() == claim.range.len() {
+        claim.range.to_string()
+    } else {
+        format!("part of {}", claim.range)
+    };
+    let mut diagnostic = ADDRESS_OUTSIDE_LAN.at(
+        claim.span,
+        format!("claimed by {}", claim.owner),
+        format!("{what} lies outside the LAN {}", shown.join(", ")),
+    );
+    for lan in lans.iter().filter(|lan| lan.family() == family).take(4) {
+        diagnostic = diagnostic.because(lan.span, "the LAN");
+    }
+    found
+        .push(diagnostic.about(&claim.subject).help("mend the address, or add its network to `network.lan`"));
+}
+
+/// The pool that holds an address.
+fn pool_of(model: &Model, address: IpAddr) -> Option<&Pool> {
+    model.metallb.pools.iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+}
+
+/// A load balancer can only have an address of a pool. An inventory without pools leaves that to others.
+fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found: &mut Diagnostics) {
+    if claim.kind != ClaimKind::LoadBalancer || model.metallb.pools.is_empty() {
+        return;
+    }
+    let address = claim.range.first();
+    let asked =
+        claim.service.and_then(|place| asking(model, place)).and_then(|(_, balancer)| balancer.pool.as_ref());
+    let holding = pool_of(model, address);
+    let diagnostic = match (holding, asked) {
+        (Some(pool), Some(asked)) if pool.name != asked.value => ADDRESS_OUTSIDE_POOLS
+            .at(
+                claim.span,
+                format!("an address of pool `{}`", pool.name),
+                format!("{address} is not in pool `{asked}`, which {} asks for", claim.owner),
+            )
+            .because(asked.span, "this pool is asked for"),
+        (Some(_), _) => return,
+        (None, _) => {
+            let names: Vec<String> =
+                model.metallb.pools.iter().map(|pool| format!("`{}`", pool.name)).collect();
+            let shown =
+                if names.len() > 5 { format!("any of {} pools", names.len()) } else { names.join(", ") };
+            let message = format!(
+                "{address} of {} lies outside {}{shown}",
+                claim.owner,
+                if names.len() == 1 { "pool " } else { "" }
+            );
+            let mut diagnostic =
+                ADDRESS_OUTSIDE_POOLS.at(claim.span, "no pool can give this address", message);
+            for pool in model.metallb.pools.iter().take(4) {
+                let entries: Vec<String> =
+                    pool.addresses.iter().take(6).map(|entry| entry.to_string()).collect();
+                diagnostic =
+                    diagnostic.because(pool.place, format!("`{}` holds {}", pool.name, entries.join(", ")));
+            }
+            diagnostic
+        }
+    };
+    let diagnostic = diagnostic.about(&claim.subject);
+    found.push(match offers.near(claim) {
+        Some(free) => diagnostic.help(format!("{free} is free")),
+        None => diagnostic,
+    });
+}
+
+/// What one service asks for must be something that MetalLB can give to it.
+fn requests(model: &Model, found: &mut Diagnostics) {
+    let families = model.cluster.service_families();
+    for environment in &model.environments {
+        for service in environment.services() {
+            let Some(balancer) = &service.load_balancer else { continue };
+            families_of(service, balancer, found);
+            unserved_family(model, service, balancer, &families, found);
+            two_pools(model, service, balancer, found);
+            let suffix = &environment.namespace_suffix;
+            refused(model, service, balancer, suffix, found);
+        }
+    }
+    for chart in &model.charts {
+        for address in chart.addresses.values().flatten() {
+            let Some(pool) = pool_of(model, address.value) else { continue };
+            if !pool.namespaces.is_empty()
+                && !pool.namespaces.iter().any(|name| name.value == chart.namespace.value)
+            {
+                let who = format!("chart `{}` in namespace `{}`", chart.name, chart.namespace);
+                found.push(refusal(pool, address, &who).about(format!("charts.{}", chart.name)));
+            }
+        }
+    }
+}
+
+fn families_of(service: &Service, balancer: &LoadBalancer, found: &mut Diagnostics) {
+    let family = |address: &Spanned<IpAddr>| Family::of(address.value);
+    for (at, address) in balancer.addresses.iter().enumerate() {
+        let Some(first) = balancer.addresses[..at].iter().find(|first| family(first) == family(address))
+        else {
+            continue;
+        };
+        found.push(
+            SAME_FAMILY_ADDRESSES
+                .at(
+                    address.span,
+                    "the second of its family",
+                    format!(
+                        "service `{}` asks for two {} addresses; MetalLB gives one of each family",
+                        service.key,
+                        family(address)
+                    ),
+                )
+                .because(first.span, "the first")
+                .about(format!("services.{}", service.key))
+                .help("keep one address of each family"),
+        );
+        return;
+    }
+}
+
+fn unserved_family(
+    model: &Model,
+    service: &Service,
+    balancer: &LoadBalancer,
+    families: &[Family],
+    found: &mut Diagnostics,
+) {
+    if families.is_empty() {
+        return;
+    }
+    for address in balancer.addresses.iter().filter(|address| !families.contains(&Family::of(address.value)))
+    {
+        let family = Family::of(address.value);
+        let mut diagnostic = UNSERVED_ADDRESS_FAMILY.at(
+            address.span,
+            format!("an {family} address"),
+            format!("service `{}` asks for an {family} address, but the cluster's services have none of that family", service.key),
+        );
+        for cidr in &model.cluster.service_cidrs {
+            diagnostic = diagnostic.because(cidr.span, "ClusterIPs come from here");
+        }
+        found.push(
+            diagnostic.about(format!("services.{}", service.key)).help(format!(
+                "add an {family} network to `cluster.service-cidr`, or choose another address"
+            )),
+        );
+    }
+}
+
+fn two_pools(model: &Model, service: &Service, balancer: &LoadBalancer, found: &mut Diagnostics) {
+    let [first, second] = balancer.addresses.as_slice() else { return };
+    let (Some(one), Some(two)) = (pool_of(model, first.value), pool_of(model, second.value)) else { return };
+    if one.name != two.name {
+        found.push(
+            ADDRESSES_FROM_TWO_POOLS
+                .at(
+                    second.span,
+                    format!("of pool `{}`", two.name),
+                    format!("service `{}` asks for addresses of two pools, `{}` and `{}`; MetalLB takes both from one", service.key, one.name, two.name),
+                )
+                .because(first.span, format!("of pool `{}`", one.name))
+                .about(format!("services.{}", service.key))
+                .help("put a range of each family into one pool"),
+        );
+    }
+}
+
+fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &str, found: &mut Diagnostics) {
+    let subject = format!("services.{}", service.key);
+    let who = format!("service `{}` in namespace `{}`", service.key, service.namespace);
+    for address in &balancer.addresses {
+        let Some(pool) = pool_of(model, address.value) else { continue };
+        if !serves(pool, service, suffix) {
+            found.push(refusal(pool, address, &who).about(&subject));
+        }
+    }
+    if !balancer.addresses.is_empty() {
+        return;
+    }
+    let asked = balancer
+        .pool
+        .as_ref()
+        .and_then(|name| model.metallb.pools.iter().find(|pool| pool.name == name.value));
+    if let (Some(pool), Some(name)) = (asked, &balancer.pool) {
+        if !serves(pool, service, suffix) {
+            found.push(refusal(pool, name, &who).about(&subject));
+        }
+    } else if asked.is_none() && !model.metallb.pools.is_empty() {
+        let mut automatic = model.metallb.pools.iter().filter(|pool| pool.auto_assign).peekable();
+        let pool = automatic.peek().copied();
+        if let Some(pool) = pool.filter(|_| !automatic.any(|pool| serves(pool, service, suffix))) {
+            found.push(refusal(pool, &Spanned::new("any address", balancer.place), &who).about(&subject));
+        }
+    }
+}
+
+/// Whether a pool's service allocation lets a service in: its namespace, with or without the environment's suffix,
+/// and its name.
+fn serves(pool: &Pool, service: &Service, suffix: &str) -> bool {
+    let plain = service.namespace.strip_suffix(suffix).unwrap_or(&service.namespace);
+    let namespace = pool.namespaces.is_empty()
+        || pool.namespaces.iter().any(|name| name.value == service.namespace || name.value == plain);
+    let named = pool.services.is_empty() || pool.services.iter().any(|name| name.value == service.key);
+    namespace && named
+}
+
+fn refusal<T: std::fmt::Display>(pool: &Pool, wanted: &Spanned<T>, who: &str) -> Diagnostic {
+    let limits: Vec<&str> =
+        pool.namespaces.iter().chain(&pool.services).map(|name| name.value.as_str()).collect();
+    POOL_REFUSES_SERVICE
+        .at(wanted.span, format!("asked for by {who}"), format!("pool `{}` does not serve {who}", pool.name))
+        .because(pool.place, format!("serves only {}", limits.join(", ")))
+        .about(format!("metallb.pools.{}", pool.name))
+        .help(
+            "choose an address of a pool that serves it, or add it to the pool's `namespaces` or `services`",
+        )
+}
+
+/// `ip = "auto"` takes what is left. Services that share a key take one address together.
+fn exhausted(model: &Model, found: &mut Diagnostics) {
+    let pools = &model.metallb.pools;
+    if pools.is_empty() {
+        return;
+    }
+    let fixed: RangeSet = model
+        .claims
+        .iter()
+        .filter(|claim| claim.kind == ClaimKind::LoadBalancer)
+        .map(|claim| claim.range)
+        .collect();
+    let mut left: Vec<u128> = pools.iter().map(|pool| available(pool).minus(&fixed).len()).collect();
+    let mut asking: Vec<(Vec<usize>, &Service, &LoadBalancer)> = Vec::new();
+    for environment in &model.environments {
+        for service in environment.services() {
+            let Some(balancer) =
+                service.load_balancer.as_ref().filter(|balancer| balancer.addresses.is_empty())
+            else {
+                continue;
+            };
+            let suffix = &environment.namespace_suffix;
+            let may = |pool: &Pool| match &balancer.pool {
+                Some(name) => pool.name == name.value,
+                None => pool.auto_assign,
+            };
+            let eligible =
+                pools.iter().enumerate().filter(|(_, pool)| may(pool) && serves(pool, service, suffix));
+            asking.push((eligible.map(|(at, _)| at).collect(), service, balancer));
+        }
+    }
+    // Those with the fewest pools to choose from first: they cannot go elsewhere.
+    asking.sort_by_key(|(eligible, ..)| eligible.len());
+    let mut keys: BTreeSet<(&str, usize)> = BTreeSet::new();
+    for (eligible, service, balancer) in asking {
+        let key = balancer.share_key.as_ref().map(|key| key.value.as_str());
+        if key.is_some_and(|key| eligible.iter().any(|pool| keys.contains(&(key, *pool)))) {
+            continue;
+        }
+        match eligible.iter().find(|pool| left[**pool] > 0) {
+            Some(pool) => {
+                left[*pool] -= 1;
+                keys.extend(key.map(|key| (key, *pool)));
+            }
+            None => found.push(exhaustion(pools, &eligible, service, balancer)),
+        }
+    }
+}
+
+fn available(pool: &Pool) -> RangeSet {
+    let all: RangeSet = pool.addresses.iter().map(|entry| entry.value).collect();
+    if !pool.avoid_buggy_ips || all.len() > 1 << 16 {
+        return all;
+    }
+    let buggy = |address: &IpAddr| matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
+    let buggy: RangeSet = all.addresses().filter(buggy).map(Range::single).collect();
+    all.minus(&buggy)
+}
+
+fn exhaustion(pools: &[Pool], eligible: &[usize], service: &Service, balancer: &LoadBalancer) -> Diagnostic {
+    let message = match eligible {
+        [] => format!("no pool gives service `{}` an address by itself", service.key),
+        [one] => format!("pool `{}` has no address left for service `{}`", pools[*one].name, service.key),
+        _ => format!("no pool has an address left for service `{}`", service.key),
+    };
+    let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
+    for pool in eligible.iter().take(4) {
+        diagnostic = diagnostic
+            .because(pools[*pool].place, "every address of this pool is taken")
+            .about(format!("metallb.pools.{}", pools[*pool].name));
+    }
+    let help = match eligible {
+        [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
+        _ => "enlarge the pool, or let services share an address with `share-ip`",
+    };
+    diagnostic.about(format!("services.{}", service.key)).help(help)
+}
+
+/// Addresses that are still free in the pools, each offered once.
+struct Offers {
+    pools: Vec<RangeSet>,
+    left: usize,
+}
+
+impl Offers {
+    fn new(model: &Model) -> Self {
+        let mut taken: Vec<Range> = Vec::new();
+        for claim in &model.claims {
+            match claim.kind {
+                ClaimKind::Pool | ClaimKind::Lan => {}
+                _ => taken.push(claim.range),
+            }
+        }
+        for lan in &model.network.lan {
+            taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
+        }
+        let taken: RangeSet = taken.into_iter().collect();
+        let free = model.metallb.pools.iter().map(|pool| available(pool).minus(&taken));
+        Self { pools: free.collect(), left: MOST_OFFERS }
+    }
+
+    /// The free address nearest to what a load balancer asks for. Machines are not offered any: theirs are not
+    /// taken from pools.
+    fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
+        if claim.kind != ClaimKind::LoadBalancer || self.left == 0 {
+            return None;
+        }
+        let wanted = claim.range.first();
+        let family = claim.range.family();
+        let in_family =
+            |free: &RangeSet| free.nearest(wanted).filter(|address| Family::of(*address) == family);
+        let distance = |address: IpAddr| match (address, wanted) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => u128::from(u32::from(a).abs_diff(u32::from(b))),
+            (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a).abs_diff(u128::from(b)),
+            _ => u128::MAX,
+        };
+        let offers = self.pools.iter().filter_map(in_family);
+        let best = offers.min_by_key(|address| distance(*address))?;
+        let taken: RangeSet = [Range::single(best)].into_iter().collect();
+        self.pools.iter_mut().for_each(|free| *free = free.minus(&taken));
+        self.left -= 1;
+        Some(best)
+    }
+}

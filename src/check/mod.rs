@@ -1,0 +1,40 @@
+//! The rules. Each is a function from the model to findings; none prints, none stops the others.
+
+pub mod addresses;
+pub mod allow;
+
+use crate::diagnostic::{Code, Diagnostics, Outcome};
+use crate::model::Model;
+
+/// A model that no rule objects to. Only [`check`] makes one, and only it can be rendered.
+#[derive(Clone, Debug)]
+pub struct Checked(Model);
+
+impl Checked {
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.0
+    }
+}
+
+/// A family of rules.
+type Rules = fn(&Model, &mut Diagnostics);
+
+/// Every family, in the order of the manual.
+const FAMILIES: &[Rules] = &[addresses::check];
+
+/// The codes of each family.
+pub const CODES: &[&[&Code]] = &[addresses::CODES, allow::CODES];
+
+/// Runs every rule. `found` is what reading and resolving have found: it counts, too, and findings that the
+/// inventory allows are taken out of all of it.
+pub fn check(model: Model, found: Diagnostics, known: &[&'static Code]) -> Outcome<Option<Checked>> {
+    let mut diagnostics = found;
+    for rules in FAMILIES {
+        rules(&model, &mut diagnostics);
+    }
+    diagnostics.sort();
+    allow::apply(&model, &mut diagnostics, known);
+    let value = (!diagnostics.has_errors()).then(|| Checked(model));
+    Outcome { value, diagnostics }
+}
