@@ -19,14 +19,22 @@ pub(super) const WEIGH: &str = "__bayplan_weigh";
 pub(super) const STRING_LIMIT: usize = 1024 * 1024;
 /// The most entries of a list or map that a template may keep or give to a filter.
 pub(super) const LENGTH_LIMIT: usize = 1_000_000;
-/// The most bytes and nodes in one value that a template names.
-const VALUE_LIMIT: usize = 16 * 1024 * 1024;
+/// The most that one value may weigh which a template names: a byte of text is 1, a node [`NODE_WEIGHT`].
+const VALUE_LIMIT: usize = 32 * 1024 * 1024;
+/// A node takes about as long to visit, and as much text to write, as this many bytes.
+const NODE_WEIGHT: usize = 16;
 /// The most bytes that one render may write, captured output included.
 const WRITE_LIMIT: usize = 64 * 1024 * 1024;
-/// The most bytes and nodes weighed in one render.
-const WORK_LIMIT: usize = 512 * 1024 * 1024;
+/// The most that may be weighed in one render: about half a second.
+const WORK_LIMIT: usize = 256 * 1024 * 1024;
 /// The most `~` and `+` in one tag.
-const JOIN_LIMIT: usize = 100;
+const JOIN_LIMIT: usize = 16;
+
+/// The most words, signs and texts in one tag. The engine's parser takes a stack frame for each of a chain
+/// (`x|a|b`, `not not x`) and stops at no depth: some 4,000 fill a thread's 2 MiB.
+const TOKEN_LIMIT: usize = 1500;
+/// The most `elif` that may be open at one place, for the same reason: some 1,000 fill the stack.
+const ELIF_LIMIT: usize = 200;
 
 /// A template with its guards, ready for the engine.
 #[derive(Debug)]
@@ -75,6 +83,7 @@ pub(super) fn guard(source: &str) -> Result<Guarded, (Range<usize>, String)> {
     for tag in &tags {
         check(tag)?;
     }
+    check_elif(&tags)?;
     Ok(insert(source, &calls(source, &tags)))
 }
 
@@ -117,11 +126,34 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
             _ => {}
         }
     }
+    if tag.tokens.len() > TOKEN_LIMIT {
+        return Err((tag.range.clone(), format!("more than {TOKEN_LIMIT} words and signs in one tag")));
+    }
     if joins > JOIN_LIMIT {
         return Err((tag.range.clone(), format!("more than {JOIN_LIMIT} `~` and `+` in one tag")));
     }
     if tag.block && tag.word(0) == Some("autoescape") {
-        return Err((tag.range.clone(), "`autoescape` is not for templates: values are always safe".to_owned()));
+        return Err((
+            tag.range.clone(),
+            "`autoescape` is not for templates: values are always safe".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn check_elif(tags: &[Tag<'_>]) -> Result<(), (Range<usize>, String)> {
+    let mut open = Vec::new();
+    let mut depth = 0;
+    for tag in tags.iter().filter(|tag| tag.block) {
+        match tag.word(0) {
+            Some("if") => open.push(depth),
+            Some("endif") => depth = open.pop().unwrap_or(0),
+            Some("elif") => depth += 1,
+            _ => {}
+        }
+        if depth > ELIF_LIMIT {
+            return Err((tag.range.clone(), format!("more than {ELIF_LIMIT} `elif` in one another")));
+        }
     }
     Ok(())
 }
@@ -285,9 +317,10 @@ fn names(source: &str, tag: &Tag<'_>, word: &str) -> Option<String> {
     }
 }
 
-/// Where the `=` of a `set` stands; a block `set` has none.
+/// Where the `=` of a `set` stands. A block `set` has none, but may have a filter with named arguments.
 fn assignment(tokens: &[Token<'_>]) -> Option<usize> {
-    tokens.iter().position(|token| matches!(token, Token::Sign('=', _)))
+    let end = tokens.iter().position(|token| matches!(token, Token::Sign('=' | '|', _)))?;
+    matches!(tokens[end], Token::Sign('=', _)).then_some(end)
 }
 
 fn targets(source: &str, tokens: &[Token<'_>]) -> String {
@@ -300,7 +333,8 @@ fn targets(source: &str, tokens: &[Token<'_>]) -> String {
         Token::Word(_, at) | Token::Sign(_, at) => Some(*at),
         Token::Text => None,
     });
-    let text = start.and_then(|start| source.get(start..tokens.last().map_or(start, end))).unwrap_or_default();
+    let text =
+        start.and_then(|start| source.get(start..tokens.last().map_or(start, end))).unwrap_or_default();
     let plain = text.replace(['(', ')', '\n', '\r'], " ");
     let names = plain.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| format!(", {name}")).collect()
@@ -390,6 +424,7 @@ pub(super) fn meter<'a>(state: &'a mut State<'_, '_>) -> &'a mut Meter {
 }
 
 /// What the calls call: charges `bytes` of text, and weighs the values.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
 pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>) -> Result<Value, Error> {
     let mut weight = 0;
     for value in values.iter() {
@@ -401,7 +436,9 @@ pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>
     meter.write(bytes)?;
     meter.weighed = meter.weighed.saturating_add(weight);
     match meter.weighed > WORK_LIMIT {
-        true => Err(limit("the work limit of one template is exceeded: it names very large values very often")),
+        true => {
+            Err(limit("the work limit of one template is exceeded: it names very large values very often"))
+        }
         false => Ok(Value::from(())),
     }
 }
@@ -411,9 +448,9 @@ fn weigh_value(value: &Value, left: &mut usize, depth: usize) -> Result<(), Erro
         return Err(limit(format!("the depth limit of {DEPTH_LIMIT} levels is exceeded")));
     }
     check_size(value)?;
-    spend(left, 1 + value.as_str().map_or(0, str::len))?;
+    spend(left, NODE_WEIGHT + value.as_str().map_or(0, str::len))?;
     match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable if value.len().is_some() => {
+        ValueKind::Seq | ValueKind::Iterable => {
             for item in value.try_iter().into_iter().flatten() {
                 weigh_value(&item, left, depth + 1)?;
             }
@@ -431,7 +468,7 @@ fn weigh_value(value: &Value, left: &mut usize, depth: usize) -> Result<(), Erro
 }
 
 fn spend(left: &mut usize, weight: usize) -> Result<(), Error> {
-    *left = left.checked_sub(weight).ok_or_else(|| limit("the limit of 16 MiB for one value is exceeded"))?;
+    *left = left.checked_sub(weight).ok_or_else(|| limit("the limit of 32 MiB for one value is exceeded"))?;
     Ok(())
 }
 

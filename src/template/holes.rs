@@ -4,13 +4,14 @@
 //! is one unquoted marker becomes the value, with its own type. Any other scalar with markers becomes a
 //! string, joined from its parts. Values meet the tree only after parsing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
-use serde_saphyr::Spanned;
+use serde_saphyr::{MessageFormatter as _, Spanned};
 
 /// Begins a marker. Private-use: YAML takes it for a letter, people do not type it.
 pub(super) const OPEN: char = '\u{F8F0}';
@@ -23,6 +24,9 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 pub(super) const OBJECT_LIMIT: usize = 32 * 1024 * 1024;
 /// How many nodes one render's YAML may have before its holes are filled.
 const NODE_LIMIT: usize = 1_000_000;
+
+/// How many nodes aliases may repeat.
+const ALIAS_LIMIT: usize = 100_000;
 
 /// What kind of fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +79,29 @@ pub(super) fn has_marker(text: &str) -> bool {
     text.as_bytes().windows(3).any(|bytes| matches!(bytes, [0xEF, 0xA3, 0xB0 | 0xB1]))
 }
 
+/// Rendered text for messages, in one line: `{{…}}` for each hole, cut, control characters escaped.
+pub(super) fn readable(text: &str) -> String {
+    let mut shown = String::new();
+    let mut in_hole = false;
+    for c in text.trim().chars() {
+        match c {
+            OPEN => in_hole = true,
+            CLOSE => {
+                in_hole = false;
+                shown.push_str("{{…}}");
+            }
+            _ if in_hole => {}
+            '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+        if shown.len() > 160 {
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
 /// A piece of a scalar.
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -114,9 +141,15 @@ enum Node {
     /// Has no hole in it.
     Fixed(Json),
     /// Becomes the value itself.
-    Hole { index: usize, line: usize },
+    Hole {
+        index: usize,
+        line: usize,
+    },
     /// Becomes a string.
-    Text { parts: Vec<Part>, line: usize },
+    Text {
+        parts: Vec<Part>,
+        line: usize,
+    },
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
@@ -130,16 +163,21 @@ enum Key {
 impl Skeleton {
     /// Parses rendered text. Empty documents vanish.
     pub(super) fn parse(text: &str) -> Result<Skeleton, Fault> {
-        let options = serde_saphyr::options! {
+        // A block at the very end must have its line break, or it would look plain.
+        let text: &str =
+            &if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };
+        let mut options = serde_saphyr::options! {
             budget: serde_saphyr::budget! {
                 max_depth: DEPTH_LIMIT,
                 max_nodes: NODE_LIMIT,
                 max_events: 4 * NODE_LIMIT,
                 max_total_scalar_bytes: OBJECT_LIMIT,
+                max_recorded_anchor_events: ALIAS_LIMIT,
             },
             legacy_octal_numbers: true,
             with_snippet: false,
         };
+        options.alias_limits.max_total_replayed_events = ALIAS_LIMIT;
         let parsed: Vec<Spanned<Raw>> =
             serde_saphyr::from_multiple_with_options(text, options).map_err(|error| yaml_fault(&error))?;
         let documents = parsed.into_iter().map(|raw| Ok((line(&raw), node(raw, text)?)));
@@ -165,32 +203,40 @@ impl Skeleton {
 }
 
 fn yaml_fault(error: &serde_saphyr::Error) -> Fault {
-    let error = error.without_snippet();
+    let mut cause = error.without_snippet();
+    while let serde_saphyr::Error::AliasError { error, .. } = cause {
+        cause = error;
+    }
     let limit = matches!(
-        error,
+        cause,
         serde_saphyr::Error::Budget { .. }
             | serde_saphyr::Error::AliasReplayLimitExceeded { .. }
             | serde_saphyr::Error::AliasExpansionLimitExceeded { .. }
     );
     let kind = if limit { FaultKind::Limit } else { FaultKind::Yaml };
-    let line = error.location().map(|location| usize::try_from(location.line()).unwrap_or(usize::MAX));
-    let message = if limit { format!("the YAML limit is exceeded: {error}") } else { error.to_string() };
+    let line = error.location().map(|location| to_usize(location.line()));
+    let why = readable(&serde_saphyr::UserMessageFormatter.format_message(cause));
+    let message = match cause {
+        serde_saphyr::Error::NullIntoString { .. } => "a key is empty or no scalar".to_owned(),
+        _ if limit => format!("a limit on YAML is exceeded: {why}"),
+        _ => format!("this is not YAML: {why}"),
+    };
     Fault { kind, line, message }
 }
 
 fn line<T>(at: &Spanned<T>) -> usize {
-    usize::try_from(at.defined.line()).unwrap_or(usize::MAX)
+    to_usize(at.defined.line())
 }
 
 fn node(raw: Spanned<Raw>, text: &str) -> Result<Node, Fault> {
     let line = line(&raw);
-    let plain = || stands_plain(&raw, text);
     Ok(match &raw.value {
-        Raw::Text(scalar) if has_marker(scalar) => match parts(scalar).map_err(|fault| fault.at(line))?.as_slice()
-        {
-            [Part::Hole(index)] if plain() => Node::Hole { index: *index, line },
-            parts => Node::Text { parts: parts.to_vec(), line },
-        },
+        Raw::Text(scalar) if has_marker(scalar) => {
+            match parts(scalar).map_err(|fault| fault.at(line))?.as_slice() {
+                [Part::Hole(index)] if stands_plain(&raw, scalar, text) => Node::Hole { index: *index, line },
+                parts => Node::Text { parts: parts.to_vec(), line },
+            }
+        }
         Raw::Text(_) | Raw::Scalar(_) => Node::Fixed(match raw.value {
             Raw::Text(scalar) => Json::String(scalar),
             Raw::Scalar(scalar) => scalar,
@@ -204,16 +250,24 @@ fn node(raw: Spanned<Raw>, text: &str) -> Result<Node, Fault> {
     })
 }
 
-/// Whether a scalar that is one marker stands in the text without quotes and not as a block.
-fn stands_plain(raw: &Spanned<Raw>, text: &str) -> bool {
-    let start = raw.defined.span().byte_offset().and_then(|offset| usize::try_from(offset).ok());
-    start.and_then(|start| text.get(start..)).is_some_and(|rest| rest.starts_with(OPEN))
+/// Whether a scalar that is one marker stands in the text without quotes and not as a block: the place of a
+/// quoted scalar begins with the quote, that of a block scalar ends behind its line break.
+fn stands_plain(raw: &Spanned<Raw>, marker: &str, text: &str) -> bool {
+    let span = raw.defined.span();
+    let place = span.byte_offset().zip(span.byte_len());
+    let range = place.map(|(start, length)| to_usize(start)..to_usize(start.saturating_add(length)));
+    range.and_then(|range| text.get(range)) == Some(marker)
+}
+
+fn to_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 fn list(items: Vec<Spanned<Raw>>, text: &str) -> Result<Node, Fault> {
     let nodes = items.into_iter().map(|item| node(item, text)).collect::<Result<Vec<_>, _>>()?;
     if nodes.iter().all(|node| matches!(node, Node::Fixed(_))) {
-        let fixed = nodes.into_iter().filter_map(|node| if let Node::Fixed(json) = node { Some(json) } else { None });
+        let fixed =
+            nodes.into_iter().filter_map(|node| if let Node::Fixed(json) = node { Some(json) } else { None });
         return Ok(Node::Fixed(Json::Array(fixed.collect())));
     }
     Ok(Node::List(nodes))
@@ -245,7 +299,10 @@ fn map(entries: Vec<(Spanned<String>, Spanned<Raw>)>, text: &str) -> Result<Node
 
 fn insert(object: &mut Map<String, Json>, key: String, value: Json) -> Result<(), Fault> {
     if object.contains_key(&key) {
-        return Err(Fault::new(FaultKind::Yaml, format!("the key `{}` stands twice in one mapping", shown(&key))));
+        return Err(Fault::new(
+            FaultKind::Yaml,
+            format!("the key `{}` stands twice in one mapping", shown(&key)),
+        ));
     }
     object.insert(key, value);
     Ok(())
@@ -278,7 +335,9 @@ impl<'a> Filler<'a> {
                 Ok(json.clone())
             }
             Node::Hole { index, line } => self.whole(*index).map_err(|fault| fault.at(*line)),
-            Node::Text { parts, line } => self.text(parts, 0).map(Json::String).map_err(|fault| fault.at(*line)),
+            Node::Text { parts, line } => {
+                self.text(parts, 0).map(Json::String).map_err(|fault| fault.at(*line))
+            }
             Node::List(nodes) => nodes.iter().map(|node| self.node(node)).collect(),
             Node::Map(entries) => self.map(entries),
         }
@@ -335,10 +394,13 @@ impl<'a> Filler<'a> {
         }
         match self.json(value, depth)? {
             Json::String(text) => Ok(text),
-            Json::Null => Err(Fault::new(FaultKind::Value, "nothing (`none`) cannot stand inside a text or key")),
+            Json::Null => {
+                Err(Fault::new(FaultKind::Value, "nothing (`none`) cannot stand inside a text or key"))
+            }
             scalar @ (Json::Bool(_) | Json::Number(_)) => Ok(scalar.to_string()),
             other => {
-                let message = format!("{} cannot stand inside a text or key: only a scalar can", json_kind(&other));
+                let message =
+                    format!("{} cannot stand inside a text or key: only a scalar can", json_kind(&other));
                 Err(Fault::new(FaultKind::Value, message))
             }
         }
@@ -347,7 +409,10 @@ impl<'a> Filler<'a> {
     /// A value of the engine as JSON, with its own type.
     pub(super) fn json(&mut self, value: &Value, depth: usize) -> Result<Json, Fault> {
         if depth > DEPTH_LIMIT {
-            return Err(Fault::new(FaultKind::Limit, format!("the depth limit of {DEPTH_LIMIT} levels is exceeded")));
+            return Err(Fault::new(
+                FaultKind::Limit,
+                format!("the depth limit of {DEPTH_LIMIT} levels is exceeded"),
+            ));
         }
         self.spend(0)?;
         match value.kind() {
@@ -357,8 +422,13 @@ impl<'a> Filler<'a> {
             ValueKind::String => self.string(value, depth).map(Json::String),
             ValueKind::Seq | ValueKind::Iterable => self.list(value, depth),
             ValueKind::Map => self.entries(value, depth),
-            ValueKind::Undefined => Err(Fault::new(FaultKind::Undefined, "a list or map holds an undefined value")),
-            _ => Err(Fault::new(FaultKind::Value, "a function, macro or module is no value: call it with `()`")),
+            ValueKind::Undefined => {
+                Err(Fault::new(FaultKind::Undefined, "a list or map holds an undefined value"))
+            }
+            _ => Err(Fault::new(
+                FaultKind::Value,
+                "a function, macro or module is no value: call it with `()`",
+            )),
         }
     }
 
@@ -514,14 +584,9 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = access.next_key::<Spanned<Raw>>()? {
-            let name = match key.value {
-                Raw::Text(text) => text,
-                Raw::Scalar(Json::Null) => return Err(A::Error::custom("a key cannot be empty")),
-                Raw::Scalar(scalar) => scalar.to_string(),
-                Raw::List(_) | Raw::Map(_) => return Err(A::Error::custom("a key must be a scalar")),
-            };
-            entries.push((Spanned::new(name, key.referenced, key.defined), access.next_value()?));
+        // Keys are texts as they are written: `on` and `1` stay so, as nobody means the key `true`.
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
         }
         Ok(Raw::Map(entries))
     }

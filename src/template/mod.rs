@@ -4,6 +4,11 @@
 //! holes is parsed, and the values are put into the parsed tree. So no value can inject YAML, and one
 //! skeleton is parsed once however many services share it.
 //!
+//! For authors: a scalar that is one `{{ value }}` takes the value's type (in quotes or a block: a text); with
+//! text around it, it is a text. What a macro or `{% set x %}…{% endset %}` wrote is YAML with holes: print it or
+//! give it to a filter; `==` and `~` see it before its holes are filled. `~` spells booleans `True`. There is no
+//! `*` (use `times`). Literal YAML is read as kubectl reads it (`yes` is true); literal keys are texts.
+//!
 //! This room knows neither inventory nor model: it is given names and values, and returns objects or text.
 //! It reads no file; a template sees only the templates of its set.
 
@@ -13,7 +18,8 @@ mod guard;
 mod holes;
 mod route;
 
-pub use engine::{Engine, Kind};
+pub use engine::{Engine, FUEL, Kind, OUTPUT_LIMIT};
+pub use filters::YamlText;
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
 
 use crate::diagnostic::{Code, Family, Level};
@@ -67,11 +73,8 @@ pub const TEMPLATE_PATH: Code = Code {
 };
 
 /// Every code of this room, for the catalog.
-pub const CODES: [&Code; 6] = [
-    &TEMPLATE_SYNTAX,
-    &TEMPLATE_UNDEFINED,
-    &TEMPLATE_ERROR,
-    &TEMPLATE_LIMIT,
-    &TEMPLATE_YAML,
-    &TEMPLATE_PATH,
-];
+pub const CODES: [&Code; 6] =
+    [&TEMPLATE_SYNTAX, &TEMPLATE_UNDEFINED, &TEMPLATE_ERROR, &TEMPLATE_LIMIT, &TEMPLATE_YAML, &TEMPLATE_PATH];
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,8 @@ impl Route {
 
 fn file_name<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, BadPath> {
     let value = value.ok_or_else(|| bad(format!("`{{{name}}}` has no value here")))?;
-    let fits = !matches!(value, "" | "." | "..") && !value.chars().any(|c| "/\\".contains(c) || c.is_control());
+    let fits =
+        !matches!(value, "" | "." | "..") && !value.chars().any(|c| "/\\".contains(c) || c.is_control());
     match fits {
         true => Ok(value),
         false => Err(bad(format!("the {name} `{}` cannot be part of a file name", shown(value)))),
@@ -152,7 +153,7 @@ fn check_path(path: &str) -> Result<(), BadPath> {
 }
 
 /// A file or folder whose name begins with `_` is there for other templates to include.
-fn is_partial(path: &str) -> bool {
+pub(super) fn is_partial(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with('_'))
 }
 
@@ -306,9 +307,27 @@ mod tests {
     #[test]
     fn paths_that_are_no_routes_are_refused() {
         for path in [
-            "", "/a.j2", "a//b.j2", "../a.j2", "a/../b.j2", "./a.j2", "a/", "a\\b.j2", "C:/a.j2", "a\nb.j2", "a.yaml",
-            ".j2", "a/.j2", "_x.j2", "_lib/x.yaml.j2", "{stack.j2", "stack}.j2", "{{stack}}.j2", "{}.j2",
-            "{ stack }.j2", "{stack/x}.j2",
+            "",
+            "/a.j2",
+            "a//b.j2",
+            "../a.j2",
+            "a/../b.j2",
+            "./a.j2",
+            "a/",
+            "a\\b.j2",
+            "C:/a.j2",
+            "a\nb.j2",
+            "a.yaml",
+            ".j2",
+            "a/.j2",
+            "_x.j2",
+            "_lib/x.yaml.j2",
+            "{stack.j2",
+            "stack}.j2",
+            "{{stack}}.j2",
+            "{}.j2",
+            "{ stack }.j2",
+            "{stack/x}.j2",
         ] {
             assert!(Route::parse(path).is_err(), "{path:?} was accepted");
         }
@@ -336,12 +355,15 @@ mod tests {
         let set = TemplateSet::new(builtin, user);
         assert!(set.diagnostics.is_empty());
         let listed: Vec<_> = set.value.list().map(|t| (t.path, t.origin, t.partial)).collect();
-        assert_eq!(listed, [
-            ("_lib/m.j2", Origin::BuiltIn, true),
-            ("a.yaml.j2", Origin::BuiltIn, false),
-            ("b.yaml.j2", Origin::Replaced, false),
-            ("{chart}.yaml.j2", Origin::Own, false),
-        ]);
+        assert_eq!(
+            listed,
+            [
+                ("_lib/m.j2", Origin::BuiltIn, true),
+                ("a.yaml.j2", Origin::BuiltIn, false),
+                ("b.yaml.j2", Origin::Replaced, false),
+                ("{chart}.yaml.j2", Origin::Own, false),
+            ]
+        );
         assert_eq!(set.value.get("b.yaml.j2").unwrap().file, FileId(3));
         let routes: Vec<_> = set.value.routes().iter().map(Route::template).collect();
         assert_eq!(routes, ["a.yaml.j2", "b.yaml.j2", "{chart}.yaml.j2"]);
