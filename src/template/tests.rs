@@ -422,18 +422,18 @@ fn guards_take_what_has_no_weight() {
 #[test]
 fn deep_templates_are_refused_not_overflowed() {
     let repeats = ["(", "[", "{'a':", "-", "not ", "1 if 1 else ", "x|first|", "x.a.", "1 and ", "x()()"];
-    let prints = repeats.map(|piece| format!("{{{{ {}1 }}}}", piece.repeat(100_000)));
+    let prints = repeats.map(|piece| format!("{{{{ {}1 }}}}", piece.repeat(50_000)));
     let tags = ["{% if x %}", "{% for x in y %}", "{% set x = 1 %}{% if x %}{% elif y %}"]
         .map(|tag| tag.repeat(5000));
     let elifs = format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(30_000));
     for text in prints.into_iter().chain(tags).chain([elifs]) {
         let found = compile(&[("t.yaml.j2", &text)]).diagnostics;
-        assert_eq!(found.iter().next().map(|d| d.code.name), Some("template-syntax"), "{:.40}", text);
+        assert_eq!(found.iter().next().map(|d| d.code.name), Some("template-syntax"), "{text:.40}");
     }
     for fits in
         [format!("a: {{{{ {}1 }}}}", "-".repeat(1490)), format!("a: {{{{ 1{} }}}}", " and 1".repeat(700))]
     {
-        assert!(compile(&[("t.yaml.j2", &fits)]).diagnostics.is_empty(), "{:.40}", fits);
+        assert!(compile(&[("t.yaml.j2", &fits)]).diagnostics.is_empty(), "{fits:.40}");
     }
     let elifs = format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(200));
     assert_eq!(objects(&elifs.repeat(3), &context! {}).unwrap(), Vec::<Json>::new());
