@@ -38,3 +38,4 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     found.extend(resolved.diagnostics);
     check::check(resolved.value, found, catalog::codes())
 }
+pub mod template;
