@@ -1,5 +1,0 @@
-//! placeholder
-/// x
-pub fn unsafe_text(_: &str) -> Option<String> {
-    None
-}
