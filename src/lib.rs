@@ -3,4 +3,5 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod diagnostic;
+pub mod object;
 pub mod source;
