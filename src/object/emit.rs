@@ -158,8 +158,9 @@ fn write_number(out: &mut String, number: &serde_json::Number) {
     out.push_str(exponent);
 }
 
+/// `$patch` is safe, and people know it without quotes.
 fn write_key(out: &mut String, key: &str) {
-    if is_plain(key) { out.push_str(key) } else { write_quoted(out, key) }
+    if is_plain(key) || key == "$patch" { out.push_str(key) } else { write_quoted(out, key) }
 }
 
 fn write_text(out: &mut String, text: &str, indent: usize) {
