@@ -14,6 +14,7 @@ pub mod model;
 pub mod object;
 pub mod quantity;
 pub mod report;
+pub mod object;
 pub mod source;
 pub mod tree;
 
