@@ -3,12 +3,13 @@
 use std::sync::LazyLock;
 
 use crate::diagnostic::Code;
-use crate::{check, inventory, model, tree};
+use crate::{check, inventory, model, render, template, tree};
 
 /// All codes, by name.
 pub fn codes() -> &'static [&'static Code] {
     static CODES: LazyLock<Vec<&'static Code>> = LazyLock::new(|| {
-        let mut codes: Vec<&'static Code> = [inventory::CODES, model::CODES, &tree::CODES[..]].concat();
+        let mut codes: Vec<&'static Code> =
+            [inventory::CODES, model::CODES, render::CODES, &template::CODES[..], &tree::CODES[..]].concat();
         codes.extend(check::CODES.iter().copied().flatten());
         codes.sort_by_key(|code| code.name);
         codes

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, Tree, TreePath, looks_signed};
+use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, TreePath, looks_signed};
 use folder::{Folder, Kind};
 
 /// The largest inventory, in bytes.
@@ -171,22 +171,42 @@ fn shown(root: &Path, at: Option<&TreePath>) -> String {
     }
 }
 
-/// Reads what stands in the output folder: all that is `wanted` or on the way to it, and what claims to be ours.
-/// Follows no symbolic link, enters no `.git`, reads no more than the beginning of other people's files.
-/// A folder that is not there is empty. Needs no lock: files are only ever replaced as a whole.
-pub fn read_existing(root: &Path, wanted: &Tree) -> Result<Existing> {
+/// Writes a file that must not exist yet, below `root`, which is made if it is missing. Follows no symbolic link
+/// below `root`.
+pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<()> {
+    let full = shown(root, Some(path));
+    std::fs::create_dir_all(root).with_context(|| format!("cannot make `{}`", root.display()))?;
+    let mut folder = open_named(root)?.with_context(|| format!("`{}` vanished", root.display()))?;
+    let mut names: Vec<&str> = path.components().collect();
+    let name = names.pop().unwrap_or_default();
+    for below in names {
+        match folder.make(below) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).with_context(|| format!("cannot make the folder of `{full}`"));
+            }
+            _ => {}
+        }
+        folder = folder.open(below).with_context(|| format!("cannot open the folder of `{full}`"))?;
+    }
+    let mut file = match folder.write_new(name) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("`{full}` is already there, and is kept"),
+        file => file.with_context(|| format!("cannot write `{full}`"))?,
+    };
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{full}`"))
+}
+
+/// Reads what stands in the output folder: our files, and what other people put beside them unless it is large.
+/// Follows no symbolic link, enters no `.git`. A folder that is not there is empty. Needs no lock: files are only
+/// ever replaced as a whole.
+pub fn read_existing(root: &Path) -> Result<Existing> {
     let Some(folder) = open_named(root)? else { return Ok(Existing::default()) };
-    let folders = wanted.iter().flat_map(|(path, _)| path.folders()).collect();
-    let mut survey = Survey { root, wanted, folders, existing: Existing::default(), entries: 0, bytes: 0 };
+    let mut survey = Survey { root, existing: Existing::default(), entries: 0, bytes: 0 };
     survey.read(&folder, None)?;
     Ok(survey.existing)
 }
 
 struct Survey<'a> {
     root: &'a Path,
-    wanted: &'a Tree,
-    /// Every folder that a wanted file stands in.
-    folders: BTreeSet<TreePath>,
     existing: Existing,
     entries: usize,
     bytes: u64,
@@ -221,7 +241,7 @@ impl Survey<'_> {
     fn enter(&mut self, folder: &Folder, path: &TreePath) -> Result<()> {
         match folder.open(path.name()) {
             Ok(below) => self.read(&below, Some(path)),
-            Err(error) if self.may_skip(&error, self.folders.contains(path)) => Ok(()),
+            Err(error) if may_skip(&error) => Ok(()),
             Err(error) => {
                 Err(error).with_context(|| format!("cannot open `{}`", shown(self.root, Some(path))))
             }
@@ -229,50 +249,49 @@ impl Survey<'_> {
     }
 
     fn read_file(&mut self, folder: &Folder, path: &TreePath) -> Result<Option<Entry>> {
-        let wanted = self.wanted.contains(path);
-        match read_entry(folder, path.name(), wanted) {
-            Ok(Some(Entry::File(text))) => {
+        match read_entry(folder, path.name()) {
+            Ok(Entry::File(text)) => {
                 self.bytes += text.len() as u64;
                 if self.bytes > MAX_READ {
                     bail!("`{}` holds over {} MiB of rendered files", self.root.display(), MAX_READ >> 20);
                 }
                 Ok(Some(Entry::File(text)))
             }
-            Ok(entry) => Ok(entry),
-            Err(error) if self.may_skip(&error, wanted) => Ok(None),
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if may_skip(&error) => Ok(Some(Entry::NotUtf8)),
             Err(error) => {
                 Err(error).with_context(|| format!("cannot read `{}`", shown(self.root, Some(path))))
             }
         }
     }
-
-    /// What vanished meanwhile is gone; what nobody wants and we may not read is not ours.
-    fn may_skip(&self, error: &io::Error, wanted: bool) -> bool {
-        match error.kind() {
-            ErrorKind::NotFound => true,
-            ErrorKind::PermissionDenied => !wanted,
-            _ => false,
-        }
-    }
 }
 
-fn read_entry(folder: &Folder, name: &str, wanted: bool) -> io::Result<Option<Entry>> {
+/// What vanished meanwhile is gone; what we may not read is not ours.
+fn may_skip(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+}
+
+fn read_entry(folder: &Folder, name: &str) -> io::Result<Entry> {
     let file = folder.read(name)?;
     let found = file.metadata()?;
     if !found.is_file() {
-        return Ok(Some(Entry::Special));
+        return Ok(Entry::Special);
     }
     if found.len() > MAX_OURS {
-        return Ok(wanted.then_some(Entry::TooLarge));
+        return Ok(Entry::TooLarge);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
     (&file).take(SIGNATURE_START as u64).read_to_end(&mut bytes)?;
-    if !wanted && !looks_signed(&bytes) {
-        return Ok(None);
+    if found.len() > MAX_THEIRS && !looks_signed(&bytes) {
+        return Ok(Entry::TooLarge);
     }
     file.take(MAX_OURS).read_to_end(&mut bytes)?;
-    Ok(Some(String::from_utf8(bytes).map_or(Entry::NotUtf8, Entry::File)))
+    Ok(String::from_utf8(bytes).map_or(Entry::NotUtf8, Entry::File))
 }
+
+/// Other people's files are read up to this size: manifests are far smaller, and data does not matter.
+const MAX_THEIRS: u64 = 1 << 20;
 
 /// The right to change an output folder: one run at a time. Ends with the value, or with the process.
 pub struct Lock {
@@ -457,8 +476,7 @@ impl Run<'_> {
         let stands = folder.kind(path.name())? == Some(Kind::File)
             && match before {
                 None => true,
-                Some(text) => read_entry(&folder, path.name(), true)?
-                    .is_some_and(|entry| matches!(entry, Entry::File(now) if now == text)),
+                Some(text) => matches!(read_entry(&folder, path.name())?, Entry::File(now) if now == text),
             };
         self.expect(path, stands)
     }

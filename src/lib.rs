@@ -1,7 +1,8 @@
 //! bayplan: one typed inventory of a Kubernetes cluster, checked and rendered into a Git tree.
 //!
 //! The stages, in order: [`inventory`] (what the file says), [`model`] (what it means), [`check`] (what is wrong
-//! with it). The library computes: it reads no file, prints nothing and knows no clock.
+//! with it), [`render`] (the objects of every environment), [`tree`] (the files, and how they differ from those on
+//! disk). The library computes: it reads no file, prints nothing and knows no clock.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -13,14 +14,19 @@ pub mod inventory;
 pub mod model;
 pub mod object;
 pub mod quantity;
+pub mod render;
 pub mod report;
-pub mod object;
 pub mod source;
+pub mod template;
 pub mod tree;
 
 use crate::check::Checked;
-use crate::diagnostic::Outcome;
-use crate::source::{FileId, Sources};
+use crate::diagnostic::{Diagnostics, Outcome};
+use crate::object::emit::emit;
+use crate::render::Templates;
+use crate::source::{FileId, Source, Sources};
+use crate::template::{Engine, TemplateFile, TemplateSet};
+use crate::tree::{Tree, TreePath};
 
 /// Everything that a run depends on.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +35,25 @@ pub struct Inputs {
     pub sources: Sources,
     /// Which of them is the inventory.
     pub inventory: FileId,
+    /// The user's own templates: path in the template folder, and file.
+    pub templates: Vec<(TreePath, FileId)>,
+    /// What other people put into the output folder.
+    pub hand_written: Vec<TreePath>,
+}
+
+impl Inputs {
+    /// A run on one inventory and the built-in templates. `path` is how messages name it.
+    pub fn new(path: &str, text: &str) -> Self {
+        let mut inputs = Self::default();
+        inputs.inventory = inputs.sources.add(Source::new(path, text));
+        inputs
+    }
+
+    /// The inventory's own file name.
+    fn origin(&self) -> &str {
+        let path = &self.sources.get(self.inventory).path;
+        path.rsplit(['/', '\\']).next().unwrap_or(path)
+    }
 }
 
 /// Reads the inventory, resolves it and runs every rule.
@@ -39,4 +64,42 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     found.extend(resolved.diagnostics);
     check::check(resolved.value, found, catalog::codes())
 }
-pub mod template;
+
+/// Checks the inventory and renders it. There is a tree only if nothing is wrong.
+pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
+    let Outcome { value: checked, mut diagnostics } = check(inputs);
+    let Outcome { value: set, diagnostics: found } = templates(inputs);
+    diagnostics.extend(found);
+    let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit);
+    diagnostics.extend(found);
+    let Some(checked) = checked.filter(|_| !diagnostics.has_errors()) else {
+        return Outcome { value: None, diagnostics };
+    };
+    let templates = Templates { set: &set, engine: &engine };
+    let Outcome { value, diagnostics: found } =
+        render::render(&checked, templates, &inputs.hand_written, inputs.origin());
+    diagnostics.extend(found);
+    Outcome { value, diagnostics }
+}
+
+/// The built-in templates with the user's laid over them. Built-in ones become sources, too, so that findings can
+/// point into them.
+pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
+    let mut builtin = Vec::with_capacity(template::builtin::BUILTIN.len());
+    for (path, text) in template::builtin::BUILTIN {
+        let file = inputs.sources.add(Source::new(format!("(built in)/{path}"), *text));
+        builtin.push(TemplateFile { path: (*path).to_owned(), file, text: (*text).to_owned() });
+    }
+    let own = inputs.templates.iter().map(|(path, file)| TemplateFile {
+        path: path.to_string(),
+        file: *file,
+        text: inputs.sources.get(*file).text.clone(),
+    });
+    let own = own.collect();
+    TemplateSet::new(builtin, own)
+}
+
+/// Everything that is wrong, with or without a tree.
+pub fn findings(inputs: &mut Inputs) -> Diagnostics {
+    compile(inputs).diagnostics
+}

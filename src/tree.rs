@@ -351,7 +351,7 @@ pub enum Entry {
 }
 
 /// What stands in the output folder, as far as it matters: everything at a wanted path or on the way to one,
-/// and every file that claims a signature. Files of other people may be left out.
+/// every file that claims a signature, and what people put beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Existing(BTreeMap<TreePath, Entry>);
 
@@ -364,6 +364,14 @@ impl Existing {
     /// What stands at `path`.
     pub fn get(&self, path: &TreePath) -> Option<&Entry> {
         self.0.get(path)
+    }
+
+    /// The text files that carry no signature of ours: what people put beside our files, ordered by path.
+    pub fn hand_written(&self) -> impl Iterator<Item = (&TreePath, &str)> {
+        self.0.iter().filter_map(|(path, entry)| match entry {
+            Entry::File(text) if !looks_signed(text.as_bytes()) => Some((path, text.as_str())),
+            _ => None,
+        })
     }
 
     /// Paths and what stands there, ordered by path.

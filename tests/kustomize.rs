@@ -25,7 +25,8 @@ fn tools() -> Vec<Vec<PathBuf>> {
     let variable = std::env::var_os("KUSTOMIZE").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin/kustomize"));
     let kustomize = [variable, Some("kustomize".into()), home];
-    let builds = kustomize.into_iter().flatten().find(|tool| runs(tool)).map(|tool| vec![tool, "build".into()]);
+    let builds =
+        kustomize.into_iter().flatten().find(|tool| runs(tool)).map(|tool| vec![tool, "build".into()]);
     let kubectl = runs(Path::new("kubectl")).then(|| vec!["kubectl".into(), "kustomize".into()]);
     builds.into_iter().chain(kubectl).collect()
 }

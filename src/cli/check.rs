@@ -1,7 +1,7 @@
 //! `bayplan check`: every rule.
 
 use anyhow::Result;
-use bayplan::{catalog, check, report};
+use bayplan::{catalog, findings as all_findings, report};
 
 use super::args::{Findings, Input, When};
 use super::{Exit, inputs, print, say, stdout_style};
@@ -9,8 +9,8 @@ use super::{Exit, inputs, print, say, stdout_style};
 /// Checks the inventory and reports what was found.
 pub fn run(input: &Input, findings: &Findings, quiet: bool, color: When) -> Result<Exit> {
     let found = inputs::find(input)?;
-    let inputs = inputs::read(&found)?;
-    let diagnostics = check(&inputs).diagnostics;
+    let mut inputs = inputs::read(&found, input)?;
+    let diagnostics = all_findings(&mut inputs);
     print(&report::render(
         findings.format,
         &diagnostics,

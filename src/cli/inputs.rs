@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bayplan::Inputs;
-use bayplan::source::{Source, Sources};
+use bayplan::source::Source;
 
 use super::args::Input;
-use crate::disk::read_text;
+use crate::disk::{MAX_INVENTORY, read_templates, read_text};
 
 /// The names that are looked for, the first one first.
 const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
-
-/// An inventory larger than this is refused: no cluster's facts fill it.
-const INVENTORY_LIMIT: u64 = 64 << 20;
 
 /// An inventory that was found: its path as messages show it, and the folder it stands in.
 #[derive(Debug)]
@@ -48,14 +45,22 @@ pub fn find(input: &Input) -> Result<Found> {
     )
 }
 
-/// Reads the inventory.
+/// Reads the inventory and the user's templates.
 ///
 /// # Errors
 ///
-/// If it cannot be read, is larger than 64 MiB or is not UTF-8.
-pub fn read(found: &Found) -> Result<Inputs> {
-    let text = read_text(&found.path, INVENTORY_LIMIT)?;
-    let mut sources = Sources::default();
-    let inventory = sources.add(Source::new(found.path.display().to_string(), text));
-    Ok(Inputs { sources, inventory })
+/// If one cannot be read, is larger than bayplan takes, or is not UTF-8.
+pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
+    let text = read_text(&found.path, MAX_INVENTORY)?;
+    let mut inputs = Inputs::new(&found.path.display().to_string(), &text);
+    let folder = input.templates.clone().unwrap_or_else(|| found.folder.join("templates"));
+    let own = read_templates(&folder)?;
+    if own.is_none() && input.templates.is_some() {
+        bail!("there is no folder `{}`", folder.display());
+    }
+    for (path, text) in own.unwrap_or_default() {
+        let file = inputs.sources.add(Source::new(format!("{}/{path}", folder.display()), text));
+        inputs.templates.push((path, file));
+    }
+    Ok(inputs)
 }

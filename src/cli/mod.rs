@@ -7,7 +7,9 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod inputs;
+pub mod render;
 pub mod schema;
+pub mod templates;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use bayplan::report::{Style, visible};
 
 use clap::Parser;
 
-use self::args::{Cli, Command, Deny, When};
+use self::args::{Cli, Command, Deny, TemplatesCommand, When};
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
@@ -31,9 +33,21 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Check { input, findings, quiet } => check::run(&input, &findings, quiet.quiet, cli.color),
+        Command::Render { input, output, findings, quiet, check, force } => {
+            let mode = match (check, force) {
+                (true, _) => render::Mode::Check,
+                (false, true) => render::Mode::Force,
+                (false, false) => render::Mode::Write,
+            };
+            render::run(&input, &output, &findings, mode, quiet.quiet, cli.color)
+        }
+        Command::Diff { input, output, quiet } => render::diff(&input, &output, quiet.quiet, cli.color),
         Command::Schema => schema::run(),
+        Command::Templates { command: TemplatesCommand::List { input } } => templates::list(&input),
+        Command::Templates { command: TemplatesCommand::Eject { path, input, quiet } } => {
+            templates::eject(&path, &input, quiet.quiet)
+        }
         Command::Completions { shell } => completions::run(shell),
-        _ => anyhow::bail!("not yet"),
     }
 }
 

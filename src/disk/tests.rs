@@ -26,7 +26,7 @@ fn signed(name: &str, content: &str) -> String {
 }
 
 fn compare(out: &Path, wanted: &Tree) -> Plan {
-    Plan::compare(wanted, &read_existing(out, wanted).unwrap(), false)
+    Plan::compare(wanted, &read_existing(out).unwrap(), false)
 }
 
 fn render(out: &Path, wanted: &Tree) -> anyhow::Result<Report> {
@@ -166,7 +166,7 @@ fn hand_edited_and_foreign_files_stay_as_they_are() {
     assert_eq!(fs::read_to_string(out.join("a.yaml")).unwrap(), by_hand);
     assert_eq!(fs::read_to_string(out.join("b.yaml")).unwrap(), "mine: 1\n");
 
-    let forced = Plan::compare(&wanted, &read_existing(&out, &wanted).unwrap(), true);
+    let forced = Plan::compare(&wanted, &read_existing(&out).unwrap(), true);
     assert_eq!(apply(&lock, &forced).unwrap(), Report { changed: 3, unchanged: 1, ..Report::default() });
     assert!(!compare(&out, &wanted).is_stale());
 }
@@ -178,7 +178,7 @@ fn other_peoples_files_are_not_even_listed() {
         put(&out, name, "x".repeat(100));
     }
     put(&out, ".git/ours.yaml", signed("x.yaml", ""));
-    let existing = read_existing(&out, &tree(&[])).unwrap();
+    let existing = read_existing(&out).unwrap();
     assert_eq!(existing.iter().map(|(p, e)| (p.as_str(), e)).collect::<Vec<_>>(), [("sub", &Entry::Folder)]);
 }
 
@@ -189,7 +189,7 @@ fn an_absurdly_large_file_is_not_read() {
         let target = put(&out, name, signed("a.yaml", ""));
         fs::File::options().write(true).open(target).unwrap().set_len(MAX_OURS + 1).unwrap();
     }
-    let existing = read_existing(&out, &tree(&[("a.yaml", "")])).unwrap();
+    let existing = read_existing(&out).unwrap();
     assert_eq!(existing.get(&path("a.yaml")), Some(&Entry::TooLarge));
     assert_eq!(existing.get(&path("b.yaml")), None);
 }
@@ -212,7 +212,7 @@ mod links {
         symlink(outside.join("new.yaml"), out.join("dangling.yaml")).unwrap();
         let wanted =
             tree(&[("apps/victim.yaml", "a: 1\n"), ("top.yaml", "t: 1\n"), ("dangling.yaml", "d: 1\n")]);
-        let existing = read_existing(&out, &wanted).unwrap();
+        let existing = read_existing(&out).unwrap();
         for force in [false, true] {
             let plan = Plan::compare(&wanted, &existing, force);
             assert_eq!(plan.conflicts.values().collect::<Vec<_>>(), [&Trouble::Symlink; 3]);
@@ -257,7 +257,7 @@ mod links {
         let slash = Path::new(&format!("{}/", out.display())).to_owned();
         for root in [&out, &slash, &dir.path().join("dangling")] {
             assert!(format!("{:#}", Lock::take(root).err().unwrap()).contains("is a symbolic link"));
-            assert!(read_existing(root, &tree(&[])).is_err());
+            assert!(read_existing(root).is_err());
         }
         assert!(names(&dir.path().join("real")).is_empty());
     }

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::inventory::node::{Node, Value};
 use crate::inventory::{BAD_TEXT, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
+use crate::object::emit::{unsafe_key, unsafe_text};
 use crate::source::{Span, Spanned};
 
 /// What reading carries along: where it is, and what it found.
@@ -164,7 +165,7 @@ impl<T: Decode> Decode for Map<T> {
         };
         let mut map = Self::new();
         for (name, entry) in table {
-            check_text(name, entry.key, reader);
+            check_key(name, entry.key, reader);
             let value = reader.within(name, |reader| T::decode(&entry.node, reader));
             if let Some(value) = value {
                 map.insert(name.clone(), Named { key: entry.key, value });
@@ -234,17 +235,24 @@ impl Decode for Spanned<String> {
 
 /// Refuses characters that no YAML writer can carry through kustomize.
 pub fn check_text(text: &str, span: Span, reader: &mut Reader) {
-    if let Some(what) = crate::object::unsafe_text(text) {
+    if let Some(c) = unsafe_text(text) {
         let path = reader.path();
-        reader.found.push(
-            BAD_TEXT
-                .at(
-                    span,
-                    format!("holds {what}"),
-                    format!("`{path}` holds {what}, which kustomize cannot carry"),
-                )
-                .help("write it without that character"),
-        );
+        let what = format!("the character U+{:04X}", u32::from(c));
+        let message = format!("`{path}` holds {what}, which kustomize cannot carry");
+        reader.found.push(BAD_TEXT.at(span, what, message).help("write it without"));
+    }
+}
+
+/// Refuses keys that no YAML writer can carry through kustomize.
+pub fn check_key(key: &str, span: Span, reader: &mut Reader) {
+    if let Some(what) = unsafe_key(key) {
+        let path = reader.path();
+        let place = if path.is_empty() { "the inventory".to_owned() } else { format!("`{path}`") };
+        reader.found.push(BAD_TEXT.at(
+            span,
+            what.clone(),
+            format!("a key of {place} cannot be carried: {what}"),
+        ));
     }
 }
 

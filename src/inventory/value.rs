@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::choice;
 use crate::inventory::node::{Node, Value};
-use crate::inventory::record::{Decode, Reader, Schemas, check_text};
+use crate::inventory::record::{Decode, Reader, Schemas, check_key, check_text};
 use crate::source::{Span, Spanned};
 
 /// A string in which `${table.name.key}` stands for a fact elsewhere.
@@ -220,7 +220,7 @@ fn check_texts(node: &Node, reader: &mut Reader) {
         Value::Array(items) => items.iter().for_each(|item| check_texts(item, reader)),
         Value::Table(table) => {
             for (key, entry) in table {
-                check_text(key, entry.key, reader);
+                check_key(key, entry.key, reader);
                 reader.within(key, |reader| check_texts(&entry.node, reader));
             }
         }

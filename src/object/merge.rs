@@ -196,8 +196,18 @@ type Kinds = (&'static [&'static str], &'static [&'static str]);
 static PLAIN_KINDS: [Kinds; 20] = [
     (
         &["v1"],
-        &["Binding", "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "PersistentVolume",
-          "PersistentVolumeClaim", "ResourceQuota", "Secret"],
+        &[
+            "Binding",
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "Namespace",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "ResourceQuota",
+            "Secret",
+        ],
     ),
     (&["apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1"], &["CustomResourceDefinition"]),
     (&["apiregistration.k8s.io/v1", "apiregistration.k8s.io/v1beta1"], &["APIService"]),
@@ -298,7 +308,8 @@ const DIRECTIVE: &str = "$patch";
 
 /// In a list the directive is an element of its own. One with other keys is about that element.
 fn take_list_directive(list: &mut Vec<Value>) -> Option<Value> {
-    let first = list.iter().find_map(|element| element.as_object().filter(|map| map.contains_key(DIRECTIVE)))?;
+    let first =
+        list.iter().find_map(|element| element.as_object().filter(|map| map.contains_key(DIRECTIVE)))?;
     let directive = first.get(DIRECTIVE).filter(|_| first.len() == 1)?.clone();
     list.retain(|element| element.get(DIRECTIVE) != Some(&directive) && !is_empty(element));
     Some(directive)
@@ -611,21 +622,27 @@ mod tests {
     fn patched_elements_come_first_for_kustomize_and_stay_for_people() {
         let base = json!({"containers": [{"name": "a", "image": "x"}, {"name": "b"}]});
         let patch = json!({"containers": [{"name": "b", "image": "y"}, {"name": "c"}]});
-        let first = json!({"containers": [{"name": "b", "image": "y"}, {"name": "c"}, {"name": "a", "image": "x"}]});
-        let kept = json!({"containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}, {"name": "c"}]});
+        let first =
+            json!({"containers": [{"name": "b", "image": "y"}, {"name": "c"}, {"name": "a", "image": "x"}]});
+        let kept =
+            json!({"containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}, {"name": "c"}]});
         assert_eq!(applied(&base, &patch), first);
         assert_eq!(merged(&base, &patch), kept);
     }
 
     #[test]
     fn nulls_and_directives_remove() {
-        let base = json!({"a": 1, "b": {"c": 1, "d": 2}, "volumes": [{"name": "x", "emptyDir": {}}, {"name": "y"}]});
+        let base =
+            json!({"a": 1, "b": {"c": 1, "d": 2}, "volumes": [{"name": "x", "emptyDir": {}}, {"name": "y"}]});
         let patch = json!({"a": null, "b": {"c": null},
             "volumes": [{"name": "x", "emptyDir": null, "hostPath": {"path": "/"}}, {"name": "y", "$patch": "delete"}]});
         let expected = json!({"b": {"d": 2}, "volumes": [{"name": "x", "hostPath": {"path": "/"}}]});
         assert_eq!(applied(&base, &patch), expected);
         assert_eq!(applied(&base, &json!({"b": {"$patch": "replace", "e": {}}}))["b"], json!({"e": {}}));
-        assert_eq!(applied(&base, &json!({"volumes": [{"$patch": "replace"}, {"name": "z"}]}))["volumes"], json!([{"name": "z"}]));
+        assert_eq!(
+            applied(&base, &json!({"volumes": [{"$patch": "replace"}, {"name": "z"}]}))["volumes"],
+            json!([{"name": "z"}])
+        );
         let whole = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "$patch": "delete"});
         assert_eq!(apply(&pod(&base), &whole), Ok(None));
     }
@@ -640,7 +657,8 @@ mod tests {
 
     #[test]
     fn ports_are_told_apart_by_protocol_and_keep_their_places() {
-        let ports = json!([{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]);
+        let ports =
+            json!([{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]);
         let base = json!({"containers": [{"name": "a", "ports": ports}]});
         let more = json!([{"containerPort": 53, "protocol": "UDP", "name": "dns"}, {"containerPort": 80, "protocol": "TCP"}]);
         let patch = json!({"containers": [{"name": "a", "ports": more}]});

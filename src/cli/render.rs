@@ -1,0 +1,162 @@
+//! `bayplan render` and `bayplan diff`: the tree, as it should be and as it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use bayplan::diagnostic::Diagnostics;
+use bayplan::source::Sources;
+use bayplan::tree::{Medium, Plan, Tree};
+use bayplan::{Inputs, catalog, compile, report};
+
+use super::args::{Findings, Input, Output, When};
+use super::inputs::{self, Found};
+use super::{Exit, print, say, stdout_style, tell};
+use crate::disk::{Lock, Report, apply, read_existing};
+
+/// What `render` may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Write what differs.
+    Write,
+    /// Write what differs, and replace what people changed or put in the way.
+    Force,
+    /// Only tell whether anything differs.
+    Check,
+}
+
+/// The tree on both sides: as rendered and as it stands.
+struct Compared {
+    /// What would have to be done; none if the inventory or a template is at fault.
+    plan: Option<Plan>,
+    diagnostics: Diagnostics,
+    sources: Sources,
+    out: PathBuf,
+}
+
+fn compare(input: &Input, output: &Output, force: bool) -> Result<Compared> {
+    let found = inputs::find(input)?;
+    let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    compare_with(&found, input, &out, force)
+}
+
+fn compare_with(found: &Found, input: &Input, out: &Path, force: bool) -> Result<Compared> {
+    let mut inputs: Inputs = inputs::read(found, input)?;
+    let existing = read_existing(out)?;
+    inputs.hand_written = existing.hand_written().map(|(path, _)| path.clone()).collect();
+    let outcome = compile(&mut inputs);
+    let mut diagnostics = outcome.diagnostics;
+    let mut sources = inputs.sources;
+    let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force));
+    if let Some(plan) = &plan {
+        diagnostics.extend(plan.report(&out.display().to_string(), &mut sources));
+    }
+    Ok(Compared { plan, diagnostics, sources, out: out.to_owned() })
+}
+
+/// Renders, and writes or compares.
+pub fn run(
+    input: &Input,
+    output: &Output,
+    findings: &Findings,
+    mode: Mode,
+    quiet: bool,
+    color: When,
+) -> Result<Exit> {
+    let found = inputs::find(input)?;
+    let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    let lock = if mode == Mode::Check { None } else { Some(Lock::take(&out)?) };
+    let compared = compare_with(&found, input, &out, mode == Mode::Force)?;
+    let style = stdout_style(color);
+    print(&report::render(
+        findings.format,
+        &compared.diagnostics,
+        &compared.sources,
+        catalog::codes(),
+        style,
+    ))?;
+    let exit = Exit::of(&compared.diagnostics, findings.deny);
+    let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
+        tell("nothing was written\n");
+        return Ok(Exit::Findings);
+    };
+    match lock {
+        Some(lock) => {
+            let report = apply(&lock, &plan)?;
+            say(quiet, &summary(&report, &out));
+            Ok(Exit::Clean)
+        }
+        None => tell_stale(&plan, &out, exit, quiet),
+    }
+}
+
+fn summary(report: &Report, out: &Path) -> String {
+    let Report { created, changed, removed, unchanged, .. } = *report;
+    if created + changed + removed == 0 {
+        return format!("{}: {unchanged} files, all up to date", out.display());
+    }
+    format!(
+        "{}: {created} created, {changed} changed, {removed} removed, {unchanged} unchanged",
+        out.display()
+    )
+}
+
+/// The list of what is stale, missing or left over.
+fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> {
+    if !plan.is_stale() {
+        say(quiet, &format!("{}: up to date", out.display()));
+        return Ok(exit);
+    }
+    let mut lines = String::new();
+    let missing = plan.create.keys().map(|path| ("missing", path));
+    let stale = plan.change.keys().map(|path| ("stale", path));
+    let left = plan.remove.keys().map(|path| ("left over", path));
+    for (what, path) in missing.chain(stale).chain(left) {
+        lines.push_str(&format!("{what:<10}{}/{path}\n", out.display()));
+    }
+    print(&lines)?;
+    say(quiet, "the tree is not what the inventory says: run `bayplan render` and commit what it writes");
+    Ok(Exit::Findings)
+}
+
+/// Shows what render would change.
+pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<Exit> {
+    let compared = compare(input, output, false)?;
+    if !compared.diagnostics.is_empty() {
+        let style = super::stderr_style(color);
+        tell(&report::render(
+            report::Format::Text,
+            &compared.diagnostics,
+            &compared.sources,
+            catalog::codes(),
+            style,
+        ));
+    }
+    let Some(plan) = compared.plan else { return Ok(Exit::Findings) };
+    let style = stdout_style(color);
+    let medium = if style.width.is_some() { Medium::Terminal } else { Medium::Pipe };
+    let folder = compared.out.display().to_string();
+    let text = plan.diff(&folder, medium);
+    print(&if style.color { painted(&text) } else { text })?;
+    if !plan.is_stale() {
+        say(quiet, &format!("{folder}: up to date"));
+    }
+    Ok(if plan.is_stale() || compared.diagnostics.has_errors() { Exit::Findings } else { Exit::Clean })
+}
+
+/// A diff in the colours that git gives it.
+fn painted(diff: &str) -> String {
+    use anstyle::{AnsiColor, Style};
+    let mut text = String::with_capacity(diff.len() + diff.len() / 4);
+    for line in diff.split_inclusive('\n') {
+        let (content, end) = line.strip_suffix('\n').map_or((line, ""), |content| (content, "\n"));
+        let style = match content.as_bytes().first() {
+            _ if content.starts_with("---") || content.starts_with("+++") => Style::new().bold(),
+            Some(b'@') => AnsiColor::Cyan.on_default(),
+            Some(b'+') => AnsiColor::Green.on_default(),
+            Some(b'-') => AnsiColor::Red.on_default(),
+            _ => Style::new(),
+        };
+        text.push_str(&format!("{style}{content}{style:#}{end}"));
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! Kustomizations: each lists what was rendered beside it, so that it can never be out of step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::diagnostic::Diagnostics;
+use crate::object::emit::emit;
+use crate::object::{Id, Value};
+use crate::render::DUPLICATE_OUTPUT;
+use crate::source::{FileId, Span};
+use crate::tree::{Tree, TreePath};
+
+/// The name that kustomize looks for.
+pub const NAME: &str = "kustomization.yaml";
+
+/// A kustomization in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Kustomization {
+    /// The namespace of all its objects.
+    pub namespace: Option<String>,
+    /// The bases that it builds on, as relative folders.
+    pub bases: Vec<String>,
+    resources: BTreeSet<String>,
+    patches: Vec<Value>,
+    objects: BTreeMap<Id, Vec<FileId>>,
+}
+
+impl Kustomization {
+    /// A file of objects beside it.
+    pub fn resource(&mut self, name: &str, objects: &[Value], template: FileId) {
+        self.resources.insert(name.to_owned());
+        for id in objects.iter().filter_map(Id::of) {
+            self.objects.entry(id).or_default().push(template);
+        }
+    }
+
+    /// A file of patches beside it.
+    pub fn patch_file(&mut self, name: &str) {
+        self.patches.push(json!({ "path": name }));
+    }
+
+    /// A patch that stands in the kustomization itself, for one object.
+    pub fn inline_patch(&mut self, target: &Id, patch: &str) {
+        let mut chosen = json!({ "kind": target.kind, "name": target.name });
+        if !target.group.is_empty() {
+            chosen["group"] = json!(target.group);
+        }
+        self.patches.push(json!({ "target": chosen, "patch": patch }));
+    }
+
+    /// Lists the manifests that people put beside ours.
+    pub fn hand_written(&mut self, folder: &TreePath, files: &[TreePath], tree: &Tree) {
+        for file in files.iter().filter(|file| file.parent().as_ref() == Some(folder) && !tree.contains(file))
+        {
+            let name = file.name();
+            let manifest = name.ends_with(".yaml") || name.ends_with(".yml");
+            if manifest && !["kustomization.yaml", "kustomization.yml"].contains(&name) {
+                self.resources.insert(name.to_owned());
+            }
+        }
+    }
+
+    /// Two objects of one identity in a build: kustomize refuses it.
+    pub fn report_twins(&self, folder: &TreePath, diagnostics: &mut Diagnostics) {
+        for (id, templates) in self.objects.iter().filter(|(_, templates)| templates.len() > 1) {
+            let mut places = templates.iter().map(|file| Span::new(*file, 0..0));
+            let Some(first) = places.next() else { continue };
+            let mut diagnostic =
+                DUPLICATE_OUTPUT.at(first, "", format!("`{folder}` gets {id} {} times", templates.len()));
+            for place in places.take(4).filter(|place| *place != first) {
+                diagnostic = diagnostic.because(place, "and here");
+            }
+            diagnostics.push(diagnostic);
+        }
+    }
+
+    /// The file's content.
+    pub fn text(&self) -> String {
+        let mut kustomization =
+            json!({ "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization" });
+        if let Some(namespace) = &self.namespace {
+            kustomization["namespace"] = json!(namespace);
+        }
+        let resources: Vec<&String> = self.bases.iter().chain(&self.resources).collect();
+        kustomization["resources"] = json!(resources);
+        if !self.patches.is_empty() {
+            kustomization["patches"] = json!(self.patches);
+        }
+        emit(&kustomization)
+    }
+}

@@ -1,0 +1,304 @@
+//! A checked model and the templates become a tree.
+//!
+//! Every route of the template folder is rendered for whatever its path loops over. What lies under `base/` is
+//! rendered for the inventory's defaults and for each environment: the defaults are the base, the difference is
+//! the overlay. Kustomizations list what was rendered beside them.
+
+mod context;
+mod kustomization;
+mod overlay;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::Value as Named;
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::check::Checked;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family, Level, Outcome};
+use crate::model::Model;
+use crate::object::emit::emit_documents;
+use crate::object::order::tidy;
+use crate::object::{Id, Map, Value};
+use crate::render::context::Contexts;
+use crate::render::kustomization::Kustomization;
+use crate::render::plan::{Job, Place};
+use crate::source::{FileId, Span};
+use crate::template::{Engine, Kind, TemplateSet};
+use crate::tree::{Tree, TreePath};
+
+/// Two templates make one file, or one object.
+pub const DUPLICATE_OUTPUT: Code = Code {
+    name: "duplicate-output",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "two templates make the same file, or the same object in one build",
+};
+
+/// An object without a name or kind, or in a namespace where its folder does not lead.
+pub const MISPLACED_OBJECT: Code = Code {
+    name: "misplaced-object",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template makes an object without kind or name, or one for another namespace than its stack's",
+};
+
+/// A `patch` that nothing fits.
+pub const PATCH_WITHOUT_OBJECT: Code = Code {
+    name: "patch-without-object",
+    family: Family::References,
+    level: Level::Error,
+    summary: "a `patch` for a kind of object that the service does not have, or that cannot be merged",
+};
+
+/// The codes of this floor.
+pub const CODES: &[&Code] = &[&DUPLICATE_OUTPUT, &MISPLACED_OBJECT, &PATCH_WITHOUT_OBJECT];
+
+/// What rendering needs beside the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Templates<'a> {
+    /// The templates, as files.
+    pub set: &'a TemplateSet,
+    /// The templates, compiled.
+    pub engine: &'a Engine,
+}
+
+/// One file, rendered: objects, or text.
+#[derive(Clone, Debug)]
+enum Rendered {
+    Objects(Vec<Value>),
+    Text(String),
+}
+
+/// Renders the whole tree. `hand_written` are the files of other people in the output folder: manifests among
+/// them are listed by the kustomization beside them. `origin` is the inventory's file name.
+pub fn render(
+    checked: &Checked,
+    templates: Templates<'_>,
+    hand_written: &[TreePath],
+    origin: &str,
+) -> Outcome<Option<Tree>> {
+    let model = checked.model();
+    let contexts = Contexts::new(model);
+    let mut diagnostics = Diagnostics::default();
+    let jobs = plan::jobs(model, templates.set, &mut diagnostics);
+    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
+        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+    let mut files = Files::default();
+    for (job, outcome) in jobs.iter().zip(outcomes) {
+        match outcome {
+            Ok(rendered) => files.add(model, job, rendered, &mut diagnostics),
+            Err(found) => diagnostics.extend(found),
+        }
+    }
+    let tree = files.into_tree(model, hand_written, origin, &mut diagnostics);
+    diagnostics.sort();
+    let value = (!diagnostics.has_errors()).then_some(tree);
+    Outcome { value, diagnostics }
+}
+
+fn run(
+    model: &Model,
+    contexts: &Contexts,
+    templates: Templates<'_>,
+    job: &Job<'_>,
+) -> Result<Rendered, Vec<Diagnostic>> {
+    let context: Named = contexts.of(job);
+    let what_for = job.what_for(model);
+    if Kind::of(job.template) != Kind::Objects {
+        let text = templates.engine.text(job.template, &context, &what_for).map_err(|found| vec![found])?;
+        return Ok(Rendered::Text(text));
+    }
+    let objects = templates.engine.objects(job.template, &context, &what_for).map_err(|found| vec![found])?;
+    let mut objects: Vec<Value> = objects.into_iter().map(tidy).collect();
+    let found = finish(model, job, &what_for, &mut objects);
+    if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
+}
+
+/// Checks what a template made, applies the service's own `patch`, and takes the namespace out where the overlay's
+/// kustomization sets it.
+fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for object in objects.iter() {
+        let Some(id) = Id::of(object) else {
+            found.push(misplaced(
+                job,
+                format!("makes an object without apiVersion, kind or metadata.name for {what_for}"),
+            ));
+            continue;
+        };
+        let namespace =
+            job.stack(model).filter(|_| job.in_overlay()).map(|stack| stack.namespace.value.as_str());
+        if let (Some(own), Some(other)) = (namespace, &id.namespace)
+            && own != other
+        {
+            let message = format!("puts {id} outside namespace `{own}` of its stack, for {what_for}");
+            found.push(misplaced(job, message).help(
+                "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree",
+            ));
+        }
+    }
+    if let Some(service) = job.service(model) {
+        for (kind, patch) in &service.patches {
+            found.extend(apply_patch(&service.key, &service.name, kind.span, &kind.value, patch, objects));
+        }
+    }
+    if job.in_overlay() {
+        objects.iter_mut().for_each(strip_namespace);
+    }
+    found
+}
+
+fn misplaced(job: &Job<'_>, what: String) -> Diagnostic {
+    let span = Span::new(job.file, 0..0);
+    MISPLACED_OBJECT.at(span, "", format!("template `{}` {what}", job.template))
+}
+
+fn strip_namespace(object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("namespace");
+    }
+}
+
+/// Merges the user's `patch.KIND` onto the service's object of that kind.
+fn apply_patch(
+    key: &str,
+    name: &str,
+    span: Span,
+    kind: &str,
+    patch: &Value,
+    objects: &mut [Value],
+) -> Option<Diagnostic> {
+    let about = |diagnostic: Diagnostic| diagnostic.about(format!("services.{key}"));
+    let of_kind = |object: &Value| object.get("kind").and_then(Value::as_str) == Some(kind);
+    let kinds: BTreeSet<String> =
+        objects.iter().filter_map(|object| object.get("kind")?.as_str().map(str::to_owned)).collect();
+    let named = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name);
+    let at = objects.iter().position(|object| of_kind(object) && named(object));
+    let Some(at) = at.or_else(|| objects.iter().position(of_kind)) else {
+        let message = format!("service `{key}` has no {kind} to patch");
+        let known = kinds.into_iter().collect::<Vec<_>>().join(", ");
+        return Some(about(
+            PATCH_WITHOUT_OBJECT.at(span, "no such object", message).help(format!("it has {known}")),
+        ));
+    };
+    let mut whole = Map::new();
+    for identity in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = objects[at].get(identity) {
+            whole.insert(identity.to_owned(), value.clone());
+        }
+    }
+    let mut whole = Value::Object(whole);
+    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
+        for (member, value) in patch {
+            match (target.get_mut(member), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+                _ => drop(target.insert(member.clone(), value.clone())),
+            }
+        }
+    }
+    match crate::object::merge::apply(&objects[at], &whole) {
+        Ok(Some(merged)) => {
+            objects[at] = tidy(merged);
+            None
+        }
+        Ok(None) => Some(about(PATCH_WITHOUT_OBJECT.at(
+            span,
+            "deletes the object",
+            format!("the patch of service `{key}` deletes its {kind}"),
+        ))),
+        Err(error) => Some(about(PATCH_WITHOUT_OBJECT.at(
+            span,
+            "cannot be merged",
+            format!("the patch of service `{key}` cannot be merged into its {kind}: {error}"),
+        ))),
+    }
+}
+
+/// What was rendered, sorted to where it goes.
+#[derive(Default)]
+struct Files {
+    plain: BTreeMap<TreePath, (Rendered, FileId)>,
+    stacks: BTreeMap<String, overlay::Layers>,
+    /// Of overlays that have files of their own.
+    namespaces: BTreeMap<TreePath, String>,
+}
+
+impl Files {
+    fn add(&mut self, model: &Model, job: &Job<'_>, rendered: Rendered, diagnostics: &mut Diagnostics) {
+        match (&job.place, rendered) {
+            (_, Rendered::Objects(objects)) if objects.is_empty() => {}
+            (_, Rendered::Text(text)) if text.trim().is_empty() => {}
+            (Place::Plain(path), rendered) => {
+                if let (true, Some(folder), Some(stack)) = (job.in_overlay(), path.parent(), job.stack(model))
+                {
+                    self.namespaces.insert(folder, stack.namespace.value.clone());
+                }
+                if self.plain.insert(path.clone(), (rendered, job.file)).is_some() {
+                    diagnostics.push(DUPLICATE_OUTPUT.at(
+                        Span::new(job.file, 0..0),
+                        "",
+                        format!("two templates make `{path}`, this one and another"),
+                    ));
+                }
+            }
+            (Place::Layered { folder, file, environment }, Rendered::Objects(objects)) => {
+                let layers = self.stacks.entry(folder.clone()).or_default();
+                layers.add(file, *environment, objects, job);
+            }
+            (Place::Layered { folder, file, environment }, rendered @ Rendered::Text(_)) => {
+                // Text has no overlay: only the base has it.
+                if environment.is_none()
+                    && let Ok(path) = TreePath::parse(&format!("{folder}/base/{file}"))
+                {
+                    self.plain.insert(path, (rendered, job.file));
+                }
+            }
+        }
+    }
+
+    fn into_tree(
+        self,
+        model: &Model,
+        hand_written: &[TreePath],
+        origin: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Tree {
+        let mut tree = Tree::new(origin);
+        let mut folders: BTreeMap<TreePath, Kustomization> = BTreeMap::new();
+        for (path, (rendered, file)) in &self.plain {
+            match rendered {
+                Rendered::Text(text) => drop(tree.insert(path.clone(), text.clone())),
+                Rendered::Objects(objects) => {
+                    if let Some(folder) = path.parent() {
+                        folders.entry(folder).or_default().resource(path.name(), objects, *file);
+                    }
+                    insert_objects(&mut tree, path, objects);
+                }
+            }
+        }
+        for (folder, namespace) in self.namespaces {
+            if let Some(kustomization) = folders.get_mut(&folder) {
+                kustomization.namespace = Some(namespace);
+            }
+        }
+        for (folder, layers) in &self.stacks {
+            layers.write(folder, model, &mut tree, &mut folders, diagnostics);
+        }
+        for (folder, kustomization) in &mut folders {
+            kustomization.hand_written(folder, hand_written, &tree);
+            kustomization.report_twins(folder, diagnostics);
+            if let Ok(path) = folder.join(kustomization::NAME)
+                && !tree.contains(&path)
+            {
+                tree.insert(path, kustomization.text());
+            }
+        }
+        tree
+    }
+}
+
+fn insert_objects(tree: &mut Tree, path: &TreePath, objects: &[Value]) {
+    let documents: Vec<&Value> = objects.iter().collect();
+    tree.insert(path.clone(), emit_documents(&documents));
+}

@@ -1,0 +1,255 @@
+//! Which template is rendered for what: each route of the folder, for each thing that its path loops over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::Diagnostics;
+use crate::model::service::Service;
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+use crate::source::{FileId, Span};
+use crate::template::{Route, TEMPLATE_PATH, TemplateSet};
+use crate::tree::TreePath;
+
+/// One template, to be rendered once.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// The template's path.
+    pub template: &'a str,
+    /// Its file, for findings.
+    pub file: FileId,
+    /// Where its output goes.
+    pub place: Place,
+    /// The environment; `None` is the defaults.
+    pub environment: Option<usize>,
+    /// Whether an environment, or the defaults, are meant at all.
+    pub scoped: bool,
+    /// Index of the stack in the environment.
+    pub stack: Option<usize>,
+    /// Index of the service in the stack.
+    pub service: Option<usize>,
+    /// Index of the secret in the stack.
+    pub secret: Option<usize>,
+    /// Index of the claim in the stack.
+    pub claim: Option<usize>,
+    /// Index of the chart.
+    pub chart: Option<usize>,
+    /// Index of the node.
+    pub node: Option<usize>,
+}
+
+/// Where the output of a job goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To one file.
+    Plain(TreePath),
+    /// To a base, and what differs to an overlay.
+    Layered {
+        /// The folder above `base` and `overlays`.
+        folder: String,
+        /// The file's name.
+        file: String,
+        /// The environment; `None` is the base itself.
+        environment: Option<usize>,
+    },
+}
+
+impl Job<'_> {
+    /// The environment, or the defaults.
+    pub fn environment<'m>(&self, model: &'m Model) -> &'m Environment {
+        self.environment.map_or(&model.base, |at| &model.environments[at])
+    }
+
+    /// The stack, if the path names one.
+    pub fn stack<'m>(&self, model: &'m Model) -> Option<&'m Stack> {
+        self.stack.map(|at| &self.environment(model).stacks[at])
+    }
+
+    /// The service, if the path names one.
+    pub fn service<'m>(&self, model: &'m Model) -> Option<&'m Service> {
+        Some(&self.stack(model)?.services[self.service?])
+    }
+
+    /// Whether its objects go where an overlay's kustomization sets the namespace.
+    pub fn in_overlay(&self) -> bool {
+        matches!(self.place, Place::Layered { .. })
+            || self.template.contains("{stack}/overlays/{environment}/")
+    }
+
+    /// What it is rendered for, in words for messages.
+    pub fn what_for(&self, model: &Model) -> String {
+        let environment = match self.environment {
+            Some(at) => format!(" in environment `{}`", model.environments[at].name),
+            None => String::new(),
+        };
+        if let Some(service) = self.service(model) {
+            return format!("service `{}`{environment}", service.key);
+        }
+        if let Some(stack) = self.stack(model) {
+            return format!("stack `{}`{environment}", stack.name);
+        }
+        match (self.chart, self.node) {
+            (Some(chart), _) => format!("chart `{}`", model.charts[chart].name),
+            (_, Some(node)) => format!("node `{}`", model.nodes[node].name),
+            _ if self.environment.is_some() => environment.trim_start().to_owned(),
+            _ => "the cluster".to_owned(),
+        }
+    }
+}
+
+/// Every job, in the order of the template folder.
+pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnostics) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    for route in set.routes() {
+        let Some(template) = set.get(route.template()) else { continue };
+        let mut expansion = Expansion {
+            model,
+            route,
+            file: template.file,
+            variables: route.variables(),
+            jobs: &mut jobs,
+            found: diagnostics,
+        };
+        expansion.expand();
+    }
+    jobs
+}
+
+struct Expansion<'x, 'a> {
+    model: &'x Model,
+    route: &'a Route,
+    file: FileId,
+    variables: BTreeSet<&'static str>,
+    jobs: &'x mut Vec<Job<'a>>,
+    found: &'x mut Diagnostics,
+}
+
+impl Expansion<'_, '_> {
+    fn expand(&mut self) {
+        let layered = self.variables.contains("stack") && self.route.template().contains("{stack}/base/");
+        let of_stacks =
+            ["stack", "service", "secret", "claim"].iter().any(|name| self.variables.contains(name));
+        let environments: Vec<Option<usize>> = match self.variables.contains("environment") {
+            true => (0..self.model.environments.len()).map(Some).collect(),
+            false if layered => {
+                std::iter::once(None).chain((0..self.model.environments.len()).map(Some)).collect()
+            }
+            false => vec![None],
+        };
+        for environment in environments {
+            let scoped = layered || of_stacks || environment.is_some();
+            let job = Job {
+                template: self.route.template(),
+                file: self.file,
+                place: Place::Layered { folder: String::new(), file: String::new(), environment },
+                environment,
+                scoped,
+                stack: None,
+                service: None,
+                secret: None,
+                claim: None,
+                chart: None,
+                node: None,
+            };
+            if of_stacks { self.stacks(job, layered) } else { self.clusters(job) }
+        }
+    }
+
+    fn stacks(&mut self, job: Job<'_>, layered: bool) {
+        let environment = job.environment(self.model);
+        for (at, stack) in environment.stacks.iter().enumerate() {
+            let job = Job { template: self.route.template(), stack: Some(at), ..job.clone() };
+            if self.variables.contains("service") {
+                for at in 0..stack.services.len() {
+                    self.push(
+                        Job { service: Some(at), template: self.route.template(), ..job.clone() },
+                        layered,
+                    );
+                }
+            } else if self.variables.contains("secret") {
+                for at in 0..stack.secrets.len() {
+                    self.push(
+                        Job { secret: Some(at), template: self.route.template(), ..job.clone() },
+                        layered,
+                    );
+                }
+            } else if self.variables.contains("claim") {
+                for at in 0..stack.claims.len() {
+                    self.push(
+                        Job { claim: Some(at), template: self.route.template(), ..job.clone() },
+                        layered,
+                    );
+                }
+            } else {
+                self.push(Job { template: self.route.template(), ..job }, layered);
+            }
+        }
+    }
+
+    fn clusters(&mut self, job: Job<'_>) {
+        if self.variables.contains("chart") {
+            for at in 0..self.model.charts.len() {
+                self.push(Job { chart: Some(at), template: self.route.template(), ..job.clone() }, false);
+            }
+        } else if self.variables.contains("node") {
+            for at in 0..self.model.nodes.len() {
+                self.push(Job { node: Some(at), template: self.route.template(), ..job.clone() }, false);
+            }
+        } else {
+            self.push(Job { template: self.route.template(), ..job }, false);
+        }
+    }
+}
+
+impl<'a> Expansion<'_, 'a> {
+    fn push(&mut self, job: Job<'_>, layered: bool) {
+        let mut job = Job { template: self.route.template(), ..job };
+        let path = self.route.expand(&values(&job, self.model)).map_err(|bad| bad.message);
+        let path = path.and_then(|path| TreePath::parse(&path).map_err(|bad| bad.to_string()));
+        let path = match path {
+            Ok(path) => path,
+            Err(reason) => {
+                let what_for = job.what_for(self.model);
+                let message =
+                    format!("template `{}` leads to no file for {what_for}: {reason}", job.template);
+                return self.found.push(TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message));
+            }
+        };
+        job.place = match path.as_str().split_once("/base/").filter(|_| layered) {
+            Some((folder, file)) => Place::Layered {
+                folder: folder.to_owned(),
+                file: file.to_owned(),
+                environment: job.environment,
+            },
+            None => Place::Plain(path),
+        };
+        self.jobs.push(job);
+    }
+}
+
+/// What the names in braces stand for.
+fn values<'m>(job: &Job<'_>, model: &'m Model) -> BTreeMap<&'static str, &'m str> {
+    let mut values = BTreeMap::new();
+    let environment = job.environment(model);
+    if job.environment.is_some() {
+        values.insert("environment", environment.name.as_str());
+    }
+    if let Some(stack) = job.stack(model) {
+        values.insert("stack", stack.name.as_str());
+        if let Some(secret) = job.secret {
+            values.insert("secret", stack.secrets[secret].key.as_str());
+        }
+        if let Some(claim) = job.claim {
+            values.insert("claim", stack.claims[claim].name.as_str());
+        }
+    }
+    if let Some(service) = job.service(model) {
+        values.insert("service", service.key.as_str());
+    }
+    if let Some(chart) = job.chart {
+        values.insert("chart", model.charts[chart].name.as_str());
+    }
+    if let Some(node) = job.node {
+        values.insert("node", model.nodes[node].name.as_str());
+    }
+    values
+}
