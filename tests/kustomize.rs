@@ -1,11 +1,13 @@
 //! Patches against the real kustomize: what it builds must be what was meant.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bayplan::object::emit::{emit, emit_documents};
+use bayplan::object::emit::{emit, emit_documents, unsafe_key};
+use bayplan::object::merge::apply;
 use bayplan::object::order::tidy;
 use bayplan::object::patch::{Patch, deletion, difference};
 use bayplan::object::read::read_documents;
@@ -18,14 +20,15 @@ mod objects;
 use objects::{Dice, edited, objects};
 
 /// Each makes about twenty objects.
-const ROUNDS: u64 = 25;
+const ROUNDS: u64 = 15;
 
 /// The commands that build a folder, as far as they are there.
 fn tools() -> Vec<Vec<PathBuf>> {
     let variable = std::env::var_os("KUSTOMIZE").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin/kustomize"));
     let kustomize = [variable, Some("kustomize".into()), home];
-    let builds = kustomize.into_iter().flatten().find(|tool| runs(tool)).map(|tool| vec![tool, "build".into()]);
+    let builds =
+        kustomize.into_iter().flatten().find(|tool| runs(tool)).map(|tool| vec![tool, "build".into()]);
     let kubectl = runs(Path::new("kubectl")).then(|| vec!["kubectl".into(), "kustomize".into()]);
     builds.into_iter().chain(kubectl).collect()
 }
@@ -58,49 +61,63 @@ fn build(tool: &[PathBuf], folder: &Path) -> BTreeMap<Id, Value> {
     documents.into_iter().map(|object| (Id::of(&object).unwrap(), object)).collect()
 }
 
-/// A base and an overlay in namespace `dev` that turns each first object into the second, or into none.
-fn write(folder: &Path, pairs: &[(Value, Option<Value>)]) {
-    let bases: Vec<&Value> = pairs.iter().map(|(base, _)| base).collect();
+/// One object of the base, how the overlay changes it, and what it should be then.
+struct Case {
+    base: Value,
+    patch: Change,
+    expected: Option<Value>,
+}
+
+enum Change {
+    Nothing,
+    Patch(Patch),
+    Deletion,
+}
+
+/// A base, and an overlay in namespace `dev` with the patches.
+fn write(folder: &Path, cases: &[Case]) {
     let mut merges = Vec::new();
     let mut patches = Vec::new();
-    for (base, target) in pairs {
-        match target.as_ref().map(|target| difference(base, target)) {
-            None => patches.push(json!({"patch": emit(&deletion(base))})),
-            Some(None) => {}
-            Some(Some(Patch::Strategic(patch))) => merges.push(patch),
-            Some(Some(Patch::Json6902(operations))) => {
+    for Case { base, patch, .. } in cases {
+        match patch {
+            Change::Nothing => {}
+            Change::Deletion => patches.push(json!({"patch": emit(&deletion(base))})),
+            Change::Patch(Patch::Strategic(patch)) => merges.push(patch),
+            Change::Patch(Patch::Json6902(operations)) => {
                 let id = Id::of(base).unwrap();
                 let target = json!({"group": id.group, "kind": id.kind, "name": id.name});
-                patches.push(json!({"target": target, "patch": emit(&Value::from(operations))}));
+                patches.push(json!({"target": target, "patch": emit(&Value::from(operations.clone()))}));
             }
         }
     }
-    if !merges.is_empty() {
-        patches.insert(0, json!({"path": "merges.yaml"}));
-    }
+    patches.insert(0, json!({"path": "merges.yaml"}));
     let (base, overlay) = (folder.join("base"), folder.join("overlay"));
     fs::create_dir_all(&base).unwrap();
     fs::create_dir_all(&overlay).unwrap();
+    let bases: Vec<&Value> = cases.iter().map(|case| &case.base).collect();
     fs::write(base.join("objects.yaml"), emit_documents(&bases)).unwrap();
     fs::write(base.join("kustomization.yaml"), emit(&json!({"resources": ["objects.yaml"]}))).unwrap();
-    fs::write(overlay.join("merges.yaml"), emit_documents(&merges.iter().collect::<Vec<_>>())).unwrap();
+    fs::write(overlay.join("merges.yaml"), emit_documents(&merges)).unwrap();
     let kustomization = json!({"namespace": "dev", "resources": ["../base"], "patches": patches});
     fs::write(overlay.join("kustomization.yaml"), emit(&kustomization)).unwrap();
 }
 
-fn assert_builds(pairs: &[(Value, Option<Value>)]) {
+fn assert_builds(cases: &[Case]) {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), pairs);
+    write(folder.path(), cases);
     for tool in wanted_tools() {
         let built = build(&tool, &folder.path().join("overlay"));
         let mut expected = 0;
-        for (base, target) in pairs {
+        for Case { base, patch, expected: target } in cases {
             let Some(target) = target else { continue };
             let mut target = target.clone();
             target["metadata"]["namespace"] = json!("dev");
-            let id = Id::of(&target).unwrap();
-            let patch = difference(base, &tidy(target.clone()));
-            assert_eq!(built.get(&id), Some(&target), "{tool:?}, {id}: {patch:#?}");
+            let found = Id::of(&target).and_then(|id| built.get(&id));
+            let patch = match patch {
+                Change::Patch(Patch::Strategic(patch)) => emit(patch),
+                _ => String::new(),
+            };
+            assert_eq!(found, Some(&target), "{tool:?}:\n{}---\n{patch}", emit(base));
             expected += 1;
         }
         assert_eq!(built.len(), expected, "{tool:?} built objects that should be gone");
@@ -110,14 +127,65 @@ fn assert_builds(pairs: &[(Value, Option<Value>)]) {
 #[test]
 fn kustomize_builds_what_was_meant() {
     let mut dice = Dice::new(20_260_101);
-    let mut pairs = Vec::new();
+    let mut cases = Vec::new();
     for round in 0..ROUNDS {
         for base in objects(&format!("o{round}")) {
             let base = tidy(base);
             let target = tidy(edited(&base, &mut dice));
-            let deleted = pairs.len() % 23 == 7;
-            pairs.push((base, (!deleted).then_some(target)));
+            let deleted = cases.len() % 23 == 7;
+            let patch = match difference(&base, &target) {
+                _ if deleted => Change::Deletion,
+                None => Change::Nothing,
+                Some(patch) => Change::Patch(patch),
+            };
+            cases.push(Case { base, patch, expected: (!deleted).then_some(target) });
         }
     }
-    assert_builds(&pairs);
+    assert_builds(&cases);
+}
+
+/// Every text and every key that the inventory lets through, as values, keys and labels.
+#[test]
+fn hazards_come_through_kustomize() {
+    let hazards: Vec<String> = serde_json::from_str(include_str!("data/yaml-hazards.json")).unwrap();
+    let safe: Vec<&String> = hazards.iter().filter(|text| unsafe_key(text).is_none()).collect();
+    assert_eq!(safe.len(), 371);
+    let values: BTreeMap<String, &String> =
+        safe.iter().enumerate().map(|(index, text)| (format!("k{index}"), *text)).collect();
+    let keys: BTreeMap<&String, usize> = safe.iter().copied().zip(0..).collect();
+    let data = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": values});
+    let chart = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "a"},
+        "spec": {"values": {"texts": safe, "keys": keys}}});
+    let none =
+        |kind: &str| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "b"}, "data": {"x": "1"}});
+    let cases =
+        [data.clone(), chart].map(|base| Case { expected: Some(base.clone()), base, patch: Change::Nothing });
+    let mut patched = none("ConfigMap");
+    patched["data"] = data["data"].clone();
+    let base = none("ConfigMap");
+    let patch = Change::Patch(difference(&base, &patched).unwrap());
+    assert_builds(
+        &cases.into_iter().chain([Case { base, patch, expected: Some(patched) }]).collect::<Vec<_>>(),
+    );
+}
+
+/// Patches on objects that they were not made for, such as a person's.
+#[test]
+fn the_model_of_kustomize_is_true() {
+    let mut dice = Dice::new(20_260_102);
+    let mut cases = Vec::new();
+    for round in 0..ROUNDS {
+        for object in objects(&format!("o{round}")) {
+            let object = tidy(object);
+            let base = tidy(edited(&object, &mut dice));
+            let Some(patch @ Patch::Strategic(_)) = difference(&object, &tidy(edited(&object, &mut dice)))
+            else {
+                continue;
+            };
+            let Patch::Strategic(merge) = &patch else { continue };
+            let Ok(expected) = apply(&base, merge) else { continue };
+            cases.push(Case { base, patch: Change::Patch(patch), expected });
+        }
+    }
+    assert_builds(&cases);
 }

@@ -173,7 +173,8 @@ fn write_text(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-fn is_plain(text: &str) -> bool {
+/// Whether `text` is written without quotes, on one line.
+pub(crate) fn is_plain(text: &str) -> bool {
     text.len() <= LONGEST_PLAIN && (is_word(text) || is_quantity(text) || is_ipv4(text))
 }
 
@@ -186,8 +187,7 @@ fn is_word(text: &str) -> bool {
         && !KEYWORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-const KEYWORDS: [&str; 11] =
-    ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
+const KEYWORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
 
 /// `512Mi`, `1.5Gi`, `100m`, `30s`: no reader has numbers that end like this.
 fn is_quantity(text: &str) -> bool {
@@ -341,7 +341,8 @@ data:
 
     #[test]
     fn scalars_stand_alone_too() {
-        for value in [json!(null), json!(true), json!("a\nb\n"), json!(""), json!({}), json!([]), json!(1.5)] {
+        for value in [json!(null), json!(true), json!("a\nb\n"), json!(""), json!({}), json!([]), json!(1.5)]
+        {
             assert_eq!(serde_yaml::from_str::<Value>(&emit(&value)).unwrap(), value);
         }
     }
@@ -350,7 +351,10 @@ data:
     fn numbers_stay_numbers_in_yaml_1_1() {
         assert_eq!(emit(&json!(1e21)), "1.0e+21\n");
         assert_eq!(emit(&json!(1.5e-9)), "1.5e-9\n");
-        assert_eq!(emit(&json!([u64::MAX, i64::MIN, 0.1])), "- 18446744073709551615\n- -9223372036854775808\n- 0.1\n");
+        assert_eq!(
+            emit(&json!([u64::MAX, i64::MIN, 0.1])),
+            "- 18446744073709551615\n- -9223372036854775808\n- 0.1\n"
+        );
         assert_comes_back(&json!([1e21, 1.5e-9, u64::MAX, i64::MIN, 1.0]));
     }
 
@@ -395,7 +399,8 @@ data:
         leaf.prop_recursive(5, 40, 5, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::vec((texts(), inner), 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::vec((texts(), inner), 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

@@ -47,11 +47,34 @@ static ANY: Place = Place {
 
 static SPEC: Place = Place {
     first: &[
-        "schedule", "timeZone", "suspend", "concurrencyPolicy", "type", "clusterIP", "clusterIPs",
-        "loadBalancerClass", "loadBalancerIP", "externalTrafficPolicy", "internalTrafficPolicy",
-        "ipFamilyPolicy", "ipFamilies", "ingressClassName", "replicas", "revisionHistoryLimit",
-        "serviceName", "podManagementPolicy", "strategy", "updateStrategy", "minReadySeconds", "podSelector",
-        "policyTypes", "selector", "ports", "template", "jobTemplate", "volumeClaimTemplates",
+        "schedule",
+        "timeZone",
+        "suspend",
+        "concurrencyPolicy",
+        "type",
+        "clusterIP",
+        "clusterIPs",
+        "loadBalancerClass",
+        "loadBalancerIP",
+        "externalTrafficPolicy",
+        "internalTrafficPolicy",
+        "ipFamilyPolicy",
+        "ipFamilies",
+        "ingressClassName",
+        "replicas",
+        "revisionHistoryLimit",
+        "serviceName",
+        "podManagementPolicy",
+        "strategy",
+        "updateStrategy",
+        "minReadySeconds",
+        "podSelector",
+        "policyTypes",
+        "selector",
+        "ports",
+        "template",
+        "jobTemplate",
+        "volumeClaimTemplates",
     ],
     hollow: &[],
     sorted: false,
@@ -59,27 +82,80 @@ static SPEC: Place = Place {
 
 static POD: Place = Place {
     first: &[
-        "serviceAccountName", "automountServiceAccountToken", "hostname", "subdomain", "hostNetwork", "hostPID",
-        "hostIPC", "dnsPolicy", "dnsConfig", "hostAliases", "nodeName", "nodeSelector", "affinity",
-        "tolerations", "topologySpreadConstraints", "priorityClassName", "runtimeClassName",
-        "schedulerName", "enableServiceLinks", "securityContext", "imagePullSecrets", "restartPolicy",
-        "terminationGracePeriodSeconds", "initContainers", "containers", "ephemeralContainers", "volumes",
+        "serviceAccountName",
+        "automountServiceAccountToken",
+        "hostname",
+        "subdomain",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "dnsPolicy",
+        "dnsConfig",
+        "hostAliases",
+        "nodeName",
+        "nodeSelector",
+        "affinity",
+        "tolerations",
+        "topologySpreadConstraints",
+        "priorityClassName",
+        "runtimeClassName",
+        "schedulerName",
+        "enableServiceLinks",
+        "securityContext",
+        "imagePullSecrets",
+        "restartPolicy",
+        "terminationGracePeriodSeconds",
+        "initContainers",
+        "containers",
+        "ephemeralContainers",
+        "volumes",
     ],
     hollow: &[
-        "hostAliases", "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints",
-        "securityContext", "imagePullSecrets", "initContainers", "ephemeralContainers", "volumes",
+        "hostAliases",
+        "nodeSelector",
+        "affinity",
+        "tolerations",
+        "topologySpreadConstraints",
+        "securityContext",
+        "imagePullSecrets",
+        "initContainers",
+        "ephemeralContainers",
+        "volumes",
     ],
     sorted: false,
 };
 
 static CONTAINER: Place = Place {
     first: &[
-        "name", "image", "imagePullPolicy", "restartPolicy", "command", "args", "workingDir", "ports",
-        "env", "envFrom", "startupProbe", "livenessProbe", "readinessProbe", "lifecycle", "resources",
-        "securityContext", "volumeMounts", "volumeDevices",
+        "name",
+        "image",
+        "imagePullPolicy",
+        "restartPolicy",
+        "command",
+        "args",
+        "workingDir",
+        "ports",
+        "env",
+        "envFrom",
+        "startupProbe",
+        "livenessProbe",
+        "readinessProbe",
+        "lifecycle",
+        "resources",
+        "securityContext",
+        "volumeMounts",
+        "volumeDevices",
     ],
     hollow: &[
-        "command", "args", "ports", "env", "envFrom", "resources", "securityContext", "volumeMounts", "volumeDevices",
+        "command",
+        "args",
+        "ports",
+        "env",
+        "envFrom",
+        "resources",
+        "securityContext",
+        "volumeMounts",
+        "volumeDevices",
     ],
     sorted: false,
 };
@@ -88,12 +164,23 @@ static RESOURCES: Place =
     Place { first: &["requests", "limits"], hollow: &["requests", "limits", "claims"], sorted: false };
 
 static PORT: Place = Place {
-    first: &["name", "port", "containerPort", "targetPort", "nodePort", "hostPort", "hostIP", "protocol", "appProtocol"],
+    first: &[
+        "name",
+        "port",
+        "containerPort",
+        "targetPort",
+        "nodePort",
+        "hostPort",
+        "hostIP",
+        "protocol",
+        "appProtocol",
+    ],
     hollow: &[],
     sorted: false,
 };
 
-static MOUNT: Place = Place { first: &["name", "mountPath", "subPath", "readOnly"], hollow: &[], sorted: false };
+static MOUNT: Place =
+    Place { first: &["name", "mountPath", "subPath", "readOnly"], hollow: &[], sorted: false };
 
 /// The place of the value under `key` in a map at `parent`; `None` where values are passed on as
 /// they are. A list's elements are in the list's place.
@@ -105,7 +192,9 @@ fn place_of(parent: &Place, key: &str, value: &Value) -> Option<&'static Place> 
         "data" | "stringData" | "binaryData" | "encryptedData" if value.is_object() => &TEXTS,
         "spec" if value.get("containers").is_some_and(Value::is_array) => &POD,
         "spec" => &SPEC,
-        "containers" | "initContainers" | "ephemeralContainers" if std::ptr::eq(parent, &raw const POD) => &CONTAINER,
+        "containers" | "initContainers" | "ephemeralContainers" if std::ptr::eq(parent, &raw const POD) => {
+            &CONTAINER
+        }
         "resources" if std::ptr::eq(parent, &raw const CONTAINER) => &RESOURCES,
         "volumeMounts" => &MOUNT,
         "ports" => &PORT,
@@ -222,12 +311,17 @@ mod tests {
     #[test]
     fn chart_values_keep_their_order() {
         let values = json!({"spec": {"values": {"zebra": {"labels": {"b": 1, "a": 2}}, "apple": 1}}});
-        assert_eq!(emit(&tidy(values)), "spec:\n  values:\n    zebra:\n      labels:\n        b: 1\n        a: 2\n    apple: 1\n");
+        assert_eq!(
+            emit(&tidy(values)),
+            "spec:\n  values:\n    zebra:\n      labels:\n        b: 1\n        a: 2\n    apple: 1\n"
+        );
     }
 
     #[test]
     fn to_tidy_twice_is_to_tidy_once() {
-        let once = tidy(json!({"x": {"labels": {"b": null}}, "kind": "A", "spec": {"containers": [{"resources": {"limits": {}}}]}}));
+        let once = tidy(
+            json!({"x": {"labels": {"b": null}}, "kind": "A", "spec": {"containers": [{"resources": {"limits": {}}}]}}),
+        );
         assert_eq!(emit(&tidy(once.clone())), emit(&once));
         assert_eq!(tidy(Value::Null), Value::Null);
     }

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use crate::object::merge::{Kind, Type, apply, apply_at, element_keys, type_of};
+use crate::object::merge::{Kind, LONGEST_LIST, Type, apply, apply_at, element_keys, type_of};
 use crate::object::{Map, Value, api_version};
 
 /// How an overlay changes one object.
@@ -113,6 +113,9 @@ fn list_difference(base: &[Value], target: &[Value], kind: Option<Kind>) -> Opti
     let Some(kind @ (Kind::Keyed(..) | Kind::Set)) = kind else {
         return Some(Value::from(target));
     };
+    if base.len().max(target.len()) > LONGEST_LIST {
+        return None;
+    }
     let exact = |patch: &Value| {
         let made = apply_at(&Value::from(base), patch, kind);
         made.is_ok_and(|made| made.as_ref().and_then(Value::as_array).is_some_and(|made| made == target))
@@ -283,27 +286,44 @@ mod tests {
         let env = strategic("Deployment", |web| {
             web["spec"]["template"]["spec"]["containers"][0]["env"][1]["value"] = json!("0");
         });
-        assert!(env.ends_with("env:\n            - name: TZ\n            - name: PUID\n              value: \"0\"\n"), "{env}");
+        assert!(
+            env.ends_with(
+                "env:\n            - name: TZ\n            - name: PUID\n              value: \"0\"\n"
+            ),
+            "{env}"
+        );
     }
 
     #[test]
     fn ports_of_two_protocols_change_in_place() {
         let udp = strategic("Service", |web| web["spec"]["ports"][2]["nodePort"] = json!(30000));
-        assert!(udp.ends_with("spec:\n  ports:\n    - port: 6881\n      protocol: UDP\n      nodePort: 30000\n"), "{udp}");
+        assert!(
+            udp.ends_with("spec:\n  ports:\n    - port: 6881\n      protocol: UDP\n      nodePort: 30000\n"),
+            "{udp}"
+        );
     }
 
     #[test]
     fn what_goes_is_said_to_go() {
         let strategy = strategic("Deployment", |web| web["spec"]["strategy"] = json!({"type": "Recreate"}));
-        assert_eq!(strategy, format!("{DEPLOYMENT}spec:\n  strategy:\n    type: Recreate\n    rollingUpdate: null\n"));
+        assert_eq!(
+            strategy,
+            format!("{DEPLOYMENT}spec:\n  strategy:\n    type: Recreate\n    rollingUpdate: null\n")
+        );
         let volume = strategic("Deployment", |web| {
             web["spec"]["template"]["spec"]["volumes"][0] = json!({"name": "data", "emptyDir": {}});
         });
-        assert!(volume.ends_with("- name: data\n          emptyDir: {}\n          persistentVolumeClaim: null\n"), "{volume}");
+        assert!(
+            volume.ends_with("- name: data\n          emptyDir: {}\n          persistentVolumeClaim: null\n"),
+            "{volume}"
+        );
         let token = strategic("Deployment", |web| {
             web["spec"]["template"]["spec"]["containers"][0]["env"].as_array_mut().unwrap().pop();
         });
-        assert!(token.ends_with("env:\n            - name: TOKEN\n              $patch: delete\n"), "{token}");
+        assert!(
+            token.ends_with("env:\n            - name: TOKEN\n              $patch: delete\n"),
+            "{token}"
+        );
     }
 
     #[test]
@@ -326,7 +346,8 @@ mod tests {
     fn a_deletion_names_the_object() {
         let mut service = edit("Service", |_| ()).0;
         service["metadata"]["namespace"] = json!("media");
-        let expected = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: media\n$patch: delete\n";
+        let expected =
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: media\n$patch: delete\n";
         assert_eq!(emit(&deletion(&service)), expected);
         assert_eq!(apply(&service, &deletion(&service)), Ok(None));
     }

@@ -102,7 +102,10 @@ mod tests {
     fn empty_documents_are_left_out() {
         assert_eq!(read_documents("# nothing\n").unwrap(), Vec::<Value>::new());
         assert_eq!(read_documents("").unwrap(), Vec::<Value>::new());
-        assert_eq!(read_documents("---\na: 1\n---\n# x\n---\nb: 2\n...\n").unwrap(), [json!({"a": 1}), json!({"b": 2})]);
+        assert_eq!(
+            read_documents("---\na: 1\n---\n# x\n---\nb: 2\n...\n").unwrap(),
+            [json!({"a": 1}), json!({"b": 2})]
+        );
     }
 
     #[test]
@@ -129,7 +132,10 @@ mod tests {
         assert!(read_documents(&bomb).is_err());
         assert!(read_documents(&"[".repeat(100_000)).is_err());
         assert!(read_documents(&"- ".repeat(100_000)).is_err());
-        assert!(read_documents(&(0..5_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>()).is_err());
+        assert!(
+            read_documents(&(0..5_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>())
+                .is_err()
+        );
         assert!(read_documents("a: &a [*a]\n").is_err());
     }
 

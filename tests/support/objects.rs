@@ -80,11 +80,17 @@ fn edit_map(map: &mut Map<String, Value>, dice: &mut Dice, path: &[&str]) {
         2 if !keys.is_empty() && !fixed.contains(&key.as_str()) && !path.is_empty() => {
             map.shift_remove(&key);
         }
-        3 if !keys.is_empty() && !fixed.contains(&key.as_str()) && path.len() > 1 && (dice.wild || is_texts(path)) => {
+        3 if !keys.is_empty()
+            && !fixed.contains(&key.as_str())
+            && path.len() > 1
+            && (dice.wild || is_texts(path)) =>
+        {
             let value = if is_texts(path) { json!(text(dice)) } else { anything(dice, 2) };
             map.insert(key, value);
         }
-        _ if !keys.is_empty() && !matches!(inner[..], ["apiVersion" | "kind"] | ["metadata", "name" | "namespace"]) => {
+        _ if !keys.is_empty()
+            && !matches!(inner[..], ["apiVersion" | "kind"] | ["metadata", "name" | "namespace"]) =>
+        {
             if let Some(value) = map.get_mut(&key) {
                 edit_member(value, dice, &inner);
             }
@@ -104,8 +110,9 @@ fn edit_list(list: &mut Vec<Value>, dice: &mut Dice, path: &[&str]) {
         2 | 3 => {
             let element = match list.get(at) {
                 Some(element) => renamed(element, dice),
-                None if path.first() == Some(&"metadata") || !dice.wild => json!(text(dice)),
-                None => anything(dice, 2),
+                None if path.first() == Some(&"metadata") => json!(text(dice)),
+                None if dice.wild => anything(dice, 2),
+                None => return,
             };
             let to = if dice.one_in(2) { list.len() } else { dice.below(list.len() + 1) };
             list.insert(to, element);
@@ -150,16 +157,48 @@ fn other_scalar(old: &Value, dice: &mut Dice, path: &[&str]) -> Value {
 
 fn new_key(dice: &mut Dice) -> String {
     const KEYS: [&str; 12] = [
-        "enabled", "newKey", "a.b/c", "x~y", "yes", "0644", "null", "8080", "value", "12:30", "tls", "valueFrom",
+        "enabled",
+        "newKey",
+        "a.b/c",
+        "x~y",
+        "yes",
+        "0644",
+        "null",
+        "8080",
+        "value",
+        "12:30",
+        "tls",
+        "valueFrom",
     ];
     (*dice.pick(if dice.wild { &KEYS } else { &KEYS[..10] })).to_owned()
 }
 
 fn text(dice: &mut Dice) -> String {
     const TEXTS: [&str; 24] = [
-        "yes", "no", "null", "~", "0755", "1e3", "12:30", "2024-01-01", "0x1F", "1.10", "10.69.1.200", "512Mi",
-        "nginx:1.27.3", "", " padded ", "${VAR}", "$patch", "a\nb\n", "line\n  indented\n\nlast", "tab\there", "é🚀",
-        "true", "=", "<<",
+        "yes",
+        "no",
+        "null",
+        "~",
+        "0755",
+        "1e3",
+        "12:30",
+        "2024-01-01",
+        "0x1F",
+        "1.10",
+        "10.69.1.200",
+        "512Mi",
+        "nginx:1.27.3",
+        "",
+        " padded ",
+        "${VAR}",
+        "$patch",
+        "a\nb\n",
+        "line\n  indented\n\nlast",
+        "tab\there",
+        "é🚀",
+        "true",
+        "=",
+        "<<",
     ];
     (*dice.pick(&TEXTS)).to_owned()
 }
@@ -171,7 +210,10 @@ fn anything(dice: &mut Dice, depth: usize) -> Value {
         2 | 3 => json!(text(dice)),
         4 => json!({}),
         5 => json!([]),
-        6 => (0..=dice.below(2)).map(|_| (new_key(dice), anything(dice, depth - 1))).collect::<Map<_, _>>().into(),
+        6 => (0..=dice.below(2))
+            .map(|_| (new_key(dice), anything(dice, depth - 1)))
+            .collect::<Map<_, _>>()
+            .into(),
         _ => (0..=dice.below(2)).map(|_| anything(dice, depth - 1)).collect(),
     }
 }
@@ -179,41 +221,136 @@ fn anything(dice: &mut Dice, depth: usize) -> Value {
 /// The objects, each with its own kind and the given name.
 pub fn objects(name: &str) -> Vec<Value> {
     vec![
-        workload("apps/v1", "Deployment", name, json!({"replicas": 1, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}})),
-        workload("apps/v1", "StatefulSet", name, json!({"serviceName": name, "volumeClaimTemplates": [
+        workload(
+            "apps/v1",
+            "Deployment",
+            name,
+            json!({"replicas": 1, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}}),
+        ),
+        workload(
+            "apps/v1",
+            "StatefulSet",
+            name,
+            json!({"serviceName": name, "volumeClaimTemplates": [
             {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
-            {"metadata": {"name": "logs"}, "spec": {"storageClassName": ""}}]})),
+            {"metadata": {"name": "logs"}, "spec": {"storageClassName": ""}}]}),
+        ),
         workload("apps/v1", "DaemonSet", name, json!({})),
-        object("batch/v1", "CronJob", name, "spec", json!({"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"backoffLimit": 2, "template": pod_template(name)}}})),
-        object("v1", "Service", name, "spec", json!({"type": "LoadBalancer", "selector": {"app": name}, "ports": [
+        object(
+            "batch/v1",
+            "CronJob",
+            name,
+            "spec",
+            json!({"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"backoffLimit": 2, "template": pod_template(name)}}}),
+        ),
+        object(
+            "v1",
+            "Service",
+            name,
+            "spec",
+            json!({"type": "LoadBalancer", "selector": {"app": name}, "ports": [
             {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
             {"name": "torrent", "port": 6881, "targetPort": 6881, "protocol": "TCP"},
-            {"name": "torrent-udp", "port": 6881, "targetPort": 6881, "protocol": "UDP"}]})),
+            {"name": "torrent-udp", "port": 6881, "targetPort": 6881, "protocol": "UDP"}]}),
+        ),
         // Two ports, one without a protocol: kustomize has its own ideas about them.
-        object("v1", "Service", &format!("{name}-bare"), "spec", json!({"ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}, {"port": 80}]})),
-        object("v1", "ConfigMap", name, "data", json!({"run.sh": "#!/bin/sh\necho hi # x\n\texit 0\n", "PUID": "1000", "TZ": "Europe/Berlin", "FLAG": "yes"})),
+        object(
+            "v1",
+            "Service",
+            &format!("{name}-bare"),
+            "spec",
+            json!({"ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}, {"port": 80}]}),
+        ),
+        object(
+            "v1",
+            "ConfigMap",
+            name,
+            "data",
+            json!({"run.sh": "#!/bin/sh\necho hi # x\n\texit 0\n", "PUID": "1000", "TZ": "Europe/Berlin", "FLAG": "yes"}),
+        ),
         object("v1", "Secret", name, "stringData", json!({"token": "s3cret", "port": "8080"})),
         object("v1", "ServiceAccount", name, "secrets", json!([{"name": "a"}, {"name": "b"}])),
-        object("v1", "PersistentVolumeClaim", name, "spec", json!({"accessModes": ["ReadWriteMany"], "storageClassName": "nfs", "resources": {"requests": {"storage": "10Gi"}}})),
-        object("networking.k8s.io/v1", "Ingress", name, "spec", json!({"ingressClassName": "nginx", "tls": [{"hosts": ["a.lan"], "secretName": "tls"}], "rules": [
-            {"host": "a.lan", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": name, "port": {"number": 80}}}}]}}]})),
-        object("networking.k8s.io/v1", "NetworkPolicy", name, "spec", json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [
-            {"from": [{"namespaceSelector": {}}, {"podSelector": {"matchLabels": {"app": "x"}}}], "ports": [{"port": 80, "protocol": "TCP"}]}], "egress": [{}]})),
-        object("autoscaling/v2", "HorizontalPodAutoscaler", name, "spec", json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "minReplicas": 1,
-            "maxReplicas": 3, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]})),
-        object("rbac.authorization.k8s.io/v1", "Role", name, "rules", json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}])),
-        object("monitoring.coreos.com/v1", "ServiceMonitor", name, "spec", json!({"selector": {"matchLabels": {"app": name}}, "endpoints": [{"port": "http", "interval": "30s", "path": "/metrics"}, {"port": "admin"}]})),
-        object("traefik.io/v1alpha1", "IngressRoute", name, "spec", json!({"entryPoints": ["websecure"], "tls": {}, "routes": [
-            {"match": "Host(`a.lan`)", "kind": "Rule", "middlewares": [{"name": "auth"}, {"name": "gzip"}], "services": [{"name": name, "port": 80}]}]})),
-        object("gateway.networking.k8s.io/v1", "HTTPRoute", name, "spec", json!({"parentRefs": [{"name": "lan", "namespace": "infra"}], "hostnames": ["a.lan"],
-            "rules": [{"name": "all", "matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": name, "port": 80}]}]})),
-        object("metallb.io/v1beta1", "IPAddressPool", name, "spec", json!({"addresses": ["10.69.1.160-10.69.1.190"], "autoAssign": false, "avoidBuggyIPs": true})),
-        object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, "spec", json!({"interval": "30m", "chart": {"spec": {"chart": "x", "version": "1.2.3"}},
+        object(
+            "v1",
+            "PersistentVolumeClaim",
+            name,
+            "spec",
+            json!({"accessModes": ["ReadWriteMany"], "storageClassName": "nfs", "resources": {"requests": {"storage": "10Gi"}}}),
+        ),
+        object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            name,
+            "spec",
+            json!({"ingressClassName": "nginx", "tls": [{"hosts": ["a.lan"], "secretName": "tls"}], "rules": [
+            {"host": "a.lan", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": name, "port": {"number": 80}}}}]}}]}),
+        ),
+        object(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            name,
+            "spec",
+            json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [
+            {"from": [{"namespaceSelector": {}}, {"podSelector": {"matchLabels": {"app": "x"}}}], "ports": [{"port": 80, "protocol": "TCP"}]}], "egress": [{}]}),
+        ),
+        object(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            name,
+            "spec",
+            json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "minReplicas": 1,
+            "maxReplicas": 3, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]}),
+        ),
+        object(
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            name,
+            "rules",
+            json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]),
+        ),
+        object(
+            "monitoring.coreos.com/v1",
+            "ServiceMonitor",
+            name,
+            "spec",
+            json!({"selector": {"matchLabels": {"app": name}}, "endpoints": [{"port": "http", "interval": "30s", "path": "/metrics"}, {"port": "admin"}]}),
+        ),
+        object(
+            "traefik.io/v1alpha1",
+            "IngressRoute",
+            name,
+            "spec",
+            json!({"entryPoints": ["websecure"], "tls": {}, "routes": [
+            {"match": "Host(`a.lan`)", "kind": "Rule", "middlewares": [{"name": "auth"}, {"name": "gzip"}], "services": [{"name": name, "port": 80}]}]}),
+        ),
+        object(
+            "gateway.networking.k8s.io/v1",
+            "HTTPRoute",
+            name,
+            "spec",
+            json!({"parentRefs": [{"name": "lan", "namespace": "infra"}], "hostnames": ["a.lan"],
+            "rules": [{"name": "all", "matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": name, "port": 80}]}]}),
+        ),
+        object(
+            "metallb.io/v1beta1",
+            "IPAddressPool",
+            name,
+            "spec",
+            json!({"addresses": ["10.69.1.160-10.69.1.190"], "autoAssign": false, "avoidBuggyIPs": true}),
+        ),
+        object(
+            "helm.toolkit.fluxcd.io/v2",
+            "HelmRelease",
+            name,
+            "spec",
+            json!({"interval": "30m", "chart": {"spec": {"chart": "x", "version": "1.2.3"}},
             "values": {"replicas": 2, "extra": {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": pod_template("inner")}},
-                "list": [1, "two", {"name": "three", "env": [{"name": "A"}]}], "empty": {}, "ratio": 0.5}})),
+                "list": [1, "two", {"name": "three", "env": [{"name": "A"}]}], "empty": {}, "ratio": 0.5}}),
+        ),
     ]
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the callers write it in place")]
 fn object(api_version: &str, kind: &str, name: &str, key: &str, value: Value) -> Value {
     json!({"apiVersion": api_version, "kind": kind,
         "metadata": {"name": name, "labels": {"app": name, "tier": "1"}, "annotations": {"metallb.io/loadBalancerIPs": "10.69.1.165", "on": "yes"},
