@@ -173,7 +173,8 @@ fn write_text(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-fn is_plain(text: &str) -> bool {
+/// Whether `text` is written without quotes, on one line.
+pub(crate) fn is_plain(text: &str) -> bool {
     text.len() <= LONGEST_PLAIN && (is_word(text) || is_quantity(text) || is_ipv4(text))
 }
 

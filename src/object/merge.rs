@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::object::emit::is_plain;
 use crate::object::{Map, Value};
 
 /// Why a patch does not fit its base.
@@ -23,7 +24,8 @@ impl std::error::Error for MergeError {}
 /// `base` with `patch` applied as `kustomize build` does it; `None` if the patch deletes the object.
 ///
 /// Elements that a patch names come first in a keyed list, in the patch's order; the others follow.
-/// Errors: a map where the other has a list or a scalar, an unknown `$patch` directive.
+/// Errors: a map where the other has a list or a scalar, an unknown `$patch` directive, more than
+/// 1,000 elements in a list with merge keys, an element without its key.
 pub fn apply(base: &Value, patch: &Value) -> Result<Option<Value>, MergeError> {
     run(base, patch, Order::PatchFirst)
 }
@@ -261,7 +263,19 @@ fn walk(
         },
         Some(Value::Object(_)) => merge_map(base, patch, kind, order),
         Some(Value::Null) | None => Ok(base.filter(|_| patch.is_none())),
-        Some(_) => Ok(patch.or(base).filter(|value| !value.is_null())),
+        Some(_) => Ok(merge_scalar(base, patch, order).filter(|value| !value.is_null())),
+    }
+}
+
+/// Kustomize keeps the quotes of the base: a number or a boolean on a quoted text becomes a text.
+fn merge_scalar(base: Option<Value>, patch: Option<Value>, order: Order) -> Option<Value> {
+    match (&base, &patch) {
+        (Some(Value::String(old)), Some(new @ (Value::Bool(_) | Value::Number(_))))
+            if order == Order::PatchFirst && !is_plain(old) =>
+        {
+            Some(Value::String(new.to_string()))
+        }
+        _ => patch.or(base),
     }
 }
 
@@ -398,6 +412,17 @@ fn merge_list(
     merge_elements(base, &patch, keys, element, order).map(|list| Some(Value::Array(list)))
 }
 
+/// What kustomize does with elements that lack their key is nothing that anybody wants.
+fn check_keys<'a>(mut elements: impl Iterator<Item = &'a Value>, key: &str) -> Result<(), MergeError> {
+    match elements.any(|element| !key.is_empty() && member_text(element, key).is_empty()) {
+        true => Err(MergeError(format!("an element without `{key}` in a list that is merged by it"))),
+        false => Ok(()),
+    }
+}
+
+/// Merging takes the square of the length, here as in kustomize.
+pub(crate) const LONGEST_LIST: usize = 1000;
+
 /// The values of an element's merge keys, `""` where it lacks one.
 type Key = Vec<String>;
 
@@ -408,21 +433,25 @@ fn merge_elements(
     element: Option<Kind>,
     order: Order,
 ) -> Result<Vec<Value>, MergeError> {
+    if base.len() + patch.len() > LONGEST_LIST {
+        return Err(MergeError(format!("more than {LONGEST_LIST} elements in a list with merge keys")));
+    }
+    check_keys(base.iter().chain(patch), keys[0])?;
     let wanted = distinct_keys(&base, patch, keys, order);
     let used = used_keys(&wanted, keys);
     let mut merged = Vec::new();
     for key in &wanted {
         let key = used_values(key, keys, &used);
         let Some(value) = merge_element(&mut base, patch, &used, &key, element, order)? else { continue };
-        place(&mut merged, Some(&value), &used, &key)?;
+        place(&mut merged, Some(&value), &used, &key);
     }
     if wanted.is_empty() {
         return Ok(base);
     }
-    match order {
+    Ok(match order {
         Order::PatchFirst => append(merged, &base, &used),
         Order::BaseFirst => append(base, &merged, &used),
-    }
+    })
 }
 
 /// The keys of all elements, each once, in the order of the result.
@@ -504,7 +533,7 @@ fn merge_element(
     let directive = patched.clone().as_mut().map_or(Ok(Directive::Merge), take_directive)?;
     let merged = walk(at.map(|at| base[at].clone()), patched, kind, order)?;
     let Some(mut merged) = merged.filter(|merged| !is_empty(merged)) else {
-        place(base, None, keys, key)?;
+        place(base, None, keys, key);
         return Ok(None);
     };
     complete_keys(&mut merged, keys, key);
@@ -514,15 +543,11 @@ fn merge_element(
     Ok(Some(merged))
 }
 
-/// The first element with this key; keys without a value do not count.
+/// The first element with this key. Keys without a value do not count.
 fn position(list: &[Value], keys: &[&str], values: &[String]) -> Option<usize> {
-    let given: Vec<(&str, &String)> =
-        keys.iter().copied().zip(values).filter(|(_, value)| !value.is_empty()).collect();
-    let matches = |element: &Value| match given.as_slice() {
-        [] => keys.iter().all(|key| element.get(key).is_some()),
-        given => given.iter().all(|(key, value)| member_text(element, key) == **value),
-    };
-    list.iter().position(matches)
+    let fits = |(key, value): (&&str, &String)| key.is_empty() || !value.is_empty();
+    let given: Vec<_> = keys.iter().zip(values).filter(|pair| fits(*pair)).collect();
+    list.iter().position(|element| given.iter().all(|(key, value)| member_text(element, key) == **value))
 }
 
 fn complete_keys(element: &mut Value, keys: &[&str], values: &[String]) {
@@ -535,69 +560,52 @@ fn complete_keys(element: &mut Value, keys: &[&str], values: &[String]) {
 }
 
 /// Puts `element` in the place of those with its key, or at the end; without an element, removes them.
-fn place(
-    list: &mut Vec<Value>,
-    element: Option<&Value>,
-    keys: &[&str],
-    values: &[String],
-) -> Result<(), MergeError> {
+fn place(list: &mut Vec<Value>, element: Option<&Value>, keys: &[&str], values: &[String]) {
     let mut kept = Vec::with_capacity(list.len() + 1);
     let mut found = false;
     for old in list.drain(..) {
-        if is_empty(&old) {
-            continue;
-        }
-        match has_key(&old, keys, values)? {
-            true => {
-                found = true;
-                kept.extend(element.cloned());
-            }
-            false if !values.is_empty() => kept.push(old),
-            false => {}
+        if has_key(&old, keys, values) {
+            found = true;
+            kept.extend(element.cloned());
+        } else if !is_empty(&old) {
+            kept.push(old);
         }
     }
     if !found {
         kept.extend(element.cloned());
     }
     *list = kept;
-    Ok(())
 }
 
 /// An empty value fits any; keys beyond the last value are not asked for.
-fn has_key(element: &Value, keys: &[&str], values: &[String]) -> Result<bool, MergeError> {
+fn has_key(element: &Value, keys: &[&str], values: &[String]) -> bool {
     if keys == [""] {
-        return Ok(values.first().is_some_and(|value| scalar_text(element) == *value));
-    }
-    if !element.is_object() {
-        return match values.first() {
-            Some(value) if !value.is_empty() => Ok(false),
-            _ => Err(MergeError("a scalar stands in a list of maps".to_owned())),
-        };
+        return values.first().is_some_and(|value| scalar_text(element) == *value);
     }
     let fits = |(key, value): (&&str, &String)| {
         element.get(*key).is_some_and(|found| value.is_empty() || scalar_text(found) == *value)
     };
-    Ok(!values.is_empty() && keys.iter().zip(values).all(fits))
+    keys.iter().zip(values).all(fits)
 }
 
-/// Adds `more` to `list`, each element in the place of the one with its key.
-fn append(mut list: Vec<Value>, more: &[Value], keys: &[&str]) -> Result<Vec<Value>, MergeError> {
+/// Adds `more` to `list`, each element in the place of the one with its key. With several keys
+/// kustomize takes it out first and adds it at the end, twice if it lacks the second key.
+fn append(mut list: Vec<Value>, more: &[Value], keys: &[&str]) -> Vec<Value> {
     for element in more {
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
             match element.get(key) {
                 _ if key.is_empty() => values.push(scalar_text(element)),
                 Some(value) => values.push(scalar_text(value)),
-                None if element.is_object() => list.push(element.clone()),
-                None => return Err(MergeError("a scalar stands in a list of maps".to_owned())),
+                None => list.push(element.clone()),
             }
         }
         if keys.len() > 1 {
-            place(&mut list, None, keys, &values)?;
+            place(&mut list, None, keys, &values);
         }
-        place(&mut list, Some(element), keys, &values)?;
+        place(&mut list, Some(element), keys, &values);
     }
-    Ok(list)
+    list
 }
 
 #[cfg(test)]
@@ -672,6 +680,19 @@ mod tests {
         let base = json!({"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "X", "value": "2"}]}]});
         let spoiled = applied(&base, &json!({"x": 1}));
         assert_eq!(spoiled["containers"][0]["env"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn kustomize_keeps_the_quotes_of_the_base() {
+        let (base, patch) = (json!({"a": "8080", "b": "http", "c": 1}), json!({"a": 80, "b": 80, "c": "1"}));
+        assert_eq!(applied(&base, &patch), json!({"a": "80", "b": 80, "c": "1"}));
+        assert_eq!(merged(&base, &patch), json!({"a": 80, "b": 80, "c": "1"}));
+    }
+
+    #[test]
+    fn endless_lists_are_refused() {
+        let env: Vec<Value> = (0..2000).map(|n| json!({"name": n.to_string()})).collect();
+        assert!(apply(&pod(&json!({"containers": [{"name": "a", "env": env}]})), &pod(&json!({}))).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use crate::object::merge::{Kind, Type, apply, apply_at, element_keys, type_of};
+use crate::object::merge::{Kind, LONGEST_LIST, Type, apply, apply_at, element_keys, type_of};
 use crate::object::{Map, Value, api_version};
 
 /// How an overlay changes one object.
@@ -113,6 +113,9 @@ fn list_difference(base: &[Value], target: &[Value], kind: Option<Kind>) -> Opti
     let Some(kind @ (Kind::Keyed(..) | Kind::Set)) = kind else {
         return Some(Value::from(target));
     };
+    if base.len().max(target.len()) > LONGEST_LIST {
+        return None;
+    }
     let exact = |patch: &Value| {
         let made = apply_at(&Value::from(base), patch, kind);
         made.is_ok_and(|made| made.as_ref().and_then(Value::as_array).is_some_and(|made| made == target))

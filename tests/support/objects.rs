@@ -110,8 +110,9 @@ fn edit_list(list: &mut Vec<Value>, dice: &mut Dice, path: &[&str]) {
         2 | 3 => {
             let element = match list.get(at) {
                 Some(element) => renamed(element, dice),
-                None if path.first() == Some(&"metadata") || !dice.wild => json!(text(dice)),
-                None => anything(dice, 2),
+                None if path.first() == Some(&"metadata") => json!(text(dice)),
+                None if dice.wild => anything(dice, 2),
+                None => return,
             };
             let to = if dice.one_in(2) { list.len() } else { dice.below(list.len() + 1) };
             list.insert(to, element);
@@ -349,6 +350,7 @@ pub fn objects(name: &str) -> Vec<Value> {
     ]
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the callers write it in place")]
 fn object(api_version: &str, kind: &str, name: &str, key: &str, value: Value) -> Value {
     json!({"apiVersion": api_version, "kind": kind,
         "metadata": {"name": name, "labels": {"app": name, "tier": "1"}, "annotations": {"metallb.io/loadBalancerIPs": "10.69.1.165", "on": "yes"},
