@@ -189,7 +189,9 @@ pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<()> {
         folder = folder.open(below).with_context(|| format!("cannot open the folder of `{full}`"))?;
     }
     let mut file = match folder.write_new(name) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("`{full}` is already there, and is kept"),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("`{full}` is already there, and is kept")
+        }
         file => file.with_context(|| format!("cannot write `{full}`"))?,
     };
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{full}`"))

@@ -175,7 +175,7 @@ fn write_text(out: &mut String, text: &str, indent: usize) {
 
 /// Whether `text` is written without quotes, on one line.
 pub(crate) fn is_plain(text: &str) -> bool {
-    text.len() <= LONGEST_PLAIN && (is_word(text) || is_quantity(text) || is_ipv4(text))
+    text.len() <= LONGEST_PLAIN && (is_word(text) || is_path(text) || is_quantity(text) || is_ipv4(text))
 }
 
 /// Starts with a letter or a slash, holds nothing that YAML could read otherwise, is no keyword.
@@ -185,6 +185,12 @@ fn is_word(text: &str) -> bool {
         && !text.contains(": ")
         && !text.ends_with([':', ' '])
         && !KEYWORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// `../../base`: a relative path as people write it.
+fn is_path(text: &str) -> bool {
+    let rest = text.strip_prefix("../").or_else(|| text.strip_prefix("./"));
+    rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)))
 }
 
 const KEYWORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];

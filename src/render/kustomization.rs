@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::diagnostic::Diagnostics;
 use crate::object::emit::emit;
-use crate::object::{Id, Value};
+use crate::object::{Id, Map, Value};
 use crate::render::DUPLICATE_OUTPUT;
 use crate::source::{FileId, Span};
 use crate::tree::{Tree, TreePath};
@@ -42,10 +42,13 @@ impl Kustomization {
 
     /// A patch that stands in the kustomization itself, for one object.
     pub fn inline_patch(&mut self, target: &Id, patch: &str) {
-        let mut chosen = json!({ "kind": target.kind, "name": target.name });
+        let mut chosen = Map::new();
         if !target.group.is_empty() {
-            chosen["group"] = json!(target.group);
+            chosen.insert("group".to_owned(), json!(target.group));
         }
+        chosen.insert("kind".to_owned(), json!(target.kind));
+        // kustomize takes the name as a regular expression.
+        chosen.insert("name".to_owned(), json!(target.name.replace('.', "\\.")));
         self.patches.push(json!({ "target": chosen, "patch": patch }));
     }
 

@@ -197,7 +197,7 @@ fn apply_patch(
             }
         }
     }
-    match crate::object::merge::apply(&objects[at], &whole) {
+    match crate::object::merge::merge(&objects[at], &whole) {
         Ok(Some(merged)) => {
             objects[at] = tidy(merged);
             None
