@@ -172,14 +172,18 @@ fn hand_edited_and_foreign_files_stay_as_they_are() {
 }
 
 #[test]
-fn other_peoples_files_are_not_even_listed() {
+fn other_peoples_files_are_told_apart() {
     let (_dir, out) = fresh();
     for name in ["mine.yaml", "sub/blob.bin", ".git/config", "odd:name.yaml", "CON"] {
         put(&out, name, "x".repeat(100));
     }
     put(&out, ".git/ours.yaml", signed("x.yaml", ""));
+    put(&out, "huge.yaml", "x".repeat((1 << 20) + 1));
     let existing = read_existing(&out).unwrap();
-    assert_eq!(existing.iter().map(|(p, e)| (p.as_str(), e)).collect::<Vec<_>>(), [("sub", &Entry::Folder)]);
+    let hand_written: Vec<&str> = existing.hand_written().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(hand_written, ["mine.yaml", "sub/blob.bin"]);
+    assert_eq!(existing.get(&path("huge.yaml")), Some(&Entry::TooLarge));
+    assert_eq!(existing.iter().count(), 4, "{existing:?}");
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn an_absurdly_large_file_is_not_read() {
     }
     let existing = read_existing(&out).unwrap();
     assert_eq!(existing.get(&path("a.yaml")), Some(&Entry::TooLarge));
-    assert_eq!(existing.get(&path("b.yaml")), None);
+    assert_eq!(existing.get(&path("b.yaml")), Some(&Entry::TooLarge));
 }
 
 #[cfg(unix)]
