@@ -11,3 +11,4 @@ pub mod quantity;
 pub mod report;
 pub mod source;
 pub mod tree;
+pub mod template;

@@ -1,0 +1,80 @@
+//! Templates: the folder as a plan, and what its files render.
+//!
+//! A template never writes a value into YAML text. Each `{{ value }}` leaves a **hole**; the text with
+//! holes is parsed, and the values are put into the parsed tree. So no value can inject YAML, and one
+//! skeleton is parsed once however many services share it.
+//!
+//! For authors: a scalar that is one `{{ value }}` takes the value's type (in quotes or a block: a text); with
+//! text around it, it is a text. What a macro or `{% set x %}…{% endset %}` wrote is YAML with holes: print it or
+//! give it to a filter; `==` and `~` see it before its holes are filled. `~` spells booleans `True`. There is no
+//! `*` (use `times`). Literal YAML is read as kubectl reads it (`yes` is true); literal keys are texts.
+//!
+//! This room knows neither inventory nor model: it is given names and values, and returns objects or text.
+//! It reads no file; a template sees only the templates of its set.
+
+mod engine;
+mod filters;
+mod guard;
+mod holes;
+mod route;
+
+pub use engine::{Engine, FUEL, Kind, OUTPUT_LIMIT};
+pub use filters::YamlText;
+pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
+
+use crate::diagnostic::{Code, Family, Level};
+
+/// The engine cannot read a template.
+pub const TEMPLATE_SYNTAX: Code = Code {
+    name: "template-syntax",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template cannot be read",
+};
+
+/// A template uses a name that nothing has.
+pub const TEMPLATE_UNDEFINED: Code = Code {
+    name: "template-undefined",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template uses a value that does not exist",
+};
+
+/// A template fails while it is rendered.
+pub const TEMPLATE_ERROR: Code = Code {
+    name: "template-error",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template fails while it is rendered",
+};
+
+/// A template takes more time, text or depth than it may.
+pub const TEMPLATE_LIMIT: Code = Code {
+    name: "template-limit",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template takes more time or space than it may",
+};
+
+/// What a template rendered is not YAML, or not an object.
+pub const TEMPLATE_YAML: Code = Code {
+    name: "template-yaml",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "what a template renders is not a YAML object",
+};
+
+/// A template stands where no output can follow from.
+pub const TEMPLATE_PATH: Code = Code {
+    name: "template-path",
+    family: Family::Templates,
+    level: Level::Error,
+    summary: "a template's path is no route to an output file",
+};
+
+/// Every code of this room, for the catalog.
+pub const CODES: [&Code; 6] =
+    [&TEMPLATE_SYNTAX, &TEMPLATE_UNDEFINED, &TEMPLATE_ERROR, &TEMPLATE_LIMIT, &TEMPLATE_YAML, &TEMPLATE_PATH];
+
+#[cfg(test)]
+mod tests;
