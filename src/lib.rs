@@ -10,5 +10,5 @@ pub mod object;
 pub mod quantity;
 pub mod report;
 pub mod source;
-pub mod tree;
 pub mod template;
+pub mod tree;

@@ -12,6 +12,7 @@
 //! This room knows neither inventory nor model: it is given names and values, and returns objects or text.
 //! It reads no file; a template sees only the templates of its set.
 
+pub mod builtin;
 mod engine;
 mod filters;
 mod guard;
