@@ -78,6 +78,23 @@ pub struct Network {
     pub reserved: Vec<Reserved>,
     /// What the inventory knows of the cluster and its network, as variables.
     pub facts: BTreeMap<String, String>,
+    /// Who has which single address, in order of addresses.
+    pub addresses: Vec<AddressRow>,
+}
+
+/// An address and who has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddressRow {
+    /// The address.
+    pub address: IpAddr,
+    /// Who has it, in words.
+    pub owner: String,
+    /// The environment it is had in; none for what environments share.
+    pub environment: Option<String>,
+    /// The pool that a load balancer's comes from.
+    pub pool: Option<String>,
+    /// Where the inventory says so, as its path.
+    pub subject: String,
 }
 
 /// Addresses of another machine.
@@ -446,6 +463,7 @@ pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
             })
             .collect(),
         facts: BTreeMap::new(),
+        addresses: Vec::new(),
     }
 }
 

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::model::cluster::{Chart, Cluster, Metallb, Network, Nfs, Node};
+use crate::model::claims::{AddressClaim, ClaimKind};
+use crate::model::cluster::{AddressRow, Chart, Cluster, Metallb, Network, Nfs, Node, Pool};
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 
@@ -97,6 +98,31 @@ fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
     }
     of_nfs(&mut facts, servers);
     facts
+}
+
+/// Every single address of the model with its owner, in order.
+pub fn addresses(model: &Model) -> Vec<AddressRow> {
+    let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
+    let mut claims: Vec<&AddressClaim> =
+        model.claims.iter().filter(single).filter(|claim| claim.service.is_some() || !claim.by_reference).collect();
+    claims.sort_by_key(|claim| (claim.range, &claim.owner));
+    claims.into_iter().map(|claim| row(model, claim)).collect()
+}
+
+fn row(model: &Model, claim: &AddressClaim) -> AddressRow {
+    let holds = |pool: &&Pool| pool.addresses.iter().any(|range| range.value.contains(claim.range.first()));
+    let pool = model.metallb.pools.iter().find(holds).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let place = claim.service;
+    AddressRow {
+        address: claim.range.first(),
+        owner: match place {
+            Some(place) => format!("service `{}`", model.service_at(place).key),
+            None => claim.owner.clone(),
+        },
+        environment: place.map(|place| model.environments[place.environment].name.clone()),
+        pool: pool.map(|pool| pool.name.clone()),
+        subject: claim.subject.clone(),
+    }
 }
 
 /// Several values are joined by commas; none leave no key.

@@ -61,8 +61,11 @@ pub fn mark(model: &mut Model) {
 }
 
 fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: Option<&Texts>) {
+    let waits = environment.services().any(|service| !service.depends_on.is_empty());
+    environment.has_dependencies = waits;
     for stack in &mut environment.stacks {
-        let waves = gitops.is_some_and(|gitops| engine_of(gitops, stack.layer) == Engine::Argocd);
+        let engine = gitops.map(|gitops| engine_of(gitops, stack.layer));
+        let waves = engine == Some(Engine::Argocd);
         add(&mut stack.labels, PART_OF, &stack.part_of);
         add(&mut stack.labels, MANAGED_BY, "bayplan");
         stack.namespace_labels = stack.labels.clone();
@@ -84,7 +87,7 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
                 claim.annotations.entry(SYNC_WAVE.to_owned()).or_insert(wave.to_string());
             }
         }
-        keep_data(stack);
+        keep_data(stack, engine);
     }
 }
 
@@ -137,23 +140,23 @@ fn wave_of(claim: &Claim, services: &[Service]) -> Option<usize> {
     first.or_else(|| services.iter().map(|service| service.wave).max()).filter(|wave| *wave > 0)
 }
 
-/// Taking a claim out of the inventory must not delete what people stored: both engines leave behind a claim
+/// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
 /// whose volume would go with it, and the namespace around it.
-fn keep_data(stack: &mut Stack) {
+fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
+    let (key, value) = match engine {
+        Some(Engine::Argocd) => ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+        Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+        None => return,
+    };
     let loses = |claim: &&mut Claim| claim.volume.is_none();
     let mut any = false;
     for claim in stack.claims.iter_mut().filter(loses) {
-        keep(&mut claim.annotations);
+        add(&mut claim.annotations, key, value);
         any = true;
     }
     if any {
-        keep(&mut stack.annotations);
+        add(&mut stack.annotations, key, value);
     }
-}
-
-fn keep(annotations: &mut Texts) {
-    add(annotations, "argocd.argoproj.io/sync-options", "Prune=false,Delete=false");
-    add(annotations, "kustomize.toolkit.fluxcd.io/prune", "disabled");
 }
 
 /// The release of the chart whose operator reads ServiceMonitors.

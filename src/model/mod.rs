@@ -113,6 +113,8 @@ pub struct Environment {
     pub domain: Option<String>,
     /// What is added to every namespace; may be empty.
     pub namespace_suffix: String,
+    /// Whether any of its services waits for something.
+    pub has_dependencies: bool,
     /// The stacks that are deployed in it, by name.
     #[serde(skip)]
     pub stacks: Vec<Stack>,
@@ -207,6 +209,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     marks::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
+    model.network.addresses = facts::addresses(&model);
     Outcome { value: model, diagnostics: resolver.found }
 }
 
