@@ -103,8 +103,12 @@ fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
 /// Every single address of the model with its owner, in order.
 pub fn addresses(model: &Model) -> Vec<AddressRow> {
     let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
-    let mut claims: Vec<&AddressClaim> =
-        model.claims.iter().filter(single).filter(|claim| claim.service.is_some() || !claim.by_reference).collect();
+    let mut claims: Vec<&AddressClaim> = model
+        .claims
+        .iter()
+        .filter(single)
+        .filter(|claim| claim.service.is_some() || !claim.by_reference)
+        .collect();
     claims.sort_by_key(|claim| (claim.range, &claim.owner));
     claims.into_iter().map(|claim| row(model, claim)).collect()
 }
