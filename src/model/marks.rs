@@ -92,11 +92,8 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
         }
-        let services = &stack.services;
-        for claim in &mut stack.claims {
-            if let Some(wave) = wave_of(claim, services).filter(|_| waves) {
-                claim.annotations.entry(SYNC_WAVE.to_owned()).or_insert(wave.to_string());
-            }
+        if waves {
+            order_claims(stack);
         }
         keep_data(stack, engine);
     }
@@ -142,13 +139,23 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
 
 /// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only
 /// when a pod wants it: in an earlier wave it would never be ready, and Argo CD wait for it for ever.
-fn wave_of(claim: &Claim, services: &[Service]) -> Option<usize> {
-    let mounts = |service: &&Service| {
-        let names = |from: &Source| matches!(from, Source::Claim { name, .. } if *name == claim.name);
-        service.volumes.iter().any(|volume| names(&volume.from))
-    };
-    let first = services.iter().filter(mounts).map(|service| service.wave).min();
-    first.or_else(|| services.iter().map(|service| service.wave).max()).filter(|wave| *wave > 0)
+fn order_claims(stack: &mut Stack) {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for service in &stack.services {
+        for volume in &service.volumes {
+            if let Source::Claim { name, .. } = &volume.from {
+                let wave = first.entry(name).or_insert(service.wave);
+                *wave = service.wave.min(*wave);
+            }
+        }
+    }
+    let last = stack.services.iter().map(|service| service.wave).max().unwrap_or(0);
+    for claim in &mut stack.claims {
+        let wave = first.get(claim.name.as_str()).copied().unwrap_or(last);
+        if wave > 0 {
+            add(&mut claim.annotations, SYNC_WAVE, &wave.to_string());
+        }
+    }
 }
 
 /// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
