@@ -176,6 +176,9 @@ pub struct LoadBalancer {
     /// The reference that each came by, if it did.
     #[serde(skip)]
     pub references: Vec<Option<String>>,
+    /// Addresses were asked for, and none of them could be read: reported.
+    #[serde(skip)]
+    pub unread: bool,
     /// The place of `ip`.
     #[serde(skip)]
     pub place: Span,
@@ -647,6 +650,7 @@ fn lower_load_balancer(
                 .help("give `ip = \"auto\"`, or the addresses"),
         );
     }
+    let unread = !fixed.is_empty();
     let mut addresses = Vec::new();
     let mut references = Vec::new();
     for text in fixed {
@@ -669,6 +673,7 @@ fn lower_load_balancer(
     let prefix = around.model.metallb.annotation_prefix;
     Some(LoadBalancer {
         annotations: annotations(prefix, &addresses, pool.as_ref(), share_key.as_ref()),
+        unread: unread && addresses.is_empty(),
         addresses,
         references,
         place,
