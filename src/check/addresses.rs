@@ -400,7 +400,7 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         .iter()
         .find(|lan| lan.value.network() == Some(address) || lan.value.broadcast() == Some(address));
     if let Some(lan) = lan {
-        let which = if lan.network() == Some(address) { "network's own" } else { "broadcast" };
+        let which = if lan.network() == Some(address) { "network" } else { "broadcast" };
         found.push(
             NETWORK_ADDRESS
                 .at(

@@ -11,6 +11,7 @@ use crate::diagnostic::nearest;
 use crate::inventory;
 use crate::inventory::chart::IngressProvider;
 use crate::inventory::network::{Advertise, Role};
+use crate::inventory::node::Value;
 use crate::inventory::record::Map;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
@@ -699,7 +700,8 @@ fn lower_pool(
     let advertise: Vec<Advertise> = advertise.unwrap_or_else(|| vec![Advertise::L2]);
     let names = table.services.iter().map(|text| resolver.text(text)).collect();
     let peer_names = table.peers.iter().map(|text| resolver.text(text)).collect();
-    if table.addresses.is_empty() {
+    let written = resolver.inventory.root.find(["metallb", "pools", name, "addresses"]);
+    if written.is_some_and(|node| matches!(&node.value, Value::Array(items) if items.is_empty())) {
         resolver.found.push(
             BAD_VALUE
                 .at(table.span, "no addresses", format!("pool `{name}` holds no addresses"))

@@ -356,6 +356,12 @@ pub fn lower_service(
     let name = table.name.as_ref().map(|text| resolver.text(text));
     let name = name.unwrap_or_else(|| Spanned::new(key.to_owned(), place));
     check_name(resolver, &name, name.span, "a service", NameKind::ServiceLabel);
+    for (number, what) in [(&table.replicas, "pods"), (&table.termination_grace_period, "seconds")] {
+        check_count(resolver, number.as_ref(), what);
+    }
+    for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
+        check_count(resolver, Some(&count.value), "GPUs");
+    }
     let ports = lower_ports(resolver, &table.ports);
     let main_port = main_port(table)
         .and_then(|number| ports.iter().find(|port| port.port.value == number))
@@ -585,6 +591,16 @@ fn check_port(
             BAD_PORT
                 .at(number.span, format!("not {what}"), format!("{number} is not {what}: {first} to {last}"))
                 .help(format!("give a number from {first} to {last}")),
+        );
+    }
+}
+
+fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
+    if let Some(number) = number.filter(|number| !(0..=i64::from(i32::MAX)).contains(&number.value)) {
+        resolver.found.push(
+            BAD_VALUE
+                .at(number.span, "cannot be meant", format!("{number} is no number of {what}"))
+                .help(format!("give a number from 0 to {}", i32::MAX)),
         );
     }
 }
