@@ -90,7 +90,7 @@ mod tests {
             text: (*text).to_owned(),
         };
         let set = TemplateSet::new(BUILTIN.iter().enumerate().map(file).collect(), Vec::new());
-        let engine = Engine::new(&set.value, |_| String::new());
+        let engine = Engine::new(&set.value, |_| String::new(), 0);
         for found in [set.diagnostics, engine.diagnostics] {
             assert!(found.is_empty(), "{found:?}");
         }

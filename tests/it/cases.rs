@@ -81,7 +81,7 @@ pub fn check(path: &Path, text: &str) -> (Source, Diagnostics) {
     let source = Source::new(path.display().to_string(), text);
     let mut sources = Sources::default();
     let inventory = sources.add(source.clone());
-    (source, bayplan::check(&Inputs { sources, inventory }).diagnostics)
+    (source, bayplan::check(&Inputs { sources, inventory, ..Inputs::default() }).diagnostics)
 }
 
 fn folder() -> PathBuf {
