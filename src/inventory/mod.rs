@@ -14,6 +14,8 @@ pub mod stack;
 pub mod storage;
 pub mod value;
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Family, Level, Outcome};
 use crate::inventory::chart::{Chart, Ingress};
 use crate::inventory::environment::Environment;
@@ -118,7 +120,7 @@ pub struct Inventory {
     /// Its tables, typed.
     pub tables: Tables,
     /// The same, as a plain tree: what `${…}` looks into.
-    pub root: node::Node,
+    pub root: Arc<node::Node>,
     /// The file.
     pub file: FileId,
 }
@@ -150,5 +152,5 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
         Form::Yaml => from_yaml(&source.text, file, &mut reader.found),
     };
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
-    Outcome { value: Inventory { tables, root, file }, diagnostics: reader.found }
+    Outcome { value: Inventory { tables, root: Arc::new(root), file }, diagnostics: reader.found }
 }
