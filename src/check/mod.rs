@@ -20,6 +20,8 @@ pub mod allow;
 pub mod placement;
 pub mod ports;
 pub mod resources;
+pub mod secrets;
+pub mod security;
 pub mod storage;
 
 use crate::diagnostic::{Code, Diagnostics, Outcome};
@@ -40,11 +42,12 @@ impl Checked {
 type Rules = fn(&Model, &mut Diagnostics);
 
 /// Every family, in the order of the manual.
-const FAMILIES: &[Rules] = &[addresses::check, ports::check, resources::check, storage::check];
+const FAMILIES: &[Rules] =
+    &[addresses::check, ports::check, resources::check, storage::check, security::check];
 
 /// The codes of each family.
 pub const CODES: &[&[&Code]] =
-    &[addresses::CODES, ports::CODES, resources::CODES, storage::CODES, allow::CODES];
+    &[addresses::CODES, ports::CODES, resources::CODES, storage::CODES, security::CODES, allow::CODES];
 
 /// Runs every rule. `found` is what reading and resolving have found: it counts, too, and findings that the
 /// inventory allows are taken out of all of it.
