@@ -17,6 +17,7 @@ macro_rules! codes {
 
 pub mod addresses;
 pub mod allow;
+pub mod gitops;
 pub mod placement;
 pub mod ports;
 pub mod resources;
@@ -43,11 +44,18 @@ type Rules = fn(&Model, &mut Diagnostics);
 
 /// Every family, in the order of the manual.
 const FAMILIES: &[Rules] =
-    &[addresses::check, ports::check, resources::check, storage::check, security::check];
+    &[addresses::check, ports::check, resources::check, storage::check, security::check, gitops::check];
 
 /// The codes of each family.
-pub const CODES: &[&[&Code]] =
-    &[addresses::CODES, ports::CODES, resources::CODES, storage::CODES, security::CODES, allow::CODES];
+pub const CODES: &[&[&Code]] = &[
+    addresses::CODES,
+    ports::CODES,
+    resources::CODES,
+    storage::CODES,
+    security::CODES,
+    gitops::CODES,
+    allow::CODES,
+];
 
 /// Runs every rule. `found` is what reading and resolving have found: it counts, too, and findings that the
 /// inventory allows are taken out of all of it.

@@ -1,11 +1,11 @@
 //! Ports and names: numbers, names and hosts that only one thing can have, and those that nobody has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{nodes, patched};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
 use crate::inventory::service::Kind;
-use crate::model::service::{Port, Service};
+use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
@@ -41,6 +41,10 @@ codes! { PortsAndNames:
     IGNORED_REPLICAS = ("ignored-replicas", Warning, "`replicas` on a daemon set, which runs one pod on every node");
     /// `host` without `[ingress]`.
     UNROUTED_HOST = ("unrouted-host", Warning, "a `host` that nothing routes, because there is no `[ingress]`");
+    /// `talks-to` a service that nobody can reach.
+    TALKS_TO_NO_PORT = ("talks-to-no-port", Warning, "`talks-to` names a service that opens no port");
+    /// A URL that the network policies do not let through.
+    BLOCKED_CONNECTION = ("blocked-connection", Warning, "a service is told where another is, and the isolated network lets nothing through");
 }
 
 /// One thing is compared with at most this many others, so that a million alike stay affordable.
@@ -59,6 +63,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             unrouted_host(model, service, found);
             overlong_service_name(service, found);
         }
+        connections(model, environment, found);
         duplicate_names(environment, found);
         overlong_deliveries(environment, found);
     }
@@ -276,6 +281,74 @@ fn overlong_deliveries(environment: &Environment, found: &mut Diagnostics) {
             );
         }
     }
+}
+
+/// What `talks-to` says against what services are told of one another.
+fn connections(model: &Model, environment: &Environment, found: &mut Diagnostics) {
+    let services: BTreeMap<&str, &Service> =
+        environment.services().map(|service| (service.key.as_str(), service)).collect();
+    for service in services.values() {
+        for target in service.talks_to.iter().filter(|target| !target.chart) {
+            let open = services.get(target.name.value.as_str()).is_none_or(|other| !other.ports.is_empty());
+            if !open {
+                let message =
+                    format!("service `{}` talks to `{}`, which opens no port", service.key, target.name);
+                let diagnostic = TALKS_TO_NO_PORT.at(target.name.span, "no port", message);
+                found.push(
+                    diagnostic.about(subject(service)).help(format!("add `services.{}.ports`", target.name)),
+                );
+            }
+        }
+    }
+    let isolated: BTreeSet<&str> =
+        environment.stacks.iter().filter(|stack| stack.isolate).map(|stack| stack.name.as_str()).collect();
+    if isolated.is_empty() {
+        return;
+    }
+    let mut blocked = Vec::new();
+    model.each_text(|written| {
+        let (key, own) = match written.path {
+            ["services", key, "env", _] => (*key, true),
+            ["environments", name, "services", key, "env", _] => (*key, *name == environment.name),
+            _ => return,
+        };
+        let Some(service) = services.get(key).filter(|_| own) else { return };
+        for target in told_of(written.text).into_iter().filter_map(|name| services.get(name)) {
+            if target.key != service.key && closed(&isolated, service, target) {
+                blocked.push(blocked_connection(service, target, written.span));
+            }
+        }
+    });
+    found.extend(blocked);
+}
+
+/// The services whose address inside the cluster a text refers to.
+fn told_of(text: &str) -> Vec<&str> {
+    let parts = text.split("${services.").skip(1);
+    let paths = parts.filter_map(|part| part.split_once('}')?.0.split_once('.'));
+    paths.filter(|(_, fact)| ["internal-url", "internal-host"].contains(fact)).map(|(name, _)| name).collect()
+}
+
+/// Policies let through what `talks-to` names, and what `egress` says by a network.
+fn closed(isolated: &BTreeSet<&str>, service: &Service, target: &Service) -> bool {
+    let named = service.talks_to.iter().any(|other| !other.chart && other.name.value == target.key);
+    let by_network = service.egress.iter().any(|egress| matches!(egress, Egress::Network(_)));
+    let out = isolated.contains(service.stack.as_str()) && !by_network;
+    let lets_in = target.load_balancer.is_some() || target.ports.iter().any(|port| port.node_port.is_some());
+    let inward = isolated.contains(target.stack.as_str()) && !lets_in;
+    !named && (out || inward)
+}
+
+fn blocked_connection(service: &Service, target: &Service, span: Span) -> Diagnostic {
+    let message = format!(
+        "service `{}` is told where `{}` is, and the isolated network does not let it through",
+        service.key, target.key
+    );
+    BLOCKED_CONNECTION
+        .at(span, format!("leads to `{}`", target.key), message)
+        .because(target.place, "reached only by who names it in `talks-to`")
+        .about(subject(service))
+        .help(format!("add `{}` to `services.{}.talks-to`", target.key, service.key))
 }
 
 /// A thing with a name: kind, namespace and name, then in words, subject and place.
