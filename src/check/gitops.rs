@@ -26,8 +26,6 @@ codes! { Gitops:
     BAD_REVISION = ("bad-revision", Error, "a revision that is no branch or tag");
     /// A path out of the repository.
     BAD_TREE_PATH = ("bad-tree-path", Error, "a path of the tree that leads out of the repository");
-    /// An environment that deploys nothing.
-    EMPTY_ENVIRONMENT = ("empty-environment", Warning, "an environment in which everything is switched off");
     /// Encrypted files that nobody decrypts.
     UNDECRYPTED_SECRET = ("undecrypted-secret", Error, "a SOPS-encrypted secret that its engine does not decrypt");
     /// Waves that nothing waits for.
@@ -44,7 +42,6 @@ codes! { Gitops:
 
 /// Runs every rule about GitOps.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    empty_environments(model, found);
     two_owners(model, found);
     unapplied_levels(model, found);
     chart_repositories(model, found);
@@ -186,21 +183,6 @@ fn tree_path(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
                 .about("gitops")
                 .help("give the folder as seen from the root of the repository, such as \"out\""),
         );
-    }
-}
-
-fn empty_environments(model: &Model, found: &mut Diagnostics) {
-    let anything = !model.base.stacks.is_empty() && model.base.services().next().is_some();
-    for environment in model.environments.iter().filter(|_| anything) {
-        if environment.services().next().is_none() {
-            let message = format!("nothing is deployed in environment `{}`", environment.name);
-            found.push(
-                EMPTY_ENVIRONMENT
-                    .at(environment.place, "everything is off here", message)
-                    .about(format!("environments.{}", environment.name))
-                    .help("switch something on, or drop the environment"),
-            );
-        }
     }
 }
 

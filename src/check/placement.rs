@@ -24,7 +24,10 @@ pub enum Objection {
 /// declares no nodes, or a patch decides.
 pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let unsure = patched(service, &["nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName"]);
-    if model.nodes.is_empty() || unsure {
+    let pinned = service.node_selector.get("kubernetes.io/hostname");
+    // A node that does not exist has been reported.
+    let unknown = pinned.is_some_and(|name| model.node(name).is_none());
+    if model.nodes.is_empty() || unsure || unknown {
         return None;
     }
     Some(model.nodes.iter().filter(|node| objection(model, service, node).is_none()).collect())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{nodes, patched};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Level, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;
@@ -26,7 +26,7 @@ codes! { PortsAndNames:
     /// A probe or monitor names a port that the service does not open.
     UNKNOWN_PORT = ("unknown-port", Error, "a probe or monitor names a port that the service does not open");
     /// An address or a host for a service without ports.
-    MISSING_PORT = ("missing-port", Error, "a service with an address or a host opens no port");
+    MISSING_PORT = ("missing-port", Warning, "a service with an address or a host opens no port");
     /// Two stacks, or two environments of one, in one namespace.
     SHARED_NAMESPACE = ("shared-namespace", Error, "two stacks, or one stack in two environments, would write one namespace");
     /// Two deliveries of one name.
@@ -35,8 +35,6 @@ codes! { PortsAndNames:
     OVERLONG_NAME = ("overlong-name", Error, "a name that is too long for what is derived from it");
     /// One variable twice in one container.
     DUPLICATE_VARIABLE = ("duplicate-variable", Error, "a variable stands in `env` and in `secret-env`");
-    /// A count below nothing.
-    NEGATIVE_COUNT = ("negative-count", Error, "a count that is less than nothing");
     /// `replicas` of a daemon set.
     IGNORED_REPLICAS = ("ignored-replicas", Warning, "`replicas` on a daemon set, which runs one pod on every node");
     /// `host` without `[ingress]`.
@@ -52,6 +50,7 @@ const MOST_PARTNERS: usize = 16;
 
 /// Runs every rule about ports and names.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    let hints = hints(model);
     for environment in &model.environments {
         for service in environment.services() {
             duplicate_ports(service, found);
@@ -59,11 +58,11 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             unknown_ports(service, found);
             missing_port(service, found);
             duplicate_variables(model, environment, service, found);
-            counts(model, environment, service, found);
+            ignored_replicas(service, found);
             unrouted_host(model, service, found);
             overlong_service_name(service, found);
         }
-        connections(model, environment, found);
+        connections(environment, &hints, found);
         duplicate_names(environment, found);
         overlong_deliveries(environment, found);
     }
@@ -200,19 +199,7 @@ fn duplicate_variables(model: &Model, environment: &Environment, service: &Servi
     }
 }
 
-fn counts(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    let grace = service.termination_grace_period.map(|seconds| {
-        let path = ["services", &service.key, "termination-grace-period"];
-        Spanned::new(seconds, model.place_of(&environment.name, &path).unwrap_or(service.place))
-    });
-    let counts = [("replicas", service.replicas), ("termination-grace-period", grace)];
-    for (key, count) in counts.into_iter().filter_map(|(key, count)| Some((key, count?))) {
-        if count.value < 0 {
-            let message = format!("`{key}` of service `{}` is {count}", service.key);
-            let diagnostic = NEGATIVE_COUNT.at(count.span, "less than nothing", message);
-            found.push(diagnostic.about(subject(service)).help("give 0 or more"));
-        }
-    }
+fn ignored_replicas(service: &Service, found: &mut Diagnostics) {
     if let Some(replicas) = service.replicas.filter(|_| service.kind == Kind::DaemonSet) {
         found.push(
             IGNORED_REPLICAS
@@ -284,7 +271,7 @@ fn overlong_deliveries(environment: &Environment, found: &mut Diagnostics) {
 }
 
 /// What `talks-to` says against what services are told of one another.
-fn connections(model: &Model, environment: &Environment, found: &mut Diagnostics) {
+fn connections(environment: &Environment, hints: &[Hint], found: &mut Diagnostics) {
     let services: BTreeMap<&str, &Service> =
         environment.services().map(|service| (service.key.as_str(), service)).collect();
     for service in services.values() {
@@ -305,21 +292,40 @@ fn connections(model: &Model, environment: &Environment, found: &mut Diagnostics
     if isolated.is_empty() {
         return;
     }
-    let mut blocked = Vec::new();
-    model.each_text(|written| {
-        let (key, own) = match written.path {
-            ["services", key, "env", _] => (*key, true),
-            ["environments", name, "services", key, "env", _] => (*key, *name == environment.name),
-            _ => return,
-        };
-        let Some(service) = services.get(key).filter(|_| own) else { return };
-        for target in told_of(written.text).into_iter().filter_map(|name| services.get(name)) {
+    for hint in
+        hints.iter().filter(|hint| hint.environment.as_ref().is_none_or(|name| *name == environment.name))
+    {
+        let Some(service) = services.get(hint.service.as_str()) else { continue };
+        for target in hint.targets.iter().filter_map(|name| services.get(name.as_str())) {
             if target.key != service.key && closed(&isolated, service, target) {
-                blocked.push(blocked_connection(service, target, written.span));
+                found.push(blocked_connection(service, target, hint.span));
             }
         }
+    }
+}
+
+/// A variable that tells a service where others are.
+struct Hint {
+    environment: Option<String>,
+    service: String,
+    targets: Vec<String>,
+    span: Span,
+}
+
+fn hints(model: &Model) -> Vec<Hint> {
+    let mut hints = Vec::new();
+    model.each_text(|written| {
+        let (environment, service) = match written.path {
+            ["services", key, "env", _] => (None, *key),
+            ["environments", name, "services", key, "env", _] => (Some((*name).to_owned()), *key),
+            _ => return,
+        };
+        let targets: Vec<String> = told_of(written.text).into_iter().map(str::to_owned).collect();
+        if !targets.is_empty() {
+            hints.push(Hint { environment, service: service.to_owned(), targets, span: written.span });
+        }
     });
-    found.extend(blocked);
+    hints
 }
 
 /// The services whose address inside the cluster a text refers to.
@@ -602,7 +608,12 @@ fn shared_namespaces(model: &Model, found: &mut Diagnostics) {
         for (here, second) in &stacks[1..] {
             // Two stacks share alike in every environment: once is enough.
             if first.name == second.name && here.name != there.name {
-                found.push(one_stack_twice(namespace, first, there, here));
+                let mut twice = one_stack_twice(namespace, first, there, here);
+                // Without engines nothing fights over the namespace until somebody applies both.
+                if model.gitops.is_none() {
+                    twice.level = Level::Warning;
+                }
+                found.push(twice);
             } else if first.name != second.name {
                 found.push(two_stacks(namespace, first, second));
             }

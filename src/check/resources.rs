@@ -23,7 +23,7 @@ codes! { Resources:
     /// A GPU or the like that is not limited to what it requests.
     UNEVEN_DEVICE = ("uneven-device", Error, "a device whose request is not its limit");
     /// An amount that must have been meant in another unit.
-    MISTAKEN_UNIT = ("mistaken-unit", Error, "an amount of memory or storage below one mebibyte");
+    MISTAKEN_UNIT = ("mistaken-unit", Warning, "an amount of memory or storage that is counted in bytes, or in parts of them");
     /// A pod that no node can take.
     POD_FITS_NO_NODE = ("pod-fits-no-node", Error, "a pod that no node can take");
     /// A namespace that asks for more than its quota.
@@ -225,10 +225,11 @@ fn uneven_devices(service: &Service, found: &mut Diagnostics) {
     }
 }
 
-/// Kubernetes reads `512m` of memory as half a byte, and starts no container in less than some mebibytes.
+/// Kubernetes reads `512m` of memory as half a byte and `512` as bytes: who means so little says it in `k` or `Ki`.
 fn too_small(resource: &str, amount: &Amount) -> bool {
     let bytes = ["memory", "storage", "ephemeral-storage"].contains(&resource);
-    bytes && amount.amount > Quantity::ZERO && amount.amount < Quantity::from_integer(1 << 20)
+    let unit = amount.text.trim().ends_with(|c: char| c.is_ascii_digit() || "mun".contains(c));
+    bytes && unit && amount.amount > Quantity::ZERO && amount.amount < Quantity::from_integer(1 << 20)
 }
 
 fn mistaken(resource: &str, amount: &Amount, whose: &str) -> Diagnostic {
