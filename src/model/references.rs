@@ -74,6 +74,12 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Takes over what another resolver of the same inventory has found.
+    pub fn absorb(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.references.extend(other.references);
+    }
+
     /// From now on `${…}` means what it means in this environment; `None` is the defaults.
     pub fn enter(&mut self, name: Option<&'a str>) {
         let tables = &self.inventory.tables;
