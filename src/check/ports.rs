@@ -454,7 +454,7 @@ fn report_clashes<'m, T: Ord + std::fmt::Display>(
     found: &mut Diagnostics,
 ) {
     for (thing, holders) in &mut groups {
-        holders.sort_by(|a, b| (a.span, &a.environment.name).cmp(&(b.span, &b.environment.name)));
+        holders.sort_by_key(|holder| (holder.span, holder.environment.place));
         for (at, second) in holders.iter().enumerate().skip(1) {
             if let Some(first) = holders[..at].iter().take(MOST_PARTNERS).find(|first| clash(first, second)) {
                 found.push(report(thing, first, second));
