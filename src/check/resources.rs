@@ -79,7 +79,7 @@ fn shown(resource: &str, amount: Quantity) -> String {
     if resource.ends_with("cpu") { amount.as_cpu() } else { amount.to_string() }
 }
 
-fn limits_of<'s>(stack: Option<&'s Stack>) -> Option<&'s Limits> {
+fn limits_of(stack: Option<&Stack>) -> Option<&Limits> {
     stack.and_then(|stack| stack.limits.as_ref())
 }
 
@@ -486,9 +486,12 @@ fn stored(stack: &Stack, key: &str) -> Option<Quantity> {
     }
 }
 
+/// A sum over a quota, and where.
+type Excess<'m> = (&'m Environment, &'m Stack, Use<'m>);
+
 fn quotas(model: &Model, found: &mut Diagnostics) {
     // A sum that is the same wherever the stack runs is one finding.
-    let mut over: BTreeMap<(String, String, Span), Vec<(&Environment, &Stack, Use<'_>)>> = BTreeMap::new();
+    let mut over: BTreeMap<(String, String, Span), Vec<Excess<'_>>> = BTreeMap::new();
     for environment in &model.environments {
         for stack in &environment.stacks {
             for (key, most) in &stack.quota {
