@@ -635,8 +635,9 @@ fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &
         for (stack, service) in placed(environment) {
             let Some(wanted) = request(stack, service, resource) else { continue };
             // What only tolerated nodes can take is not taken from the others.
-            let elsewhere =
-                nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
+            let free = service.node_selector.is_empty() && service.tolerations.is_empty();
+            let elsewhere = !free
+                && nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
             if elsewhere {
                 continue;
             }

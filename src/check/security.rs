@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::check::placement::patched;
-use crate::check::secrets::{Telling, is_no_secret, looks_random, shape, telling};
+use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::inventory::value::PodSecurity;
 use crate::model::service::{Service, Source};
@@ -106,6 +106,7 @@ fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static
     if !above.iter().chain([last]).any(|key| TELLING_TABLES.contains(key)) {
         return None;
     }
+    let variable = above.contains(&"env");
     let plain =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let assigned = written.text.split_once('=').filter(|(name, _)| plain(name));
@@ -113,6 +114,8 @@ fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static
     candidates.filter(|(_, text)| !is_no_secret(text) && !names.contains(text)).find_map(|(name, text)| {
         match telling(name)? {
             Telling::Password => Some(("a password", name)),
+            // A variable holds the key itself; chart values often hold the name of an object that does.
+            Telling::Key if variable && looks_chosen(text) => Some(("a key or token", name)),
             Telling::Key => looks_random(text).then_some(("a key or token", name)),
         }
     })
