@@ -115,35 +115,60 @@ fn overlaps(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
             wanted = wanted.with(one as u8, other as u8);
         }
     }
-    let hosts: RangeSet =
-        model.claims.iter().filter(|claim| claim.kind == ClaimKind::Host).map(|claim| claim.range).collect();
+    let mut pairs: Vec<(&'static Code, &AddressClaim, &AddressClaim)> = Vec::new();
     sweep(&sweep_claims(model), &wanted, MOST_PARTNERS, &mut |one, other| {
         let (one, other) = (&model.claims[one], &model.claims[other]);
         if one.by_reference || other.by_reference {
             return;
         }
         let Some(code) = meaning(one.kind, other.kind) else { return };
-        found.push(overlap(code, one, other, &hosts, offers));
+        let (fault, cause) = fault_and_cause(one, other);
+        pairs.push((code, fault, cause));
     });
+    pairs.sort_by_key(|(code, fault, cause)| (fault.span, fault.service, code.name, cause.span));
+    // Who takes an address that two others have is at fault once.
+    pairs.dedup_by(|(code, fault, _), (_, before, _)| {
+        code.name == DUPLICATE_ADDRESS.name && (fault.span, fault.service) == (before.span, before.service)
+    });
+    let (hosts, dhcp) = (ranges_of(model, ClaimKind::Host), ranges_of(model, ClaimKind::Dhcp));
+    for (code, fault, cause) in pairs {
+        let taken = match code.name {
+            "pool-holds-host" => &hosts,
+            "pool-in-dhcp" => &dhcp,
+            _ => &[cause.range].into_iter().collect(),
+        };
+        found.push(overlap(code, fault, cause, taken, offers));
+    }
 }
 
-/// One finding of the sweep. The primary place is where the mending is likely to be done: the pool that holds a
-/// machine, the address in a DHCP range, else what stands later in the file.
-fn overlap(
-    code: &'static Code,
-    one: &AddressClaim,
-    other: &AddressClaim,
-    hosts: &RangeSet,
-    offers: &mut Offers,
-) -> Diagnostic {
+fn ranges_of(model: &Model, kind: ClaimKind) -> RangeSet {
+    model.claims.iter().filter(|claim| claim.kind == kind).map(|claim| claim.range).collect()
+}
+
+/// The primary place is where the mending is likely to be done: the pool that holds a machine, the address in a
+/// DHCP range, else what stands later in the file.
+fn fault_and_cause<'c>(
+    one: &'c AddressClaim,
+    other: &'c AddressClaim,
+) -> (&'c AddressClaim, &'c AddressClaim) {
     let by_kind = |kind: ClaimKind| if one.kind == kind { (one, other) } else { (other, one) };
-    let (fault, cause) = match (one.kind.min(other.kind), one.kind.max(other.kind)) {
+    match (one.kind.min(other.kind), one.kind.max(other.kind)) {
         (ClaimKind::Dhcp, ClaimKind::Pool) | (ClaimKind::Pool, ClaimKind::Host) => by_kind(ClaimKind::Pool),
         (ClaimKind::Dhcp, ClaimKind::Host) => by_kind(ClaimKind::Host),
         (ClaimKind::Dhcp, ClaimKind::LoadBalancer) => by_kind(ClaimKind::LoadBalancer),
         _ if one.span > other.span => (one, other),
         _ => (other, one),
-    };
+    }
+}
+
+/// One finding of the sweep. `taken` is what the range at fault must do without.
+fn overlap(
+    code: &'static Code,
+    fault: &AddressClaim,
+    cause: &AddressClaim,
+    taken: &RangeSet,
+    offers: &mut Offers,
+) -> Diagnostic {
     let shared = fault.range.intersection(cause.range).unwrap_or(fault.range);
     let message = match code.name {
         "duplicate-address" => {
@@ -156,7 +181,7 @@ fn overlap(
         "overlapping-pools" => format!("{} and {} both hold {shared}", cause.owner, fault.owner),
         "pool-in-dhcp" => format!("{} holds {shared}, which DHCP gives out too", fault.owner),
         "overlapping-dhcp" => format!("two DHCP ranges both hold {shared}"),
-        _ => format!("{shared} of {} lies in what DHCP gives out, {}", fault.owner, cause.range),
+        _ => format!("{shared} of {} lies in the DHCP range {}", fault.owner, cause.range),
     };
     let diagnostic = code
         .at(fault.span, format!("{} claims {}", fault.owner, fault.range), message)
@@ -164,18 +189,40 @@ fn overlap(
         .about(&fault.subject)
         .about(&cause.subject);
     match code.name {
-        "pool-holds-host" => diagnostic.help(cut_around(fault.range, hosts)),
-        "pool-in-dhcp" | "overlapping-dhcp" | "overlapping-pools" => {
-            diagnostic.help(cut_around(fault.range, &[cause.range].into_iter().collect()))
+        "pool-holds-host" | "pool-in-dhcp" | "overlapping-dhcp" | "overlapping-pools" => {
+            diagnostic.help(cut_around(fault.range, taken))
         }
         "host-in-dhcp" => diagnostic.help(
             "move the machine out of the range, or reserve its address in the DHCP server and cut the range",
         ),
-        _ => match offers.near(fault) {
-            Some(free) => diagnostic.help(format!("{free} is free")),
-            None => diagnostic,
+        _ => match (offers.near(fault), one_fact(fault, cause)) {
+            (Some(free), None) => diagnostic.help(format!("{free} is free")),
+            (Some(free), Some(fact)) => diagnostic.help(format!("{free} is free; {fact}")),
+            (None, Some(fact)) => diagnostic.help(fact),
+            (None, None) if code.name == DUPLICATE_ADDRESS.name => {
+                diagnostic.help("give one of them an address of its own")
+            }
+            (None, None) => diagnostic,
         },
     }
+}
+
+/// Two that are one and the same say so by a reference.
+fn one_fact(fault: &AddressClaim, cause: &AddressClaim) -> Option<String> {
+    let refers = |who: &AddressClaim, to: &AddressClaim| {
+        let (key, fact) = match (who.kind, to.subject.as_str()) {
+            (ClaimKind::LoadBalancer, reserved) if reserved.starts_with("network.reserved.") => {
+                ("ip", reserved.to_owned())
+            }
+            (ClaimKind::Host, node) if who.subject.starts_with("nfs.") && node.starts_with("nodes.") => {
+                ("server", format!("{node}.ip"))
+            }
+            _ => return None,
+        };
+        let owner = &who.owner;
+        Some(format!("if {owner} and {} are one and the same, write `{key} = \"${{{fact}}}\"`", to.owner))
+    };
+    refers(fault, cause).or_else(|| refers(cause, fault))
 }
 
 /// How to write a range without some addresses.
@@ -183,9 +230,9 @@ fn cut_around(range: Range, without: &RangeSet) -> String {
     let whole: RangeSet = [range].into_iter().collect();
     let left: Vec<String> = whole.minus(without).iter().take(9).map(entry).collect();
     match left.len() {
-        0 => "nothing of it is left without that: drop this entry".to_owned(),
-        1..=8 => format!("cut it out: {}", left.join(", ")),
-        _ => "cut it out, or move the pool to addresses that no machine has".to_owned(),
+        0 => "the whole entry is taken: drop it, or move it to other addresses".to_owned(),
+        1..=8 => format!("write instead: {}", left.join(", ")),
+        _ => "leave out what is taken, or move the entry to other addresses".to_owned(),
     }
 }
 
@@ -293,7 +340,7 @@ fn asking(model: &Model, place: ServicePlace) -> Option<(&Service, &LoadBalancer
 /// named, so that one wrong CIDR is one finding.
 fn networks(model: &Model, found: &mut Diagnostics) {
     let is_network = |kind: ClaimKind| matches!(kind, ClaimKind::Pods | ClaimKind::Services);
-    let mut wanted = Pairs::NONE.with(ClaimKind::Lan as u8, ClaimKind::Lan as u8);
+    let mut wanted = Pairs::NONE;
     for kind in KINDS {
         wanted = wanted.with(ClaimKind::Pods as u8, kind as u8).with(ClaimKind::Services as u8, kind as u8);
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::address::Range;
+use crate::inventory::network::Role;
 use crate::model::references::Resolver;
 use crate::model::service::Service;
 use crate::model::{Environment, Model};
@@ -155,12 +156,17 @@ fn gather_hosts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Address
     for vip in &model.cluster.vips {
         claims.push(host(vip, "the control plane's virtual address", "cluster.vip"));
     }
-    // An API endpoint on a node's own address, or on the virtual one, is theirs.
+    // An API endpoint on a control plane's own address, or on the virtual one, is theirs; on a worker's it is a
+    // mistake. Without a declared control plane any node may be one.
     let endpoint = model.cluster.api_address.as_ref();
-    let known = |address: &IpAddr| {
-        let own = model.nodes.iter().flat_map(|node| &node.addresses).chain(&model.cluster.vips);
-        own.into_iter().any(|own| own.value == *address)
-    };
+    let declared = model.nodes.iter().any(|node| node.role == Role::ControlPlane);
+    let control_planes = model.nodes.iter().filter(|node| !declared || node.role == Role::ControlPlane);
+    let own: Vec<IpAddr> = control_planes
+        .flat_map(|node| &node.addresses)
+        .chain(&model.cluster.vips)
+        .map(|address| address.value)
+        .collect();
+    let known = |address: &IpAddr| own.contains(address);
     if let Some(address) = endpoint.filter(|address| !known(address)) {
         claims.push(host(address, "the API endpoint", "cluster.api-endpoint"));
     }
