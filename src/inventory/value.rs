@@ -35,17 +35,17 @@ macro_rules! written {
 written!(
     /// One IPv4 or IPv6 address.
     AddressText,
-    json!({ "type": "string", "examples": ["192.168.1.10", "fd00::10", "${nodes.w1.ip}"] })
+    json!({ "title": "address", "type": "string", "examples": ["192.168.1.10", "fd00::10", "${nodes.w1.ip}"] })
 );
 written!(
     /// A network: `192.168.1.0/24`.
     CidrText,
-    json!({ "type": "string", "examples": ["192.168.1.0/24", "fd00::/64"] })
+    json!({ "title": "network", "type": "string", "examples": ["192.168.1.0/24", "fd00::/64"] })
 );
 written!(
     /// A range of addresses: a network or `first-last`.
     RangeText,
-    json!({ "type": "string", "examples": ["192.168.1.60-192.168.1.69", "192.168.1.64/28"] })
+    json!({ "title": "range", "type": "string", "examples": ["192.168.1.60-192.168.1.69", "192.168.1.64/28"] })
 );
 
 /// A Kubernetes quantity: `500m`, `2Gi`, or a plain number.
@@ -57,7 +57,7 @@ impl Decode for QuantityText {
         scalar(node, "a quantity such as \"500m\" or \"2Gi\"", reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
+        json!({ "title": "quantity", "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
     }
 }
 
@@ -105,7 +105,12 @@ impl Decode for Duration {
         }
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$", "examples": ["30s", "5m"] })
+        json!({
+            "title": "duration",
+            "type": "string",
+            "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+            "examples": ["30s", "5m"],
+        })
     }
 }
 

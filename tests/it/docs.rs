@@ -1,0 +1,164 @@
+//! What is said twice is held together here: the schema, the manual, the README and the program.
+//! `UPDATE=1 cargo test --test it docs` writes the generated files anew: read the difference before you commit it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use bayplan::inventory::schema::inventory_schema;
+use bayplan::{Inputs, catalog};
+use serde_json::Value;
+
+use crate::cases;
+use crate::manual;
+use crate::validate::violations;
+
+/// The files for people, whose paths, commands and examples must be true.
+const PAGES: &[&str] =
+    &["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ci.md", "docs/inventory.md", "docs/templates.md"];
+
+/// Paths that the pages speak of and that are in the user's repository, not here.
+const NOT_OURS: &[&str] = &["inventory.yaml", "templates/apps/{stack}/base/{service}-backup.yaml.j2"];
+
+/// What the schema alone can tell.
+const SHAPE: &[&str] = &["unknown-key", "wrong-type", "missing-key"];
+
+/// What the schema may refuse, too, as it knows the bounds of numbers.
+const BOUNDS: &[&str] = &["bad-port", "bad-value"];
+
+fn read(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Holds a committed file to what it is made from.
+fn is_fresh(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&file, text).unwrap();
+    }
+    let stands = fs::read_to_string(&file).unwrap_or_default();
+    assert!(stands == text, "{path} is stale: UPDATE=1 cargo test --test it docs");
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    is_fresh("inventory.schema.json", &format!("{:#}\n", inventory_schema()));
+}
+
+#[test]
+fn the_manual_of_the_inventory_is_fresh() {
+    let page = manual::inventory(&read("tests/it/docs/inventory.md"), &inventory_schema(), read);
+    is_fresh("docs/inventory.md", &page);
+}
+
+#[test]
+fn schema_and_reader_agree() {
+    let schema = inventory_schema();
+    let mut files = cases::files();
+    for path in ["inventory.toml", "examples/dual-gitops.toml"] {
+        files.push((path.into(), read(path)));
+    }
+    let mut refused = 0;
+    for (path, text) in files {
+        let Ok(value) = toml::from_str::<Value>(&text) else { continue };
+        let found = bayplan::check(&Inputs::new("inventory.toml", &text)).diagnostics;
+        let has = |rules: &[&str]| found.iter().any(|finding| rules.contains(&finding.code.name));
+        let violations = violations(&schema, &value);
+        refused += usize::from(!violations.is_empty());
+        let agree = if violations.is_empty() { !has(SHAPE) } else { has(SHAPE) || has(BOUNDS) };
+        assert!(agree, "{}: the schema says {violations:?}", path.display());
+    }
+    assert!(refused > 0, "no case that the schema refuses");
+}
+
+#[test]
+fn every_path_that_is_named_exists() {
+    let mut faults = Vec::new();
+    for page in PAGES {
+        for path in manual::paths(&read(page)) {
+            let folder = Path::new(page).parent().unwrap();
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let exists = root.join(folder).join(&path).exists() || root.join(&path).exists();
+            if !exists && !NOT_OURS.contains(&path.as_str()) {
+                faults.push(format!("{page}: {path}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "no such files:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_link_leads_to_a_heading() {
+    for page in PAGES {
+        let folder = Path::new(page).parent().unwrap();
+        for (file, anchor) in manual::anchors(&read(page)) {
+            let target =
+                if file.is_empty() { (*page).to_owned() } else { folder.join(&file).display().to_string() };
+            let headings = manual::headings(&read(&target));
+            assert!(headings.contains(&anchor), "{page}: {target} has no heading #{anchor}");
+        }
+    }
+}
+
+#[test]
+fn every_command_that_is_shown_exists() {
+    let mut tried = BTreeSet::new();
+    for page in PAGES {
+        for command in manual::commands(&read(page)) {
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_bayplan")).args(&command).arg("--help").output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{page}: bayplan {}\n{errors}", command.join(" "));
+            tried.insert(command);
+        }
+    }
+    assert!(tried.len() > 5, "{tried:?}");
+}
+
+#[test]
+fn every_rule_that_is_named_exists() {
+    let names: Vec<&str> = catalog::codes().iter().map(|code| code.name).collect();
+    let page = read("docs/inventory.md");
+    let addresses = page.split("\n## Addresses\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let table = addresses.lines().filter(|line| line.starts_with('|')).collect::<String>();
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    assert!(named.len() > 8, "{named:?}");
+    for rule in named {
+        assert!(names.contains(&rule), "there is no rule `{rule}`");
+    }
+}
+
+#[test]
+fn every_example_reads() {
+    for page in PAGES {
+        for example in manual::fences(&read(page), "toml") {
+            let found = bayplan::check(&Inputs::new("inventory.toml", &example)).diagnostics;
+            let wrong: Vec<&str> = found
+                .iter()
+                .filter(|finding| SHAPE.contains(&finding.code.name) || finding.code.name == "syntax")
+                .map(|finding| finding.message.as_str())
+                .collect();
+            assert!(wrong.is_empty(), "{page}: {wrong:?} in\n{example}");
+        }
+    }
+}
+
+/// The excerpt at the head of the README is what the program prints.
+#[test]
+fn the_conflict_in_the_readme_is_real() {
+    let page = read("README.md");
+    let shown = manual::fences(&page, "text");
+    let conflict = shown.iter().find(|text| text.starts_with("error[")).expect("an excerpt");
+    let output = Command::new(env!("CARGO_BIN_EXE_bayplan"))
+        .args(["check", "--inventory", "tests/data/as-found.toml"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed = printed.replace("tests/data/as-found.toml", "inventory.toml");
+    for finding in conflict.trim().split("\n\n") {
+        assert!(printed.contains(finding), "check prints\n{printed}\nand not\n{finding}");
+    }
+}

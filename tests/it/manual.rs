@@ -1,0 +1,204 @@
+//! Writes `docs/inventory.md` from the schema and a page of prose, and reads what pages of Markdown claim.
+//!
+//! In the prose, `<!-- keys: Record -->` becomes the keys of that table, and
+//! `<!-- example: FILE [table] [table] -->` those tables as they stand in an inventory.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// The page. Every table of the schema has its place in the prose exactly once.
+pub fn inventory(prose: &str, schema: &Value, read: impl Fn(&str) -> String) -> String {
+    let mut page = String::from(
+        "<!-- Made from the schema and tests/it/docs/inventory.md by a test; do not edit. -->\n\n",
+    );
+    let mut placed = Vec::new();
+    for line in prose.lines() {
+        if let Some(record) = directive(line, "keys") {
+            placed.push(record);
+            page.push_str(&keys(&schema["definitions"][record]));
+        } else if let Some(example) = directive(line, "example") {
+            let (file, headers) = example.split_once(' ').expect("a file and its tables");
+            let tables = tables(&read(file), headers);
+            write!(page, "```toml\n{tables}\n```\n").unwrap();
+        } else {
+            page.push_str(line);
+            page.push('\n');
+        }
+    }
+    let known: BTreeSet<&str> =
+        schema["definitions"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(placed.len(), known.len(), "a table twice, or missing");
+    assert_eq!(placed.into_iter().collect::<BTreeSet<_>>(), known);
+    page
+}
+
+fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.strip_prefix("<!-- ")?.strip_suffix(" -->")?.strip_prefix(name)?.strip_prefix(": ")
+}
+
+/// The keys of one table, as a table of Markdown.
+fn keys(record: &Value) -> String {
+    let required: Vec<&str> =
+        record["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = record["properties"].as_object().expect("a table of the schema");
+    let mut text = String::from("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    for (key, schema) in properties {
+        let (meaning, default) = without_default(schema["description"].as_str().unwrap());
+        let default = if required.contains(&key.as_str()) { "**required**".to_owned() } else { default };
+        let row = [format!("`{key}`"), kind(schema), default, meaning];
+        writeln!(text, "| {} |", row.map(|cell| cell.replace('|', "\\|")).join(" | ")).unwrap();
+    }
+    text
+}
+
+/// A description without its sentence `Default …`, and what that says.
+fn without_default(description: &str) -> (String, String) {
+    let Some(at) = description.find("Default") else { return (description.to_owned(), String::new()) };
+    let (before, sentence) = description.split_at(at);
+    let end = sentence.find(". ").map_or(sentence.len(), |end| end + 2);
+    let (sentence, after) = sentence.split_at(end);
+    let said = sentence.trim_start_matches("Default").trim_start_matches(':').trim().trim_end_matches('.');
+    (format!("{before}{after}").trim().to_owned(), said.to_owned())
+}
+
+/// A type in words.
+fn kind(schema: &Value) -> String {
+    if let Some(title) = schema["title"].as_str() {
+        return title.to_owned();
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return one_of(words.iter().map(|word| format!("`{}`", word.as_str().unwrap())).collect());
+    }
+    if let Some(fixed) = schema.get("const") {
+        return format!("`{fixed}`");
+    }
+    if schema.get("$ref").is_some() {
+        return "table".to_owned();
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        return one_of(choices.iter().map(kind).collect());
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        return kind(&all[0]);
+    }
+    match &schema["type"] {
+        Value::String(name) => match name.as_str() {
+            "string" => "text".to_owned(),
+            "integer" => "whole number".to_owned(),
+            "boolean" => "`true` or `false`".to_owned(),
+            "array" => format!("list of {}", plural(&kind(&schema["items"]))),
+            _ => match schema.get("additionalProperties") {
+                Some(values) => format!("table of {}", plural(&kind(values))),
+                None => "Kubernetes value".to_owned(),
+            },
+        },
+        Value::Array(_) => "scalar".to_owned(),
+        _ => "Kubernetes value".to_owned(),
+    }
+}
+
+fn one_of(mut choices: Vec<String>) -> String {
+    let last = choices.pop().unwrap_or_default();
+    if choices.is_empty() { last } else { format!("{} or {last}", choices.join(", ")) }
+}
+
+fn plural(kind: &str) -> String {
+    match kind.split_once(' ') {
+        None if kind.starts_with('`') => kind.to_owned(),
+        None => format!("{kind}s"),
+        Some(("list" | "table", rest)) => format!("{}s {rest}", kind.split(' ').next().unwrap()),
+        Some(("whole", _)) => "whole numbers".to_owned(),
+        Some(("Kubernetes", _)) => "Kubernetes values".to_owned(),
+        Some((first, rest)) if !first.starts_with('`') => {
+            format!("{first}s {rest}").replace("s or ", "s or ")
+        }
+        Some(_) => kind.to_owned(),
+    }
+}
+
+/// Tables of an inventory as they stand there, each from its header to the next empty line or header.
+fn tables(text: &str, headers: &str) -> String {
+    let blocks = headers.replace("] [", "]\n[");
+    let found = blocks.lines().map(|header| {
+        let at = text.find(&format!("\n{header}\n")).unwrap_or_else(|| panic!("no table {header}")) + 1;
+        let mut lines = text[at..].lines();
+        let first = lines.next().unwrap_or_default();
+        let body = lines.take_while(|line| !line.is_empty() && (!line.starts_with('[')));
+        std::iter::once(first).chain(body).collect::<Vec<_>>().join("\n")
+    });
+    found.collect::<Vec<_>>().join("\n\n")
+}
+
+/// The blocks of code of one language.
+pub fn fences(page: &str, language: &str) -> Vec<String> {
+    let parts: Vec<&str> = page.split("```").collect();
+    let code = parts.iter().skip(1).step_by(2);
+    let code = code.filter_map(|block| block.split_once('\n'));
+    code.filter(|(first, _)| *first == language).map(|(_, text)| text.to_owned()).collect()
+}
+
+/// What stands between backticks, outside of blocks of code.
+fn spans(page: &str) -> Vec<&str> {
+    let prose = page.split("```").step_by(2);
+    prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
+}
+
+/// The targets of links, as `(file, anchor)`.
+fn links(page: &str) -> Vec<(String, String)> {
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let ours = targets.filter(|target| !target.contains("://"));
+    ours.map(|target| target.split_once('#').unwrap_or((target, "")))
+        .map(|(file, anchor)| (file.to_owned(), anchor.to_owned()))
+        .collect()
+}
+
+/// The files that a page names: the targets of its links, and what looks like a path between backticks.
+pub fn paths(page: &str) -> BTreeSet<String> {
+    let looks_like_a_path = |text: &&str| {
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "./_-{}".contains(c));
+        let folder = ["src/", "tests/", "docs/", "examples/", "templates/", ".ci/"];
+        let ending = [".rs", ".md", ".toml", ".json", ".yml", ".yaml", ".j2"];
+        let named = ending.iter().any(|ending| text.ends_with(ending));
+        plain && !text.starts_with("out/") && (folder.iter().any(|start| text.starts_with(start)) || named)
+    };
+    let links = links(page).into_iter().map(|(file, _)| file).filter(|file| !file.is_empty());
+    spans(page).into_iter().filter(looks_like_a_path).map(str::to_owned).chain(links).collect()
+}
+
+/// The links into pages: file (empty for the page itself) and heading.
+pub fn anchors(page: &str) -> Vec<(String, String)> {
+    links(page).into_iter().filter(|(_, anchor)| !anchor.is_empty()).collect()
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+pub fn headings(page: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for heading in page.lines().filter(|line| line.starts_with('#')) {
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        let numbered = (1..).map(|number| format!("{anchor}-{number}"));
+        let free = std::iter::once(anchor.clone()).chain(numbered).find(|anchor| !anchors.contains(anchor));
+        anchors.extend(free);
+    }
+    anchors
+}
+
+/// The `bayplan` commands that a page shows, in code and between backticks, as words after `bayplan`.
+pub fn commands(page: &str) -> Vec<Vec<String>> {
+    let blocks = page.split("```").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines).chain(spans(page));
+    lines.filter_map(command).collect()
+}
+
+fn command(line: &str) -> Option<Vec<String>> {
+    let line = line.trim().trim_start_matches("- ").trim_start_matches("run: ").trim_start_matches("$ ");
+    let rest = line.strip_prefix("bayplan ").or_else(|| line.strip_prefix("cargo run --release -- "))?;
+    let rest = rest.split(" # ").next()?.split(" > ").next()?.split("   ").next()?;
+    let words: Vec<String> = rest.replace('\'', "").split_whitespace().map(str::to_owned).collect();
+    // Prose about a command, or a placeholder, is no command.
+    let is_word = |word: &String| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-');
+    words.first().is_some_and(is_word).then_some(words)
+}
