@@ -56,9 +56,13 @@ impl Inputs {
     }
 }
 
-/// Reads the inventory, resolves it and runs every rule.
+/// Reads the inventory, resolves it and runs every rule. A syntax error that puts the rest in doubt is all that is
+/// said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return Outcome { value: None, diagnostics: parsed.diagnostics };
+    }
     let resolved = model::resolve(&parsed.value);
     let mut found = parsed.diagnostics;
     found.extend(resolved.diagnostics);

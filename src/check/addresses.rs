@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family as Rules, Level};
-use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
 use crate::model::cluster::Pool;
 use crate::model::service::{LoadBalancer, Service};
+use crate::model::{Environment, Model};
 use crate::source::Spanned;
 
 macro_rules! codes {
@@ -306,19 +306,29 @@ fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Optio
     let (Some(a), Some(b)) = (one.service, other.service) else {
         return (!one.by_reference && !other.by_reference).then(String::new);
     };
-    let ((a, a_balancer), (b, b_balancer)) = (asking(model, a)?, asking(model, b)?);
+    objection(asking(model, a)?, asking(model, b)?)
+}
+
+/// A service and the load balancer it asks for.
+type Asking<'m> = (&'m Service, &'m LoadBalancer);
+
+/// Why two services cannot share an address; `None` if they can.
+fn objection((a, a_balancer): Asking<'_>, (b, b_balancer): Asking<'_>) -> Option<String> {
     match (&a_balancer.share_key, &b_balancer.share_key) {
         (None, None) => return Some(String::new()),
-        (Some(one), Some(two)) if one.value == two.value && !one.value.is_empty() => {}
-        (Some(one), Some(two)) => {
+        (Some(one), Some(two)) if one.value != two.value => {
             return Some(format!("; their sharing keys differ (`{one}` and `{two}`)"));
         }
+        (Some(one), Some(_)) if one.is_empty() => {
+            return Some("; an empty `share-ip` shares nothing".to_owned());
+        }
+        (Some(_), Some(_)) => {}
         _ => return Some("; only one of them has `share-ip`".to_owned()),
     }
     if a_balancer.local != b_balancer.local {
         return Some("; sharing needs the external traffic policy Cluster on both".to_owned());
     }
-    if a_balancer.local && a.name != b.name {
+    if a_balancer.local && (&a.name, &a.namespace) != (&b.name, &b.namespace) {
         return Some(
             "; with the external traffic policy Local both must have the same pods behind them".to_owned(),
         );
@@ -331,7 +341,7 @@ fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Optio
     (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it", both.join(", ")))
 }
 
-fn asking(model: &Model, place: ServicePlace) -> Option<(&Service, &LoadBalancer)> {
+fn asking(model: &Model, place: ServicePlace) -> Option<Asking<'_>> {
     let service = model.service_at(place);
     Some((service, service.load_balancer.as_ref()?))
 }
@@ -390,7 +400,7 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         .iter()
         .find(|lan| lan.value.network() == Some(address) || lan.value.broadcast() == Some(address));
     if let Some(lan) = lan {
-        let which = if lan.network() == Some(address) { "network's own" } else { "broadcast" };
+        let which = if lan.network() == Some(address) { "network" } else { "broadcast" };
         found.push(
             NETWORK_ADDRESS
                 .at(
@@ -617,7 +627,7 @@ fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &s
             found.push(refusal(pool, address, &who).about(&subject));
         }
     }
-    if !balancer.addresses.is_empty() {
+    if !balancer.addresses.is_empty() || balancer.unread {
         return;
     }
     let asked = balancer
@@ -659,53 +669,105 @@ fn refusal<T: std::fmt::Display>(pool: &Pool, wanted: &Spanned<T>, who: &str) ->
         )
 }
 
-/// `ip = "auto"` takes what is left. Services that share a key take one address together.
+/// One service of one environment that wants any address.
+struct Wanting<'m> {
+    asking: Asking<'m>,
+    environment: &'m Environment,
+    /// The pools that may serve it.
+    eligible: Vec<usize>,
+}
+
+/// `ip = "auto"` takes what is left. Services with one key share an address as far as MetalLB lets them.
 fn exhausted(model: &Model, found: &mut Diagnostics) {
     let pools = &model.metallb.pools;
     if pools.is_empty() {
         return;
     }
-    let fixed: RangeSet = model
-        .claims
-        .iter()
-        .filter(|claim| claim.kind == ClaimKind::LoadBalancer)
-        .map(|claim| claim.range)
-        .collect();
+    let fixed = ranges_of(model, ClaimKind::LoadBalancer);
     let mut left: Vec<u128> = pools.iter().map(|pool| available(pool).minus(&fixed).len()).collect();
-    let mut asking: Vec<(Vec<usize>, &Service, &LoadBalancer)> = Vec::new();
-    for environment in &model.environments {
-        for service in environment.services() {
-            let Some(balancer) =
-                service.load_balancer.as_ref().filter(|balancer| balancer.addresses.is_empty())
-            else {
-                continue;
-            };
-            let suffix = &environment.namespace_suffix;
-            let may = |pool: &Pool| match &balancer.pool {
-                Some(name) => pool.name == name.value,
-                None => pool.auto_assign,
-            };
-            let eligible =
-                pools.iter().enumerate().filter(|(_, pool)| may(pool) && serves(pool, service, suffix));
-            asking.push((eligible.map(|(at, _)| at).collect(), service, balancer));
-        }
-    }
+    let mut shared = addresses_with_keys(model);
     // Those with the fewest pools to choose from first: they cannot go elsewhere.
-    asking.sort_by_key(|(eligible, ..)| eligible.len());
-    let mut keys: BTreeSet<(&str, usize)> = BTreeSet::new();
-    for (eligible, service, balancer) in asking {
-        let key = balancer.share_key.as_ref().map(|key| key.value.as_str());
-        if key.is_some_and(|key| eligible.iter().any(|pool| keys.contains(&(key, *pool)))) {
+    let mut wanting = wanting(model);
+    wanting.sort_by_key(|wanting| wanting.eligible.len());
+    for wanting in wanting {
+        let Wanting { asking, eligible, .. } = &wanting;
+        let key = asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
+        let taken = shared.entry(key).or_default();
+        let joined = taken.iter_mut().find(|(pool, sharers)| {
+            eligible.contains(pool) && sharers.iter().all(|other| objection(*other, *asking).is_none())
+        });
+        if let Some((_, sharers)) = joined {
+            sharers.push(*asking);
             continue;
         }
         match eligible.iter().find(|pool| left[**pool] > 0) {
             Some(pool) => {
                 left[*pool] -= 1;
-                keys.extend(key.map(|key| (key, *pool)));
+                if !key.is_empty() && taken.len() < MOST_SHARED {
+                    taken.push((*pool, vec![*asking]));
+                }
             }
-            None => found.push(exhaustion(pools, &eligible, service, balancer)),
+            None => found.push(exhaustion(model, &wanting)),
         }
     }
+}
+
+/// Of one key, at most this many addresses are tried for another service to join.
+const MOST_SHARED: usize = 64;
+
+/// By sharing key, the fixed addresses that others may join: the pool of each, and who has it.
+fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<(usize, Vec<Asking<'_>>)>> {
+    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Vec<Asking<'_>>>> = BTreeMap::new();
+    for environment in &model.environments {
+        for service in environment.services() {
+            let Some(balancer) = &service.load_balancer else { continue };
+            let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
+            if let Some(address) = balancer.addresses.first() {
+                let of_key = shared.entry(key.value.as_str()).or_default();
+                of_key.entry(address.value).or_default().push((service, balancer));
+            }
+        }
+    }
+    let pool_at = |address: IpAddr| {
+        model.metallb.pools.iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+    };
+    let with_pool = |(address, sharers)| Some((pool_at(address)?, sharers));
+    shared
+        .into_iter()
+        .map(|(key, addresses)| {
+            (key, addresses.into_iter().filter_map(with_pool).take(MOST_SHARED).collect())
+        })
+        .collect()
+}
+
+/// Who wants any address. A service that every pool in question refuses has been reported by [`refused`].
+fn wanting(model: &Model) -> Vec<Wanting<'_>> {
+    let pools = &model.metallb.pools;
+    let mut wanting = Vec::new();
+    for environment in &model.environments {
+        for service in environment.services() {
+            let Some(balancer) = service
+                .load_balancer
+                .as_ref()
+                .filter(|balancer| balancer.addresses.is_empty() && !balancer.unread)
+            else {
+                continue;
+            };
+            let may = |pool: &Pool| match &balancer.pool {
+                Some(name) => pool.name == name.value,
+                None => pool.auto_assign,
+            };
+            let serving = |pool: &Pool| serves(pool, service, &environment.namespace_suffix);
+            let in_question: Vec<usize> = (0..pools.len()).filter(|at| may(&pools[*at])).collect();
+            let eligible: Vec<usize> =
+                in_question.iter().copied().filter(|at| serving(&pools[*at])).collect();
+            if eligible.is_empty() && !in_question.is_empty() {
+                continue;
+            }
+            wanting.push(Wanting { asking: (service, balancer), environment, eligible });
+        }
+    }
+    wanting
 }
 
 fn available(pool: &Pool) -> RangeSet {
@@ -718,19 +780,25 @@ fn available(pool: &Pool) -> RangeSet {
     all.minus(&buggy)
 }
 
-fn exhaustion(pools: &[Pool], eligible: &[usize], service: &Service, balancer: &LoadBalancer) -> Diagnostic {
-    let message = match eligible {
-        [] => format!("no pool gives service `{}` an address by itself", service.key),
-        [one] => format!("pool `{}` has no address left for service `{}`", pools[*one].name, service.key),
-        _ => format!("no pool has an address left for service `{}`", service.key),
+fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
+    let pools = &model.metallb.pools;
+    let (service, balancer) = wanting.asking;
+    let who = match model.environments.len() {
+        1 => format!("service `{}`", service.key),
+        _ => format!("service `{}` in {}", service.key, wanting.environment.name),
+    };
+    let message = match wanting.eligible.as_slice() {
+        [] => format!("no pool gives {who} an address by itself"),
+        [one] => format!("pool `{}` has no address left for {who}", pools[*one].name),
+        _ => format!("no pool has an address left for {who}"),
     };
     let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
-    for pool in eligible.iter().take(4) {
+    for pool in wanting.eligible.iter().take(4) {
         diagnostic = diagnostic
             .because(pools[*pool].place, "every address of this pool is taken")
             .about(format!("metallb.pools.{}", pools[*pool].name));
     }
-    let help = match eligible {
+    let help = match wanting.eligible.as_slice() {
         [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
         _ => "enlarge the pool, or let services share an address with `share-ip`",
     };

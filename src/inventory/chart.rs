@@ -1,6 +1,6 @@
 //! Helm charts, and how host names are routed.
 
-use crate::inventory::record::Map;
+use crate::inventory::record::{List, Map};
 use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -31,7 +31,7 @@ record! {
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.
         addresses: Map<OneOrMany<AddressText>>,
         /// Charts that must be ready before it.
-        depends_on: Vec<Text>,
+        depends_on: List<Text>,
     }
 }
 
@@ -55,7 +55,7 @@ record! {
         /// The ingress class (`ingress`, `traefik`).
         class: Option<Text>,
         /// Traefik's entry points. Default `websecure` with an issuer, `web` without.
-        entry_points: Vec<Text>,
+        entry_points: List<Text>,
         /// The cert-manager ClusterIssuer that certificates come from. Without one, hosts have no TLS of their own.
         issuer: Option<Text>,
         /// The chart that serves the hosts: what isolated stacks let in, and the load balancer behind the links.

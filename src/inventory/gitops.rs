@@ -1,6 +1,6 @@
 //! Where the tree is committed, and who applies it.
 
-use crate::inventory::record::Map;
+use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Duration, Engine, Flag, Scalar, Text, Whole};
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -82,7 +82,7 @@ record! {
         /// How encrypted files of the tree are read.
         decryption: Option<Decryption>,
         /// Where the values of `${NAME}` come from when Flux applies the tree.
-        substitute_from: Vec<SubstituteFrom>,
+        substitute_from: List<SubstituteFrom>,
         /// Values of `${NAME}`, given here.
         substitute: Map<Scalar>,
         /// The Secret in Flux's namespace that opens the Git repository, if it is not public.

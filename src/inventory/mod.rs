@@ -20,7 +20,7 @@ use crate::inventory::environment::Environment;
 use crate::inventory::gitops::{Allow, Gitops};
 use crate::inventory::network::{Cluster, Metallb, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
-use crate::inventory::record::{Decode, Map, Reader};
+use crate::inventory::record::{Decode, List, Map, Reader};
 use crate::inventory::service::Service;
 use crate::inventory::stack::{Secret, Stack};
 use crate::inventory::storage::{Nfs, StorageClass};
@@ -108,7 +108,7 @@ record! {
         /// Where the tree is committed, and who applies it.
         gitops: Option<Gitops>,
         /// Findings that are known and accepted.
-        allow: Vec<Allow>,
+        allow: List<Allow>,
     }
 }
 
@@ -121,6 +121,8 @@ pub struct Inventory {
     pub root: node::Node,
     /// The file.
     pub file: FileId,
+    /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
+    pub sound: bool,
 }
 
 /// How an inventory file is written.
@@ -142,13 +144,16 @@ impl Form {
     }
 }
 
-/// Reads an inventory. Whatever can be read is returned, whatever cannot be is reported, all in one go.
+/// Reads an inventory. Whatever can be read is returned, whatever cannot be is reported, all in one go; of a file
+/// that is not sound only the syntax errors.
 pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let mut reader = Reader::default();
-    let root = match Form::of(&source.path) {
+    let (root, sound) = match Form::of(&source.path) {
         Form::Toml => from_toml(&source.text, file, &mut reader.found),
         Form::Yaml => from_yaml(&source.text, file, &mut reader.found),
     };
+    let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
-    Outcome { value: Inventory { tables, root, file }, diagnostics: reader.found }
+    let diagnostics = if sound { reader.found } else { syntax };
+    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::inventory::node::{Node as Raw, Value};
-use crate::inventory::record::{Decode, Map, Reader, Schemas};
+use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
 use crate::inventory::value::{
     AddressText, CidrText, Duration, Flag, OneOrMany, QuantityText, RangeText, Scalar, Text, Whole,
 };
@@ -62,7 +62,7 @@ record! {
         /// Its address.
         ip: Option<AddressText>,
         /// Its addresses, where it has one of each family. Use `ip` or `ips`, not both.
-        ips: Vec<AddressText>,
+        ips: List<AddressText>,
         /// What it does. Default `worker`.
         role: Option<Spanned<Role>>,
         /// Whether ordinary pods may run on it. Default: workers yes, control planes no, unless no worker is declared.
@@ -76,7 +76,7 @@ record! {
         /// Labels of the node, which `node-selector` is compared with.
         labels: Map<Scalar>,
         /// Taints as `key=value:Effect` or `key:Effect`. A service runs there only if it tolerates them.
-        taints: Vec<Text>,
+        taints: List<Text>,
     }
 }
 
@@ -135,7 +135,7 @@ record! {
     pub struct Pool {
         /// Its addresses: networks (`192.168.1.64/28`) or ranges (`192.168.1.60-192.168.1.69`). Never a bare address: write `/32`.
         #[required]
-        addresses: Vec<RangeText>,
+        addresses: List<RangeText>,
         /// Whether services with `ip = "auto"` may be given its addresses. Default true.
         auto_assign: Option<Flag>,
         /// Whether addresses that end in .0 or .255 are left out. Default false.
@@ -143,19 +143,19 @@ record! {
         /// How it is announced: `l2`, `bgp`, or both in a list. Default `l2`; an empty list announces nothing.
         advertise: Option<OneOrMany<Spanned<Advertise>>>,
         /// The nodes that announce it, by name. Default: all.
-        nodes: Vec<Text>,
+        nodes: List<Text>,
         /// The nodes that announce it, by labels: any of these sets.
-        node_selectors: Vec<Map<Scalar>>,
+        node_selectors: List<Map<Scalar>>,
         /// The network interfaces that an L2 announcement is made on. Default: all.
-        interfaces: Vec<Text>,
+        interfaces: List<Text>,
         /// The namespaces it serves, before the environments' suffix or with it. Default: all.
-        namespaces: Vec<Text>,
+        namespaces: List<Text>,
         /// The services it serves, by their names in this inventory. Default: all.
-        services: Vec<Text>,
+        services: List<Text>,
         /// Which pool is used first for `ip = "auto"`: the lowest number; none comes last.
         priority: Option<Whole>,
         /// The BGP peers it is announced to, by name. Default: all.
-        peers: Vec<Text>,
+        peers: List<Text>,
     }
 }
 
@@ -190,7 +190,7 @@ record! {
         /// The address that the session is opened from.
         source_address: Option<AddressText>,
         /// The nodes that talk to this peer, by name. Default: all.
-        nodes: Vec<Text>,
+        nodes: List<Text>,
         /// A `kubernetes.io/basic-auth` Secret in MetalLB's namespace whose `password` signs the session.
         password_secret: Option<Text>,
     }

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned as YamlSpanned};
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::{SYNTAX, TOO_MUCH};
 use crate::source::{FileId, Span};
 
@@ -92,56 +92,127 @@ impl Node {
 }
 
 /// Reads TOML. Every syntax error is reported (the first of each line); what could be read is returned.
-pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> Node {
+/// Whether it can be judged: of a file with keys in the wrong tables only the syntax is worth a word.
+pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut lines = Vec::new();
+    let mut sound = true;
+    let mut shown: Vec<&str> = Vec::new();
+    let mut again: Option<&str> = None;
     for error in &errors {
         let range = error.span().unwrap_or(0..0);
-        let line = text[..text.floor_char_boundary(range.start)].matches('\n').count();
-        if lines.contains(&line) || lines.len() >= SYNTAX_ERRORS_SHOWN {
+        let range =
+            text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end.max(range.start));
+        let message = error.message().lines().next().unwrap_or_default();
+        let line = line_around(text, range.start);
+        let header = line.trim_start().starts_with('[').then_some(line);
+        let duplicate = message.contains("duplicate key");
+        sound &= duplicate && header.is_none();
+        let seen = shown.iter().any(|seen| std::ptr::eq(*seen, line));
+        // The keys of a table that is given twice are given twice because of it.
+        if seen || shown.len() >= SYNTAX_ERRORS_SHOWN || (duplicate && header.is_none() && again.is_some()) {
             continue;
         }
-        lines.push(line);
-        let message = error.message().lines().next().unwrap_or_default().to_owned();
-        let mut diagnostic = SYNTAX.at(Span::new(file, range.clone()), "", format!("not TOML: {message}"));
-        if message.contains("duplicate key") {
-            diagnostic = explain_duplicate(diagnostic, &root, &text[range.clone()], range.start, file);
-        }
-        found.push(diagnostic);
+        again = header.filter(|_| duplicate);
+        shown.push(line);
+        let place = Span::new(file, range.clone());
+        found.push(match (duplicate, header) {
+            (true, Some(_)) => second_table(text, line, place),
+            (true, None) => second_key(&root, text[range.clone()].trim(), place),
+            (false, _) => {
+                let (what, help) = plain_words(message, line);
+                let diagnostic = SYNTAX.at(place, "", format!("not TOML: {what}"));
+                match help {
+                    Some(help) => diagnostic.help(help),
+                    None => diagnostic,
+                }
+            }
+        });
     }
     let span = Span::new(file, root.span());
-    Node { span, value: Value::Table(toml_table(root.into_inner(), file, 0, found)) }
+    (Node { span, value: Value::Table(toml_table(root.into_inner(), file, 0, found)) }, sound)
 }
 
 /// An unclosed bracket makes a dozen follow-up errors; more than this many help nobody.
 const SYNTAX_ERRORS_SHOWN: usize = 5;
 
-fn explain_duplicate(
-    diagnostic: crate::diagnostic::Diagnostic,
-    root: &toml::Spanned<DeTable<'_>>,
-    name: &str,
-    again: usize,
-    file: FileId,
-) -> crate::diagnostic::Diagnostic {
-    fn first(table: &DeTable<'_>, name: &str, again: usize, depth: usize) -> Option<std::ops::Range<usize>> {
-        let mut best: Option<std::ops::Range<usize>> = None;
+fn line_around(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    &text[start..end]
+}
+
+/// The parser's words for the commonest mistakes, as people would say it, and how to mend them.
+fn plain_words(message: &str, line: &str) -> (String, Option<&'static str>) {
+    let value = line.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
+    let bare = value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if message.starts_with("string values must be quoted") && value.is_empty() {
+        return ("a value is missing after `=`".to_owned(), None);
+    }
+    let number =
+        ["invalid float", "invalid integer", "invalid datetime", "invalid number", "unexpected key or value"];
+    if message.starts_with("string values must be quoted")
+        || (bare && number.iter().any(|start| message.starts_with(start)))
+    {
+        return ("text stands without quotes".to_owned(), Some("put text into quotes: key = \"value\""));
+    }
+    if message.starts_with("key with no value") {
+        let colon = line.contains(':') && !line.contains('=');
+        let help = if colon { "TOML writes `key = value`, not `key: value`" } else { "write `key = value`" };
+        return ("a key without a value".to_owned(), Some(help));
+    }
+    if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
+        return ("a string without its closing quote".to_owned(), None);
+    }
+    if message.starts_with("missing escaped value") {
+        let help = "a backslash begins an escape: double it, or use single quotes";
+        return ("an unknown escape after `\\`".to_owned(), Some(help));
+    }
+    (message.to_owned(), None)
+}
+
+fn second_table(text: &str, line: &str, place: Span) -> Diagnostic {
+    let header = line.split('#').next().unwrap_or_default().trim();
+    let diagnostic =
+        SYNTAX.at(place, "given again", format!("not TOML: the table `{header}` is given twice"));
+    let help = "put its keys into one table, or rename one";
+    let mut start = 0;
+    for earlier in text.split_inclusive('\n') {
+        if std::ptr::eq(earlier.as_ptr(), line.as_ptr()) {
+            break;
+        }
+        if earlier.split('#').next().unwrap_or_default().trim() == header {
+            let at = start + earlier.len() - earlier.trim_start().len();
+            let first = Span::new(place.file, at..at + header.len());
+            let message = format!("not TOML: the table `{header}` is given twice");
+            return SYNTAX.at(place, "given again", message).because(first, "first given here").help(help);
+        }
+        start += earlier.len();
+    }
+    let message = format!("not TOML: what `{header}` begins is already given, in another way");
+    SYNTAX.at(place, "given again", message).help(help)
+}
+
+fn second_key(root: &toml::Spanned<DeTable<'_>>, name: &str, place: Span) -> Diagnostic {
+    type Place = std::ops::Range<usize>;
+    /// The last key of this name before the second one.
+    fn first(table: &DeTable<'_>, name: &str, again: usize, depth: usize) -> Option<Place> {
+        let mut best: Option<Place> = None;
         for (key, value) in table.iter() {
-            if key.get_ref() == name && key.span().start < again {
-                best = best.filter(|b| b.start > key.span().start).or(Some(key.span()));
-            }
-            if let (DeValue::Table(inner), true) = (value.get_ref(), depth < DEPTH_LIMIT)
-                && let Some(found) = first(inner, name, again, depth + 1)
-            {
-                best = best.filter(|b| b.start > found.start).or(Some(found));
-            }
+            let here = (key.get_ref() == name && key.span().start < again).then(|| key.span());
+            let below = match value.get_ref() {
+                DeValue::Table(inner) if depth < DEPTH_LIMIT => first(inner, name, again, depth + 1),
+                _ => None,
+            };
+            best = [best, here, below].into_iter().flatten().max_by_key(|place| place.start);
         }
         best
     }
-    let name = name.trim().trim_matches(['"', '\'']);
-    match first(root.get_ref(), name, again, 0) {
-        Some(range) => diagnostic
-            .because(Span::new(file, range), "first given here")
-            .help(format!("give `{name}` once: keep one of the two, or rename one")),
+    let name = name.trim_matches(['"', '\'']);
+    let diagnostic = SYNTAX
+        .at(place, "given again", format!("not TOML: `{name}` is given twice"))
+        .help(format!("give `{name}` once: keep one of the two, or rename one"));
+    match first(root.get_ref(), name, place.start as usize, 0) {
+        Some(range) => diagnostic.because(Span::new(place.file, range), "first given here"),
         None => diagnostic,
     }
 }
@@ -186,23 +257,38 @@ fn toml_node(node: toml::Spanned<DeValue<'_>>, file: FileId, depth: usize, found
     Node { span, value }
 }
 
-/// Reads YAML into the same tree. YAML stops at its first syntax error.
-pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> Node {
+/// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.
+pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let whole = Span::new(file, 0..text.len());
     let empty = || Node { span: whole, value: Value::Table(Table::new()) };
     if text.trim().is_empty() {
-        return empty();
+        return (empty(), true);
     }
     match serde_saphyr::from_str::<YamlSpanned<YamlNode>>(text) {
-        Ok(node) => yaml_node(node, &Characters::new(text), file),
+        Ok(node) => (yaml_node(node, &Characters::new(text), file), true),
         Err(error) => {
             let offsets = Characters::new(text);
             let at = error.location().map_or(0, |location| offsets.byte_at(location));
-            let message = error.to_string();
-            let message = message.lines().next().unwrap_or_default();
+            let message = yaml_words(&error.to_string());
             found.push(SYNTAX.at(Span::new(file, at..at + 1), "", format!("not YAML: {message}")));
-            empty()
+            (empty(), false)
         }
+    }
+}
+
+/// The parser's message without its own line and column, and without advice to programmers.
+fn yaml_words(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let words = match line.strip_prefix("error: line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_, words)) => words,
+        None => line.strip_prefix("error: ").unwrap_or(line),
+    };
+    if words.starts_with("multiple YAML documents") {
+        return "an inventory is one document, and here a second begins".to_owned();
+    }
+    match words.strip_prefix("duplicate mapping key: ") {
+        Some(rest) => format!("`{}` is given twice", rest.split(", set ").next().unwrap_or_default()),
+        None => words.to_owned(),
     }
 }
 

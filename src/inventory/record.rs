@@ -38,12 +38,13 @@ impl Reader {
 
     /// Reports a value of the wrong type or outside its closed set of words.
     pub fn wrong_type(&mut self, node: &Node, wanted: &str) {
-        let path = self.path();
+        let what =
+            if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
         let got = node.kind();
         self.found.push(WRONG_TYPE.at(
             node.span,
             format!("this is {got}"),
-            format!("`{path}` must be {wanted}, not {got}"),
+            format!("{what} must be {wanted}, not {got}"),
         ));
     }
 
@@ -101,15 +102,46 @@ impl<T: Decode> Field for Option<T> {
     }
 }
 
-impl<T: Decode> Field for Vec<T> {
+/// A list that a table may hold. An environment that gives an empty one takes the default's items away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct List<T> {
+    items: Vec<T>,
+    given: bool,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), given: false }
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = Vec<T>;
+    fn deref(&self) -> &Vec<T> {
+        &self.items
+    }
+}
+
+impl<'l, T> IntoIterator for &'l List<T> {
+    type Item = &'l T;
+    type IntoIter = std::slice::Iter<'l, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+impl<T: Decode> Field for List<T> {
     fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
-        node.and_then(|node| Self::decode(node, reader)).unwrap_or_default()
+        match node.and_then(|node| Vec::decode(node, reader)) {
+            Some(items) => Self { items, given: true },
+            None => Self::default(),
+        }
     }
     fn schema(schemas: &mut Schemas) -> Json {
-        <Self as Decode>::schema(schemas)
+        Vec::<T>::schema(schemas)
     }
     fn merged(&self, over: &Self) -> Self {
-        if over.is_empty() { self.clone() } else { over.clone() }
+        if over.given { over.clone() } else { self.clone() }
     }
 }
 

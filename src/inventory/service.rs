@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::network::Gpu;
 use crate::inventory::node::{Node, Value};
-use crate::inventory::record::{Decode, Map, Reader, Record, Schemas};
+use crate::inventory::record::{Decode, List, Map, Reader, Record, Schemas};
 use crate::inventory::value::{
     AddressText, Duration, Flag, OneOrMany, OrOff, Passthrough, PassthroughTable, QuantityText, Scalar, Text,
     Whole,
@@ -62,9 +62,9 @@ record! {
         /// How many pods. Default 1. Not for a daemon-set.
         replicas: Option<Whole>,
         /// The command, instead of the image's own.
-        command: Vec<Text>,
+        command: List<Text>,
         /// The command's arguments, instead of the image's own.
-        args: Vec<Text>,
+        args: List<Text>,
         /// Environment variables, over those of the stack and the environment.
         env: Map<Scalar>,
         /// Environment variables that come from a secret: `secret/key`, the secret by its name in this inventory.
@@ -90,11 +90,11 @@ record! {
         /// The path it is routed by. Default `/`.
         path: Option<Text>,
         /// Services that must be ready before it: decides the order of deployment.
-        depends_on: Vec<Text>,
+        depends_on: List<Text>,
         /// Services that it connects to: let through where a stack is isolated.
-        talks_to: Vec<Text>,
+        talks_to: List<Text>,
         /// What else it connects to, where its stack is isolated: `internet`, `lan`, or a network.
-        egress: Vec<Text>,
+        egress: List<Text>,
         /// Where Prometheus finds its metrics: writes a ServiceMonitor of the Prometheus operator.
         monitor: Option<OrOff<Monitor>>,
         /// The node it must run on, by name.
@@ -102,7 +102,7 @@ record! {
         /// Labels that a node must have for it to run there.
         node_selector: Map<Scalar>,
         /// Taints that it tolerates, in Kubernetes' spelling.
-        tolerations: Vec<PassthroughTable>,
+        tolerations: List<PassthroughTable>,
         /// GPUs it needs: a number of `nvidia.com/gpu`, or a table of resource names and numbers.
         gpu: Option<Gpu>,
         /// Whether it shares its node's network. Default false.
@@ -305,7 +305,7 @@ record! {
         /// A port, by name, that speaks gRPC's health protocol.
         grpc: Option<Text>,
         /// A command in the container that ends with success.
-        exec: Vec<Text>,
+        exec: List<Text>,
         /// The port of `http`, by name. Default: the service's main port.
         port: Option<Text>,
         /// Whether `http` is asked over TLS. Default false.

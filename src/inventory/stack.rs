@@ -1,6 +1,6 @@
 //! Stacks: a namespace of services, its claims, quota and secrets.
 
-use crate::inventory::record::Map;
+use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Flag, PodSecurity, QuantityText, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -41,7 +41,7 @@ record! {
         /// Whether the network is closed: only flows that services name are let through. Default false.
         isolate: Option<Flag>,
         /// Stacks or charts that must be ready before it.
-        depends_on: Vec<Text>,
+        depends_on: List<Text>,
         /// Labels for every object of it.
         labels: Map<Scalar>,
         /// Annotations for its namespace.
@@ -70,7 +70,7 @@ record! {
         #[required]
         size: Option<QuantityText>,
         /// How it may be mounted. Default `ReadWriteOnce`.
-        access_modes: Vec<Spanned<AccessMode>>,
+        access_modes: List<Spanned<AccessMode>>,
         /// The storage class. Default: the inventory's default class.
         class: Option<Text>,
         /// An NFS export as `server/export`: a PersistentVolume of its own is written, and the data kept when the claim goes. Instead of `class`.
@@ -117,7 +117,7 @@ record! {
         /// How it gets into the cluster. Default `manual`.
         provider: Option<Spanned<SecretProvider>>,
         /// The keys that services may read. Their values never stand here.
-        keys: Vec<Text>,
+        keys: List<Text>,
         /// The Secret's name in Kubernetes. Default: its name in this inventory.
         name: Option<Text>,
         /// What it is for.

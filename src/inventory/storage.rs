@@ -1,6 +1,6 @@
 //! NFS servers and storage classes.
 
-use crate::inventory::record::Map;
+use crate::inventory::record::{List, Map};
 use crate::inventory::value::{AddressText, Flag, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -14,7 +14,7 @@ record! {
         /// The exported folders, by name: absolute paths on the server.
         exports: Map<Text>,
         /// Mount options such as `nfsvers=4.1`, for every volume from this server.
-        mount_options: Vec<Text>,
+        mount_options: List<Text>,
     }
 }
 
@@ -71,6 +71,6 @@ record! {
         /// Whether claims may grow. Default false.
         allow_volume_expansion: Option<Flag>,
         /// Mount options of its volumes.
-        mount_options: Vec<Text>,
+        mount_options: List<Text>,
     }
 }

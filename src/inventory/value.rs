@@ -54,7 +54,12 @@ pub struct QuantityText(pub Text);
 
 impl Decode for QuantityText {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
-        scalar(node, "a quantity such as \"500m\" or \"2Gi\"", reader).map(Self)
+        let wanted = "a quantity such as \"500m\" or \"2Gi\"";
+        if let Value::Boolean(_) = node.value {
+            reader.wrong_type(node, wanted);
+            return None;
+        }
+        scalar(node, wanted, reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({ "title": "quantity", "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })

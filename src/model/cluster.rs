@@ -11,9 +11,10 @@ use crate::diagnostic::nearest;
 use crate::inventory;
 use crate::inventory::chart::IngressProvider;
 use crate::inventory::network::{Advertise, Role};
+use crate::inventory::node::Value;
 use crate::inventory::record::Map;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
-use crate::inventory::value::{OneOrMany, PodSecurity, RangeText, Text};
+use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
@@ -353,11 +354,11 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>) -> Cluster {
     }
     let version = version.and_then(|(_, version)| version);
     let endpoint = table.api_endpoint.as_ref().map(|text| resolver.text(text));
-    let api_address = endpoint.as_ref().and_then(|endpoint| {
-        // A reference to a node's address is that node's own claim.
-        let own = !table.api_endpoint.as_ref().is_some_and(|text| text.contains("${"));
-        let address = host_of(endpoint).parse().ok()?;
-        own.then_some(Spanned::new(address, endpoint.span))
+    // A reference to a node's address is that node's own claim.
+    let own = !table.api_endpoint.as_ref().is_some_and(|text| text.contains("${"));
+    let api_address = endpoint.as_ref().filter(|_| own).and_then(|endpoint| {
+        let host = Spanned::new(host_of(endpoint).to_owned(), endpoint.span);
+        if like_an_address(&host) { resolver.address(&AddressText(host)) } else { None }
     });
     Cluster {
         name: optional(resolver, table.name.as_ref()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
@@ -408,7 +409,7 @@ fn ranges(resolver: &mut Resolver<'_>, texts: &[RangeText]) -> Vec<Spanned<Range
 /// Addresses of a key that takes one or many.
 pub fn addresses(
     resolver: &mut Resolver<'_>,
-    texts: Option<&OneOrMany<inventory::value::AddressText>>,
+    texts: Option<&OneOrMany<AddressText>>,
 ) -> Vec<Spanned<IpAddr>> {
     let texts = texts.map(|texts| texts.0.as_slice()).unwrap_or_default();
     texts.iter().filter_map(|text| resolver.address(text)).collect()
@@ -699,7 +700,8 @@ fn lower_pool(
     let advertise: Vec<Advertise> = advertise.unwrap_or_else(|| vec![Advertise::L2]);
     let names = table.services.iter().map(|text| resolver.text(text)).collect();
     let peer_names = table.peers.iter().map(|text| resolver.text(text)).collect();
-    if table.addresses.is_empty() {
+    let written = resolver.inventory.root.find(["metallb", "pools", name, "addresses"]);
+    if written.is_some_and(|node| matches!(&node.value, Value::Array(items) if items.is_empty())) {
         resolver.found.push(
             BAD_VALUE
                 .at(table.span, "no addresses", format!("pool `{name}` holds no addresses"))
@@ -766,15 +768,18 @@ pub fn lower_nfs(resolver: &mut Resolver<'_>) -> Vec<Nfs> {
 
 /// A server that looks like an address must be one; anything else is a host name.
 fn nfs_address(resolver: &mut Resolver<'_>, server: &Spanned<String>) -> Option<Spanned<IpAddr>> {
-    let like_an_address =
-        server.contains(':') || server.chars().all(|c| c.is_ascii_digit() || ".-/".contains(c));
-    if like_an_address {
+    if like_an_address(server) {
         return resolver
             .range(server, |text| crate::address::parse_host(text).map(Range::single))
             .map(|range| range.map(Range::first));
     }
     check_name(resolver, server, server.span, "a server", NameKind::Subdomain);
     None
+}
+
+/// Names have letters and no colons.
+fn like_an_address(host: &str) -> bool {
+    host.contains(':') || host.chars().all(|c| c.is_ascii_digit() || ".-/".contains(c))
 }
 
 /// An NFS export named as `server/export`; reported and `None` if there is none.

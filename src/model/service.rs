@@ -176,6 +176,9 @@ pub struct LoadBalancer {
     /// The reference that each came by, if it did.
     #[serde(skip)]
     pub references: Vec<Option<String>>,
+    /// Addresses were asked for, and none of them could be read: reported.
+    #[serde(skip)]
+    pub unread: bool,
     /// The place of `ip`.
     #[serde(skip)]
     pub place: Span,
@@ -353,6 +356,12 @@ pub fn lower_service(
     let name = table.name.as_ref().map(|text| resolver.text(text));
     let name = name.unwrap_or_else(|| Spanned::new(key.to_owned(), place));
     check_name(resolver, &name, name.span, "a service", NameKind::ServiceLabel);
+    for (number, what) in [(&table.replicas, "pods"), (&table.termination_grace_period, "seconds")] {
+        check_count(resolver, number.as_ref(), what);
+    }
+    for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
+        check_count(resolver, Some(&count.value), "GPUs");
+    }
     let ports = lower_ports(resolver, &table.ports);
     let main_port = main_port(table)
         .and_then(|number| ports.iter().find(|port| port.port.value == number))
@@ -586,6 +595,16 @@ fn check_port(
     }
 }
 
+fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
+    if let Some(number) = number.filter(|number| !(0..=i64::from(i32::MAX)).contains(&number.value)) {
+        resolver.found.push(
+            BAD_VALUE
+                .at(number.span, "cannot be meant", format!("{number} is no number of {what}"))
+                .help(format!("give a number from 0 to {}", i32::MAX)),
+        );
+    }
+}
+
 /// IANA service names (RFC 6335), as Kubernetes asks of port names.
 fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -647,6 +666,7 @@ fn lower_load_balancer(
                 .help("give `ip = \"auto\"`, or the addresses"),
         );
     }
+    let unread = !fixed.is_empty();
     let mut addresses = Vec::new();
     let mut references = Vec::new();
     for text in fixed {
@@ -669,6 +689,7 @@ fn lower_load_balancer(
     let prefix = around.model.metallb.annotation_prefix;
     Some(LoadBalancer {
         annotations: annotations(prefix, &addresses, pool.as_ref(), share_key.as_ref()),
+        unread: unread && addresses.is_empty(),
         addresses,
         references,
         place,

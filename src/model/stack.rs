@@ -9,7 +9,9 @@ use crate::inventory::stack::{AccessMode, Layer, SecretProvider};
 use crate::inventory::storage::Backend;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
-use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, optional, report_unknown, texts};
+use crate::model::cluster::{
+    NameKind, NfsPath, check_name, name_fault, nfs_path, optional, report_unknown, texts,
+};
 use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
 use crate::model::references::{QuantityValue, Resolver};
@@ -221,7 +223,10 @@ fn lower_stack(
     let namespace = table.namespace.as_ref().map(|text| resolver.text(text));
     let namespace = namespace.unwrap_or_else(|| Spanned::new(name.to_owned(), place));
     let namespace = namespace.map(|namespace| namespace + &environment.namespace_suffix);
-    check_name(resolver, &namespace, namespace.span, "a namespace", NameKind::Label);
+    // A stack's own name that cannot be a namespace's has been reported.
+    if namespace.span != place || name_fault(name, NameKind::Label).is_none() {
+        check_name(resolver, &namespace, namespace.span, "a namespace", NameKind::Label);
+    }
     let model = around.model;
     let mut env = texts(resolver, &table.env);
     if let Some((_, own)) = resolver.environment() {

@@ -1,6 +1,6 @@
 //! The order of things: what must be ready before what, and circles that can never be.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::diagnostic::Diagnostics;
 use crate::inventory::stack::Layer;
@@ -22,8 +22,8 @@ pub fn order(model: &mut Model, found: &mut Diagnostics) {
 }
 
 fn order_environment(environment: &mut Environment, found: &mut Diagnostics) {
-    report_circles_of_services(environment, found);
-    link_stacks(environment);
+    let circles = report_circles_of_services(environment, found);
+    link_stacks(environment, &circles);
     report_layers(environment, found);
     let stacks: Vec<Item> = environment
         .stacks
@@ -48,22 +48,27 @@ fn order_environment(environment: &mut Environment, found: &mut Diagnostics) {
     }
 }
 
-/// A circle of services is reported once, whatever stacks it runs through.
-fn report_circles_of_services(environment: &Environment, found: &mut Diagnostics) {
+/// A circle of services is reported once, whatever stacks it runs through. Returns the places of its dependencies.
+fn report_circles_of_services(environment: &Environment, found: &mut Diagnostics) -> BTreeSet<Span> {
     let services = environment.services().map(|service| {
         let names = service.depends_on.iter().filter(|dependency| !dependency.chart);
         Item::new(&service.key, "services", names.map(|dependency| dependency.name.clone()).collect())
     });
-    number(&services.collect::<Vec<_>>(), found);
+    let mut circles = Diagnostics::default();
+    number(&services.collect::<Vec<_>>(), &mut circles);
+    let places = circles.iter().flat_map(|circle| &circle.labels).map(|label| label.span).collect();
+    found.extend(circles);
+    places
 }
 
 /// A service that waits for one of another stack makes its stack wait for that stack, for a chart makes it
 /// wait for that chart. A circle of services has been reported: it must not come up again among the stacks.
-fn link_stacks(environment: &mut Environment) {
+fn link_stacks(environment: &mut Environment, circles: &BTreeSet<Span>) {
     let stack_of: BTreeMap<String, String> =
         environment.services().map(|service| (service.key.clone(), service.stack.clone())).collect();
     for stack in &mut environment.stacks {
-        for dependency in stack.services.iter().flat_map(|service| &service.depends_on) {
+        let dependencies = stack.services.iter().flat_map(|service| &service.depends_on);
+        for dependency in dependencies.filter(|dependency| !circles.contains(&dependency.name.span)) {
             let (names, target) = match stack_of.get(&dependency.name.value) {
                 _ if dependency.chart => (&mut stack.after_charts, dependency.name.value.clone()),
                 Some(other) if *other != stack.name && !other.is_empty() => {
@@ -167,11 +172,14 @@ fn report_circles(items: &[Item<'_>], index: &BTreeMap<&str, usize>, done: &[boo
         }
         let first = position.get(at).copied().flatten();
         if let Some(circle) = first.map(|first| &path[first..]).filter(|circle| !circle.is_empty()) {
-            report_circle(items, circle, found);
+            let latest = (0..circle.len()).max_by_key(|at| circle[*at].1).unwrap_or_default();
+            let (before, after) = circle.split_at(latest + 1);
+            report_circle(items, &[after, before].concat(), found);
         }
     }
 }
 
+/// The circle is told so that what stands last in the file closes it.
 fn report_circle(items: &[Item<'_>], circle: &[(usize, Span)], found: &mut Diagnostics) {
     let names: Vec<&str> = circle.iter().map(|(at, _)| items[*at].name).collect();
     let shown = if names.len() > 12 {

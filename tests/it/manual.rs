@@ -60,7 +60,9 @@ fn without_default(description: &str) -> (String, String) {
     let end = sentence.find(". ").map_or(sentence.len(), |end| end + 2);
     let (sentence, after) = sentence.split_at(end);
     let said = sentence.trim_start_matches("Default").trim_start_matches(':').trim().trim_end_matches('.');
-    (format!("{before}{after}").trim().to_owned(), said.to_owned())
+    let is_word = said.chars().all(|c| c.is_ascii_alphanumeric()) && said != "all";
+    let said = if is_word { format!("`{said}`") } else { said.to_owned() };
+    (format!("{before}{after}").trim().to_owned(), said)
 }
 
 /// A type in words.
@@ -78,6 +80,9 @@ fn kind(schema: &Value) -> String {
         return "table".to_owned();
     }
     if let Some(choices) = schema["anyOf"].as_array() {
+        if choices[1]["items"] == choices[0] {
+            return format!("{} or a list", kind(&choices[0]));
+        }
         return one_of(choices.iter().map(kind).collect());
     }
     if let Some(all) = schema["allOf"].as_array() {
@@ -105,16 +110,16 @@ fn one_of(mut choices: Vec<String>) -> String {
 }
 
 fn plural(kind: &str) -> String {
-    match kind.split_once(' ') {
-        None if kind.starts_with('`') => kind.to_owned(),
-        None => format!("{kind}s"),
-        Some(("list" | "table", rest)) => format!("{}s {rest}", kind.split(' ').next().unwrap()),
-        Some(("whole", _)) => "whole numbers".to_owned(),
-        Some(("Kubernetes", _)) => "Kubernetes values".to_owned(),
-        Some((first, rest)) if !first.starts_with('`') => {
-            format!("{first}s {rest}").replace("s or ", "s or ")
-        }
-        Some(_) => kind.to_owned(),
+    let (noun, rest) =
+        kind.split_once(' ').map_or((kind, String::new()), |(noun, rest)| (noun, format!(" {rest}")));
+    match noun {
+        "address" => format!("addresses{rest}"),
+        "quantity" => format!("quantities{rest}"),
+        "whole" => "whole numbers".to_owned(),
+        "Kubernetes" => "Kubernetes values".to_owned(),
+        noun if noun.starts_with('`') => kind.to_owned(),
+        noun if noun.ends_with(',') => format!("{}s,{rest}", noun.trim_end_matches(',')),
+        noun => format!("{noun}s{rest}"),
     }
 }
 
