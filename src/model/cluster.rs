@@ -17,7 +17,7 @@ use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
 
@@ -55,6 +55,8 @@ pub struct Cluster {
     pub vips: Vec<Spanned<IpAddr>>,
     /// Its time zone.
     pub timezone: Option<String>,
+    /// Where the ConfigMap of these facts lives: with the engine that applies the infrastructure, else in `default`.
+    pub inventory_namespace: String,
 }
 
 impl Cluster {
@@ -75,6 +77,25 @@ pub struct Network {
     pub dhcp: Vec<Spanned<Range>>,
     /// Other machines' addresses, by name.
     pub reserved: Vec<Reserved>,
+    /// What the inventory knows of the cluster and its network, as variables.
+    pub facts: BTreeMap<String, String>,
+    /// Who has which single address, in order of addresses.
+    pub addresses: Vec<AddressRow>,
+}
+
+/// An address and who has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddressRow {
+    /// The address.
+    pub address: IpAddr,
+    /// Who has it, in words.
+    pub owner: String,
+    /// The environment it is had in; none for what environments share.
+    pub environment: Option<String>,
+    /// The pool that a load balancer's comes from.
+    pub pool: Option<String>,
+    /// Where the inventory says so, as its path.
+    pub subject: String,
 }
 
 /// Addresses of another machine.
@@ -146,6 +167,8 @@ pub struct Pool {
     pub name: String,
     /// Its entries, canonically written.
     pub addresses: Vec<Spanned<Range>>,
+    /// The same as MetalLB reads them: a single address is a network, too.
+    pub entries: Vec<String>,
     /// Whether it serves `ip = "auto"`.
     pub auto_assign: bool,
     /// Whether .0 and .255 are left out.
@@ -162,8 +185,12 @@ pub struct Pool {
     pub interfaces: Vec<String>,
     /// The namespaces it serves, as written; none means all.
     pub namespaces: Vec<Spanned<String>>,
+    /// The same as they are in the cluster, with the environments' suffixes.
+    pub real_namespaces: Vec<String>,
     /// The services it serves; none means all.
     pub services: Vec<Spanned<String>>,
+    /// Their names in Kubernetes.
+    pub service_names: Vec<String>,
     /// Which pool is used first.
     pub priority: Option<i64>,
     /// The peers it is announced to; none means all.
@@ -275,6 +302,10 @@ pub struct Chart {
     pub writes_namespace: bool,
     /// The Helm release.
     pub release: String,
+    /// The namespace of the objects that tell Flux to install it: its own, unless only the chart makes that one.
+    pub release_namespace: String,
+    /// Labels of its namespace, with its Pod Security Standard.
+    pub namespace_labels: BTreeMap<String, String>,
     /// What it is for.
     pub description: Option<String>,
     /// The Pod Security Standard of its namespace.
@@ -340,7 +371,7 @@ pub fn optional(resolver: &mut Resolver<'_>, text: Option<&Text>) -> Option<Stri
 }
 
 /// Lowers `[cluster]`.
-pub fn lower_cluster(resolver: &mut Resolver<'_>) -> Cluster {
+pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cluster {
     let absent = inventory::network::Cluster::default();
     let table = resolver.inventory.tables.cluster.as_ref().unwrap_or(&absent);
     let kubernetes = table.kubernetes.as_ref().map(|text| resolver.text(text));
@@ -371,6 +402,9 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>) -> Cluster {
         api_address,
         vips: addresses(resolver, table.vip.as_ref()),
         timezone: optional(resolver, table.timezone.as_ref()),
+        inventory_namespace: gitops
+            .map_or("default", |gitops| gitops.engine_namespace())
+            .to_owned(),
     }
 }
 
@@ -429,6 +463,8 @@ pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
                 addresses: addresses(resolver, Some(&entry.value)),
             })
             .collect(),
+        facts: BTreeMap::new(),
+        addresses: Vec::new(),
     }
 }
 
@@ -534,11 +570,20 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
             if !chart.namespace.is_empty() {
                 check_name(resolver, &chart.namespace, chart.namespace.span, "a namespace", NameKind::Label);
             }
+            chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
             chart
         })
         .collect()
+}
+
+/// Flux runs before Argo CD does: that one's namespace comes with its chart.
+fn release_namespace(gitops: Option<&Gitops>, namespace: &str) -> String {
+    match gitops {
+        Some(gitops) if namespace == gitops.argocd.namespace => gitops.flux.namespace.clone(),
+        _ => namespace.to_owned(),
+    }
 }
 
 fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart::Chart) -> Chart {
@@ -549,11 +594,13 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
     let depends_on = table.depends_on.iter().map(|text| resolver.text(text)).collect::<Vec<_>>();
     Chart {
         oci: repository.starts_with("oci://"),
-        repository,
+        repository: repository.trim_end_matches('/').to_owned(),
         chart: optional(resolver, table.chart.as_ref()).unwrap_or_default(),
         version: optional(resolver, table.version.as_ref()).unwrap_or_default(),
         namespace: namespace.unwrap_or_default(),
         writes_namespace: false,
+        release_namespace: String::new(),
+        namespace_labels: BTreeMap::new(),
         release: optional(resolver, table.release.as_ref()).unwrap_or_else(|| name.to_owned()),
         description: optional(resolver, table.description.as_ref()),
         pod_security: table.pod_security.as_ref().map(|level| level.value),
@@ -604,7 +651,12 @@ pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what:
 }
 
 /// Lowers `[metallb]`.
-pub fn lower_metallb(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Chart]) -> Metallb {
+pub fn lower_metallb(
+    resolver: &mut Resolver<'_>,
+    nodes: &[Node],
+    charts: &[Chart],
+    gitops: Option<&Gitops>,
+) -> Metallb {
     let absent = inventory::network::Metallb::default();
     let table = resolver.inventory.tables.metallb.as_ref().unwrap_or(&absent);
     let namespace =
@@ -613,7 +665,8 @@ pub fn lower_metallb(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Char
     let pools = table.pools.iter();
     let chart = charts.iter().find(|chart| chart.chart == "metallb");
     Metallb {
-        writes_namespace: charts.iter().all(|chart| chart.namespace.value != namespace),
+        writes_namespace: charts.iter().all(|chart| chart.namespace.value != namespace)
+            && !brings_along(gitops, &namespace),
         namespace,
         annotation_prefix: match chart.and_then(|chart| version_of(&chart.version)) {
             Some(version) if version < [0, 14, 9] => "metallb.universe.tf",
@@ -635,6 +688,42 @@ fn version_of(text: &str) -> Option<[u32; 3]> {
     let core = text.trim_start_matches('v').split(['-', '+']).next()?;
     let mut numbers = core.split('.').map(|number| number.parse().ok());
     Some([numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)])
+}
+
+/// MetalLB takes no bare address.
+fn pool_entry(range: &Range) -> String {
+    match range.prefix() {
+        Some(prefix) => format!("{}/{prefix}", range.first()),
+        None => range.to_string(),
+    }
+}
+
+/// Tells every pool which namespaces and Services of the cluster it serves: an inventory names a namespace
+/// before the environments' suffix or with it.
+pub fn serve_namespaces(model: &mut Model) {
+    let environments = &model.environments;
+    for pool in &mut model.metallb.pools {
+        for wanted in &pool.namespaces {
+            let real = environments.iter().flat_map(|environment| {
+                let suffixed = format!("{}{}", wanted.value, environment.namespace_suffix);
+                let of_stacks = environment.stacks.iter().map(|stack| &stack.namespace.value);
+                of_stacks.filter(move |name| **name == suffixed || **name == wanted.value).cloned()
+            });
+            let before = pool.real_namespaces.len();
+            pool.real_namespaces.extend(real);
+            let of_a_chart = model.charts.iter().any(|chart| chart.namespace.value == wanted.value);
+            if of_a_chart || pool.real_namespaces.len() == before {
+                pool.real_namespaces.push(wanted.value.clone());
+            }
+        }
+        let services = environments.iter().flat_map(Environment::services);
+        let served = services.filter(|service| pool.services.iter().any(|key| key.value == service.key));
+        pool.service_names = served.map(|service| service.name.clone()).collect();
+        for names in [&mut pool.real_namespaces, &mut pool.service_names] {
+            names.sort();
+            names.dedup();
+        }
+    }
 }
 
 fn lower_peers(
@@ -708,12 +797,13 @@ fn lower_pool(
                 .help("give it a range such as \"192.168.1.60-192.168.1.69\""),
         );
     }
+    let ranges = table.addresses.iter().filter_map(|text| resolver.range(&text.0, parse_pool_entry));
+    let addresses: Vec<Spanned<Range>> = ranges.collect();
     Pool {
-        addresses: table
-            .addresses
-            .iter()
-            .filter_map(|text| resolver.range(&text.0, parse_pool_entry))
-            .collect(),
+        entries: addresses.iter().map(|range| pool_entry(range)).collect(),
+        addresses,
+        real_namespaces: Vec::new(),
+        service_names: Vec::new(),
         auto_assign: table.auto_assign.as_ref().is_none_or(|flag| flag.value),
         avoid_buggy_ips: table.avoid_buggy_ips.as_ref().is_some_and(|flag| flag.value),
         l2: advertise.contains(&Advertise::L2),

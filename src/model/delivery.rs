@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::Model;
-use crate::model::gitops::Gitops;
+use crate::model::gitops::{ClusterKind, Gitops};
 use crate::model::stack::Stack;
 
 /// The kustomization of the charts.
@@ -55,6 +55,53 @@ pub fn plan(model: &mut Model) {
     }
     if let Some(gitops) = &mut model.gitops {
         gitops.deliveries = infrastructure;
+    }
+    permit(model);
+}
+
+/// What the AppProject has to allow: no more than what Argo CD applies.
+fn permit(model: &mut Model) {
+    let Some(gitops) = model.gitops.as_ref().filter(|gitops| gitops.uses_argocd()) else { return };
+    let whole = gitops.infrastructure == Engine::Argocd;
+    let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    let stacks: Vec<&Stack> = stacks
+        .filter(|stack| stack.delivery.as_ref().is_some_and(|delivery| delivery.engine == Engine::Argocd))
+        .collect();
+    let mut repositories = vec![gitops.repository.clone()];
+    let mut destinations = vec![gitops.argocd.namespace.clone()];
+    destinations.extend(stacks.iter().map(|stack| stack.namespace.value.clone()));
+    if whole {
+        // Argo CD writes an OCI registry without its scheme.
+        let charts = model.charts.iter();
+        repositories.extend(
+            charts.map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
+        );
+        destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
+        destinations.push(model.metallb.namespace.clone());
+        // Charts put leases and metrics Services there.
+        destinations.push("kube-system".to_owned());
+    }
+    for names in [&mut repositories, &mut destinations] {
+        names.sort();
+        names.dedup();
+    }
+    let kind = |group, kind| ClusterKind { group, kind };
+    let mut cluster_kinds = Vec::new();
+    if whole {
+        // Charts bring kinds, roles and webhooks of their own.
+        cluster_kinds.push(kind("*", "*"));
+    } else {
+        if stacks.iter().any(|stack| stack.writes_namespace) {
+            cluster_kinds.push(kind("", "Namespace"));
+        }
+        if stacks.iter().flat_map(|stack| &stack.claims).any(|claim| claim.volume.is_some()) {
+            cluster_kinds.push(kind("", "PersistentVolume"));
+        }
+    }
+    if let Some(gitops) = &mut model.gitops {
+        gitops.argocd.repositories = repositories;
+        gitops.argocd.destinations = destinations;
+        gitops.argocd.cluster_kinds = cluster_kinds;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where the tree is committed, and who applies it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::inventory;
@@ -18,6 +20,8 @@ pub struct Gitops {
     pub revision: String,
     /// Where the tree stands in the repository, without slashes at its ends; empty is the repository itself.
     pub path: String,
+    /// What leads from the repository to the tree: nothing, or the path with a slash.
+    pub prefix: String,
     /// Who applies the infrastructure.
     pub infrastructure: Engine,
     /// Who applies the stacks.
@@ -36,6 +40,8 @@ pub struct Gitops {
 /// How Argo CD applies the tree.
 #[derive(Clone, Debug, Serialize)]
 pub struct Argocd {
+    /// Whether it applies anything of the tree.
+    pub applies: bool,
     /// Its namespace.
     pub namespace: String,
     /// The AppProject.
@@ -56,11 +62,30 @@ pub struct Argocd {
     pub server: String,
     /// Deleting an Application deletes what it deployed.
     pub cascade: bool,
+    /// The repositories that it needs: of the tree, and of charts.
+    pub repositories: Vec<String>,
+    /// The namespaces that it deploys to.
+    pub destinations: Vec<String>,
+    /// The cluster-scoped kinds that it deploys: group and kind.
+    pub cluster_kinds: Vec<ClusterKind>,
+}
+
+/// A cluster-scoped kind that Argo CD may deploy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterKind {
+    /// Its API group; empty for the core group, `*` for any.
+    pub group: &'static str,
+    /// The kind; `*` for any.
+    pub kind: &'static str,
 }
 
 /// How Flux applies the tree.
 #[derive(Clone, Debug, Serialize)]
 pub struct Flux {
+    /// Whether it applies anything of the tree.
+    pub applies: bool,
+    /// The revision as a GitRepository names it: a `branch`, `tag`, `commit` or `name`.
+    pub reference: BTreeMap<&'static str, String>,
     /// Its namespace.
     pub namespace: String,
     /// How often the cluster is compared.
@@ -74,7 +99,7 @@ pub struct Flux {
     /// Where the values of `${NAME}` come from.
     pub substitute_from: Vec<SubstituteFrom>,
     /// Values of `${NAME}`.
-    pub substitute: std::collections::BTreeMap<String, String>,
+    pub substitute: BTreeMap<String, String>,
     /// The Secret that opens the repository.
     pub secret: Option<String>,
     /// The table's interval and timeout, for rules.
@@ -138,17 +163,24 @@ pub fn lower(resolver: &mut Resolver<'_>) -> Option<Gitops> {
     let infrastructure = table.infrastructure.as_ref().or(table.apps.as_ref());
     let apps = table.apps.as_ref().or(table.infrastructure.as_ref());
     let path = optional(resolver, table.path.as_ref()).unwrap_or_else(|| "out".to_owned());
-    Some(Gitops {
+    let path = path.trim_start_matches("./").trim_matches('/').to_owned();
+    let path = if path == "." { String::new() } else { path };
+    let revision = optional(resolver, table.revision.as_ref()).unwrap_or_else(|| "main".to_owned());
+    let mut gitops = Gitops {
         repository: optional(resolver, table.repository.as_ref()).unwrap_or_default(),
-        revision: optional(resolver, table.revision.as_ref()).unwrap_or_else(|| "main".to_owned()),
-        path: path.trim_start_matches("./").trim_matches('/').to_owned(),
+        prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
+        path,
         infrastructure: infrastructure.map_or(Engine::Flux, |engine| engine.value),
         apps: apps.map_or(Engine::Flux, |engine| engine.value),
         argocd: lower_argocd(resolver, table.argocd.as_ref()),
-        flux: lower_flux(resolver, table.flux.as_ref()),
+        flux: lower_flux(resolver, table.flux.as_ref(), &revision),
+        revision,
         deliveries: Vec::new(),
         place: table.span,
-    })
+    };
+    gitops.argocd.applies = gitops.uses_argocd();
+    gitops.flux.applies = gitops.uses_flux();
+    Some(gitops)
 }
 
 fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Argocd>) -> Argocd {
@@ -159,6 +191,10 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
     let retry = table.retry.clone().unwrap_or_default();
     let backoff = retry.backoff.unwrap_or_default();
     Argocd {
+        applies: false,
+        repositories: Vec::new(),
+        destinations: Vec::new(),
+        cluster_kinds: Vec::new(),
         namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "argocd".to_owned()),
         project: project.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         prune: table.prune.as_ref().is_none_or(|flag| flag.value),
@@ -173,11 +209,28 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
     }
 }
 
+/// A version is a tag, forty hexadecimal digits are a commit, `refs/…` is a full name; all else is a branch.
+fn revision_kind(revision: &str) -> &'static str {
+    let version = revision.strip_prefix('v').unwrap_or(revision);
+    let is_version =
+        version.contains('.') && version.split(['.', '-', '+']).take(2).all(|part| part.parse::<u32>().is_ok());
+    match revision {
+        _ if revision.starts_with("refs/") => "name",
+        _ if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) => "commit",
+        _ if is_version => "tag",
+        _ => "branch",
+    }
+}
+
 fn written(duration: Option<&Duration>, default: &str) -> String {
     duration.map_or_else(|| default.to_owned(), |duration| duration.0.value.clone())
 }
 
-fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flux>) -> Flux {
+fn lower_flux(
+    resolver: &mut Resolver<'_>,
+    table: Option<&inventory::gitops::Flux>,
+    revision: &str,
+) -> Flux {
     let absent = inventory::gitops::Flux::default();
     let table = table.unwrap_or(&absent);
     let seconds = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
@@ -188,6 +241,8 @@ fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flu
         (None, None) => None,
     };
     Flux {
+        applies: false,
+        reference: BTreeMap::from([(revision_kind(revision), revision.to_owned())]),
         namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "flux-system".to_owned()),
         interval: written(table.interval.as_ref(), "10m"),
         retry_interval: written(table.retry_interval.as_ref(), "1m"),

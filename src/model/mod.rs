@@ -6,8 +6,10 @@
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
+pub mod facts;
 pub mod flows;
 pub mod gitops;
+pub mod marks;
 pub mod references;
 pub mod service;
 pub mod stack;
@@ -111,6 +113,8 @@ pub struct Environment {
     pub domain: Option<String>,
     /// What is added to every namespace; may be empty.
     pub namespace_suffix: String,
+    /// Whether any of its services waits for something.
+    pub has_dependencies: bool,
     /// The stacks that are deployed in it, by name.
     #[serde(skip)]
     pub stacks: Vec<Stack>,
@@ -164,11 +168,11 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let mut resolver = Resolver::new(inventory);
     let shared = &mut resolver;
     let gitops = gitops::lower(shared);
-    let cluster = cluster::lower_cluster(shared);
+    let cluster = cluster::lower_cluster(shared, gitops.as_ref());
     let network = cluster::lower_network(shared);
     let nodes = cluster::lower_nodes(shared);
     let charts = cluster::lower_charts(shared, gitops.as_ref());
-    let metallb = cluster::lower_metallb(shared, &nodes, &charts);
+    let metallb = cluster::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
     let ingress = cluster::lower_ingress(shared, &charts);
@@ -200,8 +204,12 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     };
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
+    cluster::serve_namespaces(&mut model);
     delivery::plan(&mut model);
+    marks::mark(&mut model);
+    facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
+    model.network.addresses = facts::addresses(&model);
     Outcome { value: model, diagnostics: resolver.found }
 }
 

@@ -16,6 +16,7 @@ use crate::inventory::value::{OneOrMany, Scalar, Text};
 use crate::model::cluster::{
     NameKind, NfsPath, check_name, gpus, list, name_fault, nfs_path, optional, report_unknown, texts,
 };
+use crate::model::marks::Annotations;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Around, Claim, Secret, Stack, quantities};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
@@ -55,10 +56,14 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// The port that its URL points at.
     pub main_port: Option<String>,
+    /// `LoadBalancer`, `NodePort` or `ClusterIP`.
+    pub service_type: &'static str,
     /// Its load balancer.
     pub load_balancer: Option<LoadBalancer>,
     /// Requests and limits.
     pub resources: Resources,
+    /// The same with its GPUs, in Kubernetes' spelling.
+    pub container_resources: Json,
     /// What is mounted, by name.
     pub volumes: Vec<Volume>,
     /// How its health is told.
@@ -67,6 +72,8 @@ pub struct Service {
     pub hosts: Vec<Spanned<String>>,
     /// The path it is routed by.
     pub path: Spanned<String>,
+    /// Hosts and path as a rule of Traefik.
+    pub traefik_rule: String,
     /// What must be ready before it, among what is on.
     pub depends_on: Vec<Dependency>,
     /// What it connects to, among what is on.
@@ -97,10 +104,12 @@ pub struct Service {
     pub strategy: Strategy,
     /// How long it may take to stop, in seconds.
     pub termination_grace_period: Option<i64>,
-    /// Its own labels.
+    /// Labels of its objects and pods: the recommended ones, the stack's and its own.
     pub labels: BTreeMap<String, String>,
     /// Its own pod annotations.
     pub annotations: BTreeMap<String, String>,
+    /// The annotations of its objects.
+    pub annotated: Annotations,
     /// Changes to its objects, by kind.
     #[serde(skip)]
     pub patches: Vec<(Spanned<String>, Json)>,
@@ -155,6 +164,8 @@ pub struct Port {
     pub port: Spanned<i64>,
     /// The container's port.
     pub target_port: i64,
+    /// Whether an earlier port leads to the same one: the container lists it once.
+    pub again: bool,
     /// The protocol.
     pub protocol: Protocol,
     /// The port on every node.
@@ -300,6 +311,8 @@ pub struct Monitor {
     pub interval: String,
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// Labels of the ServiceMonitor: the service's, and the one that its reader looks for.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The number of the port that a service's URL points at.
@@ -378,10 +391,17 @@ pub fn lower_service(
         resolver.quiet_text(&reference)
     };
     let path = table.path.as_ref().map(|text| resolver.text(text));
+    let path = path.unwrap_or_else(|| Spanned::new("/".to_owned(), place));
+    let gpus = gpus(table.gpu.as_ref());
+    let resources = table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
+        requests: quantities(resolver, &resources.requests),
+        limits: quantities(resolver, &resources.limits),
+    });
     Service {
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
         namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
         description: optional(resolver, table.description.as_ref()),
+        service_type: service_type(load_balancer.as_ref(), &ports),
         image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
@@ -392,12 +412,11 @@ pub fn lower_service(
         env: lower_env(resolver, &table.env),
         secret_env: lower_secret_env(resolver, stack, table),
         main_port: main_port.clone(),
-        resources: table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
-            requests: quantities(resolver, &resources.requests),
-            limits: quantities(resolver, &resources.limits),
-        }),
+        container_resources: container_resources(&resources, &gpus),
+        resources,
         probe: lower_probe(resolver, table, &ports, main_port.as_deref()),
-        path: path.unwrap_or_else(|| Spanned::new("/".to_owned(), place)),
+        traefik_rule: traefik_rule(&hosts, &path),
+        path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
         talks_to: lower_dependencies(resolver, around, &table.talks_to),
         egress: table.egress.iter().filter_map(|text| lower_egress(resolver, text)).collect(),
@@ -405,7 +424,7 @@ pub fn lower_service(
         node: lower_node(resolver, around, table),
         node_selector: lower_node_selector(resolver, table),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
-        gpus: gpus(table.gpu.as_ref()),
+        gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
         pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
         service_account: optional(resolver, table.service_account.as_ref()),
@@ -419,6 +438,7 @@ pub fn lower_service(
         termination_grace_period: table.termination_grace_period.map(|seconds| seconds.value),
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
+        annotated: Annotations::default(),
         patches: table
             .patch
             .iter()
@@ -439,6 +459,41 @@ pub fn lower_service(
         hosts,
         host_network,
         place,
+    }
+}
+
+/// GPUs are counted by their limits.
+fn container_resources(resources: &Resources, gpus: &BTreeMap<String, i64>) -> Json {
+    let mut json = json!(resources);
+    for (name, count) in gpus {
+        json["limits"][name] = json!(count.to_string());
+    }
+    json
+}
+
+fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
+    match load_balancer {
+        Some(_) => "LoadBalancer",
+        None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
+        None => "ClusterIP",
+    }
+}
+
+/// ``Host(`a`) || Host(`b`)``, with the path if it is not the root. A wildcard stands for one label.
+fn traefik_rule(hosts: &[Spanned<String>], path: &str) -> String {
+    let host = |host: &Spanned<String>| match host.strip_prefix("*.") {
+        Some(domain) => format!("HostRegexp(`^[^.]+\\.{}$`)", domain.replace('.', "\\.")),
+        None => format!("Host(`{host}`)"),
+    };
+    let hosts: Vec<String> = hosts.iter().map(host).collect();
+    let hosts_rule = hosts.join(" || ");
+    match path {
+        "/" => hosts_rule,
+        // Quoted, because a path may hold a backtick.
+        path => {
+            let all = if hosts.len() > 1 { format!("({hosts_rule})") } else { hosts_rule };
+            format!("{all} && PathPrefix({path:?})")
+        }
     }
 }
 
@@ -565,11 +620,16 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             check_port(resolver, number, 30000..=32767, "a node port");
         }
         let Some(port) = table.port else { continue };
+        let target_port = table.target_port.map_or(port.value, |target| target.value);
+        let protocol = table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
         ports.push(Port {
             name: name.clone(),
             port,
-            target_port: table.target_port.map_or(port.value, |target| target.value),
-            protocol: table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value),
+            target_port,
+            again: ports
+                .iter()
+                .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
+            protocol,
             node_port: table.node_port,
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
@@ -812,6 +872,7 @@ fn lower_monitor(
             .as_ref()
             .map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
         scheme: if monitor.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
+        labels: BTreeMap::new(),
     })
 }
 

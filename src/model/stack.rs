@@ -50,10 +50,14 @@ pub struct Stack {
     pub limits: Option<Limits>,
     /// Secrets that services read from, by name.
     pub secrets: Vec<Secret>,
-    /// Labels for every object.
+    /// Labels for every object, with the recommended ones.
     pub labels: BTreeMap<String, String>,
+    /// Labels for the namespace: those, and its Pod Security Standard.
+    pub namespace_labels: BTreeMap<String, String>,
     /// Annotations for the namespace.
     pub annotations: BTreeMap<String, String>,
+    /// Where its services and the NFS exports are, as variables.
+    pub network: BTreeMap<String, String>,
     /// Stacks that must be ready before it.
     pub after_stacks: Vec<Spanned<String>>,
     /// Charts that must be ready before it.
@@ -199,6 +203,7 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
 
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
     let tables = &resolver.inventory.tables.stacks;
+    let mut namespaces = BTreeSet::new();
     tables
         .iter()
         .filter_map(|(name, entry)| {
@@ -207,7 +212,10 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            Some(lower_stack(resolver, around, environment, name, &stack, entry.key))
+            let mut stack = lower_stack(resolver, around, environment, name, &stack, entry.key);
+            // Stacks that share a namespace: the first one writes it.
+            stack.writes_namespace &= namespaces.insert(stack.namespace.value.clone());
+            Some(stack)
         })
         .collect()
 }
@@ -253,6 +261,8 @@ fn lower_stack(
         }),
         secrets: lower_secrets(resolver, name),
         labels: texts(resolver, &table.labels),
+        namespace_labels: BTreeMap::new(),
+        network: BTreeMap::new(),
         annotations: texts(resolver, &table.annotations),
         after_stacks,
         after_charts,

@@ -1,0 +1,175 @@
+//! The inventory's facts as flat keys, for the ConfigMaps that other tools read.
+//!
+//! Keys are names of variables, so that Flux can substitute them and pods can import them.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::model::claims::{AddressClaim, ClaimKind};
+use crate::model::cluster::{AddressRow, Chart, Cluster, Metallb, Network, Nfs, Node, Pool};
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+
+/// Variables, by name.
+pub type Facts = BTreeMap<String, String>;
+
+/// Gives the network and every stack their facts.
+pub fn gather(model: &mut Model) {
+    let mut facts = Facts::new();
+    of_cluster(&mut facts, &model.cluster);
+    of_network(&mut facts, &model.network);
+    of_nodes(&mut facts, &model.nodes);
+    of_metallb(&mut facts, &model.metallb);
+    of_nfs(&mut facts, &model.nfs);
+    of_charts(&mut facts, &model.charts);
+    for environment in &model.environments {
+        of_services(&mut facts, environment);
+    }
+    model.network.facts = facts;
+    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
+    for stack in environments.flat_map(|environment| &mut environment.stacks) {
+        stack.network = of_stack(stack, &model.nfs);
+    }
+}
+
+fn of_cluster(facts: &mut Facts, cluster: &Cluster) {
+    put(facts, &["cluster_name"], &cluster.name);
+    put(facts, &["cluster_domain"], &cluster.domain);
+    put(facts, &["kubernetes_version"], &cluster.kubernetes);
+    put_all(facts, &["pod_cidr"], &cluster.pod_cidrs);
+    put_all(facts, &["service_cidr"], &cluster.service_cidrs);
+    put_all(facts, &["api_endpoint"], cluster.api_endpoint.as_slice());
+    put_all(facts, &["api_vip"], &cluster.vips);
+    put_all(facts, &["timezone"], cluster.timezone.as_slice());
+}
+
+fn of_network(facts: &mut Facts, network: &Network) {
+    put_all(facts, &["lan"], &network.lan);
+    put_all(facts, &["gateway"], &network.gateways);
+    put_all(facts, &["dhcp"], &network.dhcp);
+    for reserved in &network.reserved {
+        put_all(facts, &["reserved", &reserved.name], &reserved.addresses);
+    }
+}
+
+fn of_nodes(facts: &mut Facts, nodes: &[Node]) {
+    for node in nodes {
+        put_all(facts, &["node", &node.name], &node.addresses);
+    }
+}
+
+fn of_metallb(facts: &mut Facts, metallb: &Metallb) {
+    for pool in &metallb.pools {
+        put_all(facts, &["pool", &pool.name], &pool.entries);
+    }
+}
+
+fn of_nfs(facts: &mut Facts, servers: &[Nfs]) {
+    for nfs in servers {
+        put(facts, &["nfs", &nfs.name, "server"], &nfs.server);
+        for (export, path) in &nfs.exports {
+            put(facts, &["nfs", &nfs.name, "path", export], path);
+        }
+    }
+}
+
+fn of_charts(facts: &mut Facts, charts: &[Chart]) {
+    for chart in charts {
+        for (name, addresses) in &chart.addresses {
+            put_all(facts, &["chart", &chart.name, name], addresses);
+        }
+    }
+}
+
+fn of_services(facts: &mut Facts, environment: &Environment) {
+    for service in environment.services() {
+        let balancer = service.load_balancer.as_ref();
+        let addresses = balancer.map(|balancer| balancer.addresses.as_slice()).unwrap_or_default();
+        put_all(facts, &["service", &environment.name, &service.name], addresses);
+    }
+}
+
+/// Where a stack's services are, and the exports.
+fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
+    let mut facts = Facts::new();
+    for service in stack.services.iter().filter(|service| !service.ports.is_empty()) {
+        put(&mut facts, &[&service.name, "url"], &service.url);
+        put(&mut facts, &[&service.name, "internal_url"], &service.internal_url);
+    }
+    of_nfs(&mut facts, servers);
+    facts
+}
+
+/// Every single address of the model with its owner, in order.
+pub fn addresses(model: &Model) -> Vec<AddressRow> {
+    let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
+    let mut claims: Vec<&AddressClaim> =
+        model.claims.iter().filter(single).filter(|claim| claim.service.is_some() || !claim.by_reference).collect();
+    claims.sort_by_key(|claim| (claim.range, &claim.owner));
+    claims.into_iter().map(|claim| row(model, claim)).collect()
+}
+
+fn row(model: &Model, claim: &AddressClaim) -> AddressRow {
+    let holds = |pool: &&Pool| pool.addresses.iter().any(|range| range.value.contains(claim.range.first()));
+    let pool = model.metallb.pools.iter().find(holds).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let place = claim.service;
+    AddressRow {
+        address: claim.range.first(),
+        owner: match place {
+            Some(place) => format!("service `{}`", model.service_at(place).key),
+            None => claim.owner.clone(),
+        },
+        environment: place.map(|place| model.environments[place.environment].name.clone()),
+        pool: pool.map(|pool| pool.name.clone()),
+        subject: claim.subject.clone(),
+    }
+}
+
+/// Several values are joined by commas; none leave no key.
+fn put_all<T: Display>(facts: &mut Facts, words: &[&str], values: &[T]) {
+    if !values.is_empty() {
+        let written: Vec<String> = values.iter().map(ToString::to_string).collect();
+        put(facts, words, &written.join(","));
+    }
+}
+
+/// Two names that come to the same key: the second gets a number.
+fn put(facts: &mut Facts, words: &[&str], value: &str) {
+    let key = variable(&words.join("_"));
+    let mut free = key.clone();
+    let mut number = 2;
+    while facts.contains_key(&free) {
+        free = format!("{key}_{number}");
+        number += 1;
+    }
+    facts.insert(free, value.to_owned());
+}
+
+/// A name of letters, digits and `_`, not beginning with a digit. ConfigMaps take at most 253 characters.
+fn variable(name: &str) -> String {
+    let fine = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = name.chars().map(fine).take(240).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, put, variable};
+
+    #[test]
+    fn keys_are_names_of_variables() {
+        assert_eq!(variable("node_talos-l7v.3rn"), "NODE_TALOS_L7V_3RN");
+        assert_eq!(variable("3d-printer_url"), "_3D_PRINTER_URL");
+        assert_eq!(variable("ü"), "_");
+    }
+
+    #[test]
+    fn names_that_look_alike_stay_apart() {
+        let mut facts = Facts::new();
+        for (name, value) in [("a-b", "1"), ("a_b", "2"), ("a.b", "3")] {
+            put(&mut facts, &["node", name], value);
+        }
+        let wanted = [("NODE_A_B", "1"), ("NODE_A_B_2", "2"), ("NODE_A_B_3", "3")];
+        assert_eq!(facts, wanted.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    }
+}
