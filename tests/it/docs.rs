@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bayplan::diagnostic::Diagnostics;
+use bayplan::inventory::parse;
 use bayplan::inventory::schema::inventory_schema;
 use bayplan::{Inputs, catalog};
 use serde_json::Value;
@@ -63,14 +65,25 @@ fn schema_and_reader_agree() {
     let mut refused = 0;
     for (path, text) in files {
         let Ok(value) = toml::from_str::<Value>(&text) else { continue };
-        let found = bayplan::check(&Inputs::new("inventory.toml", &text)).diagnostics;
-        let has = |rules: &[&str]| found.iter().any(|finding| rules.contains(&finding.code.name));
+        // JSON has no infinite numbers.
+        if value.to_string().contains("null") {
+            continue;
+        }
+        let inputs = Inputs::new("inventory.toml", &text);
+        let read = parse(inputs.sources.get(inputs.inventory), inputs.inventory).diagnostics;
+        let checked = bayplan::check(&inputs).diagnostics;
+        let misshapen = names(&read).any(|rule| SHAPE.contains(&rule));
+        let out_of_bounds = names(&checked).any(|rule| BOUNDS.contains(&rule));
         let violations = violations(&schema, &value);
         refused += usize::from(!violations.is_empty());
-        let agree = if violations.is_empty() { !has(SHAPE) } else { has(SHAPE) || has(BOUNDS) };
+        let agree = if violations.is_empty() { !misshapen } else { misshapen || out_of_bounds };
         assert!(agree, "{}: the schema says {violations:?}", path.display());
     }
     assert!(refused > 0, "no case that the schema refuses");
+}
+
+fn names(found: &Diagnostics) -> impl Iterator<Item = &str> {
+    found.iter().map(|finding| finding.code.name)
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! As much of JSON Schema as the inventory's uses, so that a test can hold it to the reader.
 
+use bayplan::inventory::value::seconds;
 use serde_json::Value;
 
 /// Where a value breaks the schema; empty if it does not.
@@ -27,6 +28,9 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, found: &mut Ve
     if schema.get("const").is_some_and(|fixed| fixed != value)
         || schema["enum"].as_array().is_some_and(|words| !words.contains(value))
         || !has_type(&schema["type"], value)
+        || schema["pattern"]
+            .as_str()
+            .is_some_and(|pattern| value.as_str().is_some_and(|text| !matches(pattern, text)))
         || value.as_i64().is_some_and(|number| {
             schema["minimum"].as_i64().is_some_and(|least| number < least)
                 || schema["maximum"].as_i64().is_some_and(|most| number > most)
@@ -64,6 +68,17 @@ fn check_table(
         if !table.contains_key(key) {
             found.push(format!("{path}: {key} is missing"));
         }
+    }
+}
+
+/// The patterns that the schema has, by hand: a crate for two of them would be too much.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern {
+        "^[^/]+/.+$" => {
+            text.split_once('/').is_some_and(|(secret, key)| !secret.is_empty() && !key.is_empty())
+        }
+        r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$" => seconds(text).is_some(),
+        other => panic!("a pattern that this test does not know: {other}"),
     }
 }
 
