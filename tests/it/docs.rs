@@ -9,7 +9,9 @@ use std::process::Command;
 use bayplan::diagnostic::Diagnostics;
 use bayplan::inventory::parse;
 use bayplan::inventory::schema::inventory_schema;
-use bayplan::{Inputs, catalog};
+use bayplan::source::Source;
+use bayplan::tree::TreePath;
+use bayplan::{Inputs, catalog, compile};
 use serde_json::Value;
 
 use crate::cases;
@@ -21,7 +23,12 @@ const PAGES: &[&str] =
     &["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ci.md", "docs/inventory.md", "docs/templates.md"];
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
-const NOT_OURS: &[&str] = &["inventory.yaml", "templates/apps/{stack}/base/{service}-backup.yaml.j2"];
+const NOT_OURS: &[&str] = &[
+    "inventory.yaml",
+    "kustomization.yaml",
+    "templates/apps/{stack}/base/{service}-backup.yaml.j2",
+    "values.yaml",
+];
 
 /// What the schema alone can tell.
 const SHAPE: &[&str] = &["unknown-key", "wrong-type", "missing-key"];
@@ -91,10 +98,13 @@ fn every_path_that_is_named_exists() {
     let mut faults = Vec::new();
     for page in PAGES {
         for path in manual::paths(&read(page)) {
-            let folder = Path::new(page).parent().unwrap();
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let exists = root.join(folder).join(&path).exists() || root.join(&path).exists();
-            if !exists && !NOT_OURS.contains(&path.as_str()) {
+            let folder = root.join(page).parent().unwrap().to_owned();
+            let exists = [folder, root.to_owned(), root.join("templates")]
+                .iter()
+                .any(|from| from.join(&path).exists());
+            let rendered = path.starts_with("out/") && !root.join("out").exists();
+            if !exists && !rendered && !NOT_OURS.contains(&path.as_str()) {
                 faults.push(format!("{page}: {path}"));
             }
         }
@@ -147,7 +157,8 @@ fn every_rule_that_is_named_exists() {
 fn every_example_reads() {
     for page in PAGES {
         for example in manual::fences(&read(page), "toml") {
-            let found = bayplan::check(&Inputs::new("inventory.toml", &example)).diagnostics;
+            let inputs = Inputs::new("inventory.toml", &example);
+            let found = parse(inputs.sources.get(inputs.inventory), inputs.inventory).diagnostics;
             let wrong: Vec<&str> = found
                 .iter()
                 .filter(|finding| SHAPE.contains(&finding.code.name) || finding.code.name == "syntax")
@@ -174,4 +185,37 @@ fn the_conflict_in_the_readme_is_real() {
     for finding in conflict.trim().split("\n\n") {
         assert!(printed.contains(finding), "check prints\n{printed}\nand not\n{finding}");
     }
+}
+
+/// The template that the manual shows is a whole one: it adds objects to a real inventory.
+#[test]
+fn the_example_of_a_template_renders() {
+    let shown = manual::fences(&read("docs/templates.md"), "yaml+jinja");
+    let mut inputs = Inputs::new("inventory.toml", &read("examples/dual-gitops.toml"));
+    let path = "apps/{stack}/base/{service}-backup.yaml.j2";
+    let file = inputs.sources.add(Source::new(path, &shown[0]));
+    inputs.templates.push((TreePath::parse(path).unwrap(), file));
+    let outcome = compile(&mut inputs);
+    let found: Vec<&str> = outcome.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    let tree = outcome.value.unwrap_or_else(|| panic!("{found:#?}"));
+    let added = TreePath::parse("apps/arr/base/plex-backup.yaml").unwrap();
+    assert!(tree.contains(&added), "{found:#?}");
+}
+
+/// The inventory that the README begins with has nothing wrong with it.
+#[test]
+fn the_first_inventory_is_sound() {
+    let page = read("README.md");
+    let inputs = &mut Inputs::new("inventory.toml", &manual::fences(&page, "toml")[0]);
+    let found = compile(inputs);
+    let messages: Vec<&str> = found.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    assert!(messages.is_empty() && found.value.is_some(), "{messages:#?}");
+}
+
+/// What CI runs is what the README tells people to run.
+#[test]
+fn the_readme_names_its_tests() {
+    let page = read("README.md");
+    let command = page.split("<!-- the tests -->").nth(1).unwrap().split("<!-- so far -->").next().unwrap();
+    assert_eq!(manual::fences(command, "sh").len(), 1, "{command}");
 }

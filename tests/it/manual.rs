@@ -163,10 +163,14 @@ fn links(page: &str) -> Vec<(String, String)> {
 pub fn paths(page: &str) -> BTreeSet<String> {
     let looks_like_a_path = |text: &&str| {
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "./_-{}".contains(c));
-        let folder = ["src/", "tests/", "docs/", "examples/", "templates/", ".ci/"];
+        let folder = ["src/", "tests/", "docs/", "examples/", "templates/"];
         let ending = [".rs", ".md", ".toml", ".json", ".yml", ".yaml", ".j2"];
         let named = ending.iter().any(|ending| text.ends_with(ending));
-        plain && !text.starts_with("out/") && (folder.iter().any(|start| text.starts_with(start)) || named)
+        let placeholder = text.split('/').any(|part| part == "RULE");
+        plain
+            && !placeholder
+            && !text.starts_with('.')
+            && (folder.iter().any(|start| text.starts_with(start)) || named)
     };
     let links = links(page).into_iter().map(|(file, _)| file).filter(|file| !file.is_empty());
     spans(page).into_iter().filter(looks_like_a_path).map(str::to_owned).chain(links).collect()
@@ -204,6 +208,7 @@ fn command(line: &str) -> Option<Vec<String>> {
     let rest = rest.split(" # ").next()?.split(" > ").next()?.split("   ").next()?;
     let words: Vec<String> = rest.replace('\'', "").split_whitespace().map(str::to_owned).collect();
     // Prose about a command, or a placeholder, is no command.
-    let is_word = |word: &String| word.starts_with(|c: char| c.is_ascii_lowercase() || c == '-');
-    words.first().is_some_and(is_word).then_some(words)
+    let is_placeholder = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    let is_command = |word: &String| word.chars().all(|c| c.is_ascii_lowercase());
+    (words.first().is_some_and(is_command) && !words.iter().any(is_placeholder)).then_some(words)
 }
