@@ -22,7 +22,8 @@ fn main() {
     for services in [100, 1_000, 5_000] {
         let root = folder.join(services.to_string());
         std::fs::create_dir_all(&root).expect("the bench folder can be made");
-        std::fs::write(root.join("inventory.toml"), inventory(services)).expect("the inventory can be written");
+        std::fs::write(root.join("inventory.toml"), inventory(services))
+            .expect("the inventory can be written");
         println!("{}", measure(&root, services));
     }
     std::fs::remove_dir_all(&folder).expect("the bench folder can be removed");
@@ -67,7 +68,8 @@ fn best(runs: usize, mut prepare: impl FnMut(), mut work: impl FnMut()) -> Durat
 
 fn run(root: &Path, arguments: &[&str]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bayplan"));
-    let status = command.args(arguments).current_dir(root).stdout(Stdio::null()).status().expect("bayplan runs");
+    let status =
+        command.args(arguments).current_dir(root).stdout(Stdio::null()).status().expect("bayplan runs");
     assert!(status.success(), "{arguments:?} failed");
 }
 

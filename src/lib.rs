@@ -74,7 +74,8 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     let Outcome { value: checked, mut diagnostics } = check(inputs);
     let Outcome { value: set, diagnostics: found } = templates(inputs);
     diagnostics.extend(found);
-    let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit);
+    let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
+    let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit, services);
     diagnostics.extend(found);
     let Some(checked) = checked.filter(|_| !diagnostics.has_errors()) else {
         return Outcome { value: None, diagnostics };

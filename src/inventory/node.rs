@@ -172,8 +172,6 @@ fn plain_words(message: &str, line: &str) -> (String, Option<&'static str>) {
 
 fn second_table(text: &str, line: &str, place: Span) -> Diagnostic {
     let header = line.split('#').next().unwrap_or_default().trim();
-    let diagnostic =
-        SYNTAX.at(place, "given again", format!("not TOML: the table `{header}` is given twice"));
     let help = "put its keys into one table, or rename one";
     let mut start = 0;
     for earlier in text.split_inclusive('\n') {

@@ -69,6 +69,11 @@ impl Environment {
 }
 
 impl Model {
+    /// Every service of every environment.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.environments.iter().flat_map(Environment::services)
+    }
+
     /// The service at a place.
     pub fn service_at(&self, place: ServicePlace) -> &Service {
         let environment = &self.environments[place.environment];

@@ -402,9 +402,7 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
         api_address,
         vips: addresses(resolver, table.vip.as_ref()),
         timezone: optional(resolver, table.timezone.as_ref()),
-        inventory_namespace: gitops
-            .map_or("default", |gitops| gitops.engine_namespace())
-            .to_owned(),
+        inventory_namespace: gitops.map_or("default", |gitops| gitops.engine_namespace()).to_owned(),
     }
 }
 

@@ -74,7 +74,8 @@ fn permit(model: &mut Model) {
         // Argo CD writes an OCI registry without its scheme.
         let charts = model.charts.iter();
         repositories.extend(
-            charts.map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
+            charts
+                .map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
         );
         destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
         destinations.push(model.metallb.namespace.clone());

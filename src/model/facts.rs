@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use sha2::{Digest, Sha256};
+
 use crate::model::claims::{AddressClaim, ClaimKind};
 use crate::model::cluster::{AddressRow, Chart, Cluster, Metallb, Network, Nfs, Node, Pool};
 use crate::model::stack::Stack;
@@ -103,8 +105,12 @@ fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
 /// Every single address of the model with its owner, in order.
 pub fn addresses(model: &Model) -> Vec<AddressRow> {
     let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
-    let mut claims: Vec<&AddressClaim> =
-        model.claims.iter().filter(single).filter(|claim| claim.service.is_some() || !claim.by_reference).collect();
+    let mut claims: Vec<&AddressClaim> = model
+        .claims
+        .iter()
+        .filter(single)
+        .filter(|claim| claim.service.is_some() || !claim.by_reference)
+        .collect();
     claims.sort_by_key(|claim| (claim.range, &claim.owner));
     claims.into_iter().map(|claim| row(model, claim)).collect()
 }
@@ -133,16 +139,15 @@ fn put_all<T: Display>(facts: &mut Facts, words: &[&str], values: &[T]) {
     }
 }
 
-/// Two names that come to the same key: the second gets a number.
+/// Two names that come to the same key: the second gets a digest of what it is made from.
 fn put(facts: &mut Facts, words: &[&str], value: &str) {
-    let key = variable(&words.join("_"));
-    let mut free = key.clone();
-    let mut number = 2;
-    while facts.contains_key(&free) {
-        free = format!("{key}_{number}");
-        number += 1;
+    let name = words.join("_");
+    let mut key = variable(&name);
+    if facts.contains_key(&key) {
+        let digest = Sha256::digest(name.as_bytes());
+        key.extend(digest.iter().take(4).map(|byte| format!("_{byte:02X}")));
     }
-    facts.insert(free, value.to_owned());
+    facts.insert(key, value.to_owned());
 }
 
 /// A name of letters, digits and `_`, not beginning with a digit. ConfigMaps take at most 253 characters.
@@ -169,7 +174,10 @@ mod tests {
         for (name, value) in [("a-b", "1"), ("a_b", "2"), ("a.b", "3")] {
             put(&mut facts, &["node", name], value);
         }
-        let wanted = [("NODE_A_B", "1"), ("NODE_A_B_2", "2"), ("NODE_A_B_3", "3")];
-        assert_eq!(facts, wanted.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        let mut values: Vec<&str> = facts.values().map(String::as_str).collect();
+        values.sort_unstable();
+        assert_eq!(values, ["1", "2", "3"]);
+        assert_eq!(facts["NODE_A_B"], "1");
+        assert!(facts.keys().all(|key| key.starts_with("NODE_A_B")));
     }
 }

@@ -212,8 +212,8 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
 /// A version is a tag, forty hexadecimal digits are a commit, `refs/…` is a full name; all else is a branch.
 fn revision_kind(revision: &str) -> &'static str {
     let version = revision.strip_prefix('v').unwrap_or(revision);
-    let is_version =
-        version.contains('.') && version.split(['.', '-', '+']).take(2).all(|part| part.parse::<u32>().is_ok());
+    let is_version = version.contains('.')
+        && version.split(['.', '-', '+']).take(2).all(|part| part.parse::<u32>().is_ok());
     match revision {
         _ if revision.starts_with("refs/") => "name",
         _ if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) => "commit",
@@ -226,11 +226,7 @@ fn written(duration: Option<&Duration>, default: &str) -> String {
     duration.map_or_else(|| default.to_owned(), |duration| duration.0.value.clone())
 }
 
-fn lower_flux(
-    resolver: &mut Resolver<'_>,
-    table: Option<&inventory::gitops::Flux>,
-    revision: &str,
-) -> Flux {
+fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flux>, revision: &str) -> Flux {
     let absent = inventory::gitops::Flux::default();
     let table = table.unwrap_or(&absent);
     let seconds = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
@@ -263,5 +259,25 @@ fn lower_flux(
         substitute: texts(resolver, &table.substitute),
         secret: optional(resolver, table.secret.as_ref()),
         times,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::revision_kind;
+
+    #[test]
+    fn revisions_are_told_apart() {
+        for (revision, kind) in [
+            ("main", "branch"),
+            ("release-1.2", "branch"),
+            ("1", "branch"),
+            ("v1.2.3", "tag"),
+            ("1.2.3-rc.1", "tag"),
+            ("refs/tags/main", "name"),
+            ("0123456789abcdef0123456789abcdef01234567", "commit"),
+        ] {
+            assert_eq!(revision_kind(revision), kind, "{revision}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::inventory::chart::IngressProvider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, PodSecurity};
+use crate::model::cluster::Ingress;
 use crate::model::gitops::Gitops;
 use crate::model::service::{Service, Source};
 use crate::model::stack::{Claim, Stack};
@@ -42,10 +44,10 @@ pub fn mark(model: &mut Model) {
         chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
         secure(&mut chart.namespace_labels, chart.pod_security);
     }
-    let (gitops, route) = (model.gitops.as_ref(), model.ingress.as_ref().map(|ingress| &ingress.annotations));
-    mark_environment(&mut model.base, gitops, route);
+    let (gitops, route) = (model.gitops.as_ref(), model.ingress.as_ref().map(of_routes).unwrap_or_default());
+    mark_environment(&mut model.base, gitops, &route);
     for environment in &mut model.environments {
-        mark_environment(environment, gitops, route);
+        mark_environment(environment, gitops, &route);
     }
     let release = prometheus(model);
     let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
@@ -60,7 +62,16 @@ pub fn mark(model: &mut Model) {
     }
 }
 
-fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: Option<&Texts>) {
+/// An Ingress asks cert-manager for its certificate itself; a Gateway does so for its listeners.
+fn of_routes(ingress: &Ingress) -> Texts {
+    let mut annotations = ingress.annotations.clone();
+    if let Some(issuer) = ingress.issuer.as_ref().filter(|_| ingress.provider == IngressProvider::Ingress) {
+        add(&mut annotations, "cert-manager.io/cluster-issuer", issuer);
+    }
+    annotations
+}
+
+fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: &Texts) {
     let waits = environment.services().any(|service| !service.depends_on.is_empty());
     environment.has_dependencies = waits;
     for stack in &mut environment.stacks {
@@ -81,11 +92,8 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
         }
-        let services = &stack.services;
-        for claim in &mut stack.claims {
-            if let Some(wave) = wave_of(claim, services).filter(|_| waves) {
-                claim.annotations.entry(SYNC_WAVE.to_owned()).or_insert(wave.to_string());
-            }
+        if waves {
+            order_claims(stack);
         }
         keep_data(stack, engine);
     }
@@ -106,7 +114,7 @@ fn secure(labels: &mut Texts, level: Option<PodSecurity>) {
     }
 }
 
-fn annotate(service: &Service, env: Option<&str>, waves: bool, route: Option<&Texts>) -> Annotations {
+fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) -> Annotations {
     let mut other = Texts::new();
     if waves && service.wave > 0 {
         other.insert(SYNC_WAVE.to_owned(), service.wave.to_string());
@@ -122,7 +130,7 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: Option<&Te
         add(&mut pod, "checksum/env", digest);
     }
     let mut with_route = other.clone();
-    with_route.extend(route.cloned().unwrap_or_default());
+    with_route.extend(route.clone());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
     service_own.extend(request.unwrap_or_default());
@@ -131,13 +139,23 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: Option<&Te
 
 /// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only
 /// when a pod wants it: in an earlier wave it would never be ready, and Argo CD wait for it for ever.
-fn wave_of(claim: &Claim, services: &[Service]) -> Option<usize> {
-    let mounts = |service: &&Service| {
-        let names = |from: &Source| matches!(from, Source::Claim { name, .. } if *name == claim.name);
-        service.volumes.iter().any(|volume| names(&volume.from))
-    };
-    let first = services.iter().filter(mounts).map(|service| service.wave).min();
-    first.or_else(|| services.iter().map(|service| service.wave).max()).filter(|wave| *wave > 0)
+fn order_claims(stack: &mut Stack) {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for service in &stack.services {
+        for volume in &service.volumes {
+            if let Source::Claim { name, .. } = &volume.from {
+                let wave = first.entry(name).or_insert(service.wave);
+                *wave = service.wave.min(*wave);
+            }
+        }
+    }
+    let last = stack.services.iter().map(|service| service.wave).max().unwrap_or(0);
+    for claim in &mut stack.claims {
+        let wave = first.get(claim.name.as_str()).copied().unwrap_or(last);
+        if wave > 0 {
+            add(&mut claim.annotations, SYNC_WAVE, &wave.to_string());
+        }
+    }
 }
 
 /// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
@@ -163,4 +181,106 @@ fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
 fn prometheus(model: &Model) -> Option<String> {
     let chart = model.charts.iter().find(|chart| chart.chart == "kube-prometheus-stack");
     chart.map(|chart| chart.release.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use crate::model::{Model, resolve};
+    use crate::source::{FileId, Source};
+
+    fn model(text: &str) -> Model {
+        let inventory = crate::inventory::parse(&Source::new("inventory.toml", text), FileId(0));
+        let resolved = resolve(&inventory.value);
+        for found in [inventory.diagnostics, resolved.diagnostics] {
+            let messages: Vec<_> = found.iter().map(|found| found.message.clone()).collect();
+            assert!(messages.is_empty(), "{messages:?}");
+        }
+        resolved.value
+    }
+
+    const TEXT: &str = r#"
+        [gitops]
+        repository = "https://example.org/r.git"
+        apps = "argocd"
+        [charts.monitoring]
+        repository = "https://example.org/charts"
+        chart = "kube-prometheus-stack"
+        version = "1.0.0"
+        namespace = "monitoring"
+        [nfs.nas]
+        server = "192.168.1.5"
+        exports.media = "/media"
+        [stacks.b]
+        namespace = "shared"
+        pod-security = "baseline"
+        labels = { team = "x" }
+        claims = { early = { size = "1Gi" }, late = { size = "1Gi" }, idle = { size = "1Gi" }, nas = { size = "1Gi", nfs = "nas/media" } }
+        [stacks.c]
+        namespace = "shared"
+        depends-on = ["b"]
+        pod-security = "restricted"
+        [stacks.a]
+        namespace = "shared"
+        depends-on = ["c"]
+        [services.db]
+        stack = "b"
+        image = "db:1"
+        volumes = { d = { claim = "early", mount = "/d" }, n = { claim = "nas", mount = "/n" } }
+        [services.web]
+        stack = "b"
+        image = "web:1"
+        depends-on = ["db"]
+        ports.http = 80
+        gpu = 2
+        resources.limits.cpu = "1"
+        labels = { "app.kubernetes.io/name" = "other", team = "y" }
+        annotations = { a = "1" }
+        monitor = { port = "http" }
+        volumes = { d = { claim = "early", mount = "/d" }, l = { claim = "late", mount = "/l" } }
+    "#;
+
+    #[test]
+    fn the_first_stack_writes_a_shared_namespace() {
+        let model = model(TEXT);
+        let stacks = &model.environments[0].stacks;
+        let writers: Vec<_> =
+            stacks.iter().map(|stack| (stack.name.as_str(), stack.writes_namespace)).collect();
+        assert_eq!(writers, [("a", false), ("b", true), ("c", false)]);
+        let labels = &stacks[1].namespace_labels;
+        assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
+        assert_eq!(labels["team"], "x");
+        assert_eq!(labels["app.kubernetes.io/part-of"], "b");
+    }
+
+    #[test]
+    fn claims_go_with_the_first_service_and_keep_their_data() {
+        let model = model(TEXT);
+        let claims = &model.environments[0].stacks[1].claims;
+        let annotations: Json =
+            claims.iter().map(|claim| (claim.name.clone(), json!(claim.annotations))).collect();
+        let keep = "argocd.argoproj.io/sync-options";
+        let (wave, kept) = ("argocd.argoproj.io/sync-wave", "Prune=false,Delete=false");
+        assert_eq!(
+            annotations,
+            json!({
+                "early": { keep: kept }, "late": { keep: kept, wave: "1" },
+                "idle": { keep: kept, wave: "1" }, "nas": {},
+            })
+        );
+    }
+
+    #[test]
+    fn services_carry_what_selectors_and_readers_look_for() {
+        let model = model(TEXT);
+        let web = &model.environments[0].stacks[1].services[1];
+        assert_eq!(web.labels["app.kubernetes.io/name"], "web");
+        assert_eq!(web.labels["team"], "y");
+        assert_eq!(web.monitor.as_ref().unwrap().labels["release"], "monitoring");
+        assert_eq!(json!(web.annotated.pod), json!({ "a": "1" }));
+        assert_eq!(json!(web.annotated.service), json!({ "argocd.argoproj.io/sync-wave": "1" }));
+        let resources = json!({ "limits": { "cpu": "1", "nvidia.com/gpu": "2" } });
+        assert_eq!(web.container_resources, resources);
+    }
 }

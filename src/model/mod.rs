@@ -204,6 +204,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     };
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
+    stack::share_namespaces(&mut model);
     cluster::serve_namespaces(&mut model);
     delivery::plan(&mut model);
     marks::mark(&mut model);

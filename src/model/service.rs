@@ -1120,3 +1120,24 @@ fn probe_handler(
     }
     Some((json!({ "httpGet": get }), Some(port)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::traefik_rule;
+    use crate::source::{FileId, Span, Spanned};
+
+    #[test]
+    fn hosts_and_path_are_one_rule() {
+        let rule = |hosts: &[&str], path: &str| {
+            let span = Span::new(FileId(0), 0..0);
+            let hosts: Vec<_> = hosts.iter().map(|host| Spanned::new((*host).to_owned(), span)).collect();
+            traefik_rule(&hosts, path)
+        };
+        assert_eq!(rule(&["a.lab"], "/"), "Host(`a.lab`)");
+        assert_eq!(rule(&["a.lab"], "/x"), "Host(`a.lab`) && PathPrefix(\"/x\")");
+        assert_eq!(
+            rule(&["a.lab", "*.b.lab"], "/`\""),
+            "(Host(`a.lab`) || HostRegexp(`^[^.]+\\.b\\.lab$`)) && PathPrefix(\"/`\\\"\")"
+        );
+    }
+}

@@ -34,7 +34,7 @@ pub struct Stack {
     pub part_of: String,
     /// The layer it belongs to.
     pub layer: Layer,
-    /// The Pod Security Standard of its namespace.
+    /// The Pod Security Standard of its namespace: the strictest of the stacks in it.
     pub pod_security: Option<PodSecurity>,
     /// Whether only named flows are let through.
     pub isolate: bool,
@@ -182,6 +182,29 @@ pub fn lower_environment<'a>(
     environment
 }
 
+/// Of stacks that share a namespace, the one that is applied first writes it, with the strictest of their
+/// Pod Security Standards.
+pub fn share_namespaces(model: &mut Model) {
+    share(std::slice::from_mut(&mut model.base));
+    share(&mut model.environments);
+}
+
+fn share(environments: &mut [Environment]) {
+    let mut stacks: Vec<&mut Stack> =
+        environments.iter_mut().flat_map(|environment| &mut environment.stacks).collect();
+    let mut levels: BTreeMap<String, Option<PodSecurity>> = BTreeMap::new();
+    for stack in &stacks {
+        let level = levels.entry(stack.namespace.value.clone()).or_default();
+        *level = (*level).max(stack.pod_security);
+    }
+    stacks.sort_by_key(|stack| (stack.layer, stack.wave));
+    let mut written = BTreeSet::new();
+    for stack in stacks {
+        stack.pod_security = levels.get(&stack.namespace.value).copied().flatten();
+        stack.writes_namespace &= written.insert(stack.namespace.value.clone());
+    }
+}
+
 /// Gives the only environment its name.
 pub fn rename_environment(environment: &mut Environment, name: &str) {
     name.clone_into(&mut environment.name);
@@ -203,7 +226,6 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
 
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
     let tables = &resolver.inventory.tables.stacks;
-    let mut namespaces = BTreeSet::new();
     tables
         .iter()
         .filter_map(|(name, entry)| {
@@ -212,10 +234,7 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            let mut stack = lower_stack(resolver, around, environment, name, &stack, entry.key);
-            // Stacks that share a namespace: the first one writes it.
-            stack.writes_namespace &= namespaces.insert(stack.namespace.value.clone());
-            Some(stack)
+            Some(lower_stack(resolver, around, environment, name, &stack, entry.key))
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 
 use crate::model::{Environment, Model};
 use crate::render::plan::Job;
+use crate::template::{given, given_list, given_map};
 
 /// The model as values of the template engine, made once and shared by all renders.
 #[derive(Debug)]
@@ -36,11 +37,11 @@ struct StackScope {
 impl Contexts {
     /// The values of a model.
     pub fn new(model: &Model) -> Self {
-        let whole = Value::from(Serde(model));
+        let whole = given(&Value::from(Serde(model)));
         let base = scope(&model.base);
         let environments: Vec<Scope> = model.environments.iter().map(scope).collect();
         let mut cluster = members(&whole);
-        let list: Value = environments.iter().map(|scope| scope.value.clone()).collect();
+        let list = given_list(environments.iter().map(|scope| scope.value.clone()));
         cluster.insert("environments".to_owned(), list);
         let items = |name: &str| -> Vec<Value> {
             cluster.get(name).and_then(|list| list.try_iter().ok()).map(Iterator::collect).unwrap_or_default()
@@ -66,7 +67,7 @@ impl Contexts {
         }
         add("chart", job.chart.map(|at| &self.charts[at]));
         add("node", job.node.map(|at| &self.nodes[at]));
-        Value::from(names)
+        given_map(names)
     }
 }
 
@@ -76,9 +77,9 @@ fn scope(environment: &Environment) -> Scope {
         .iter()
         .map(|stack| {
             let services: Vec<Value> =
-                stack.services.iter().map(|service| Value::from(Serde(service))).collect();
-            let mut value = members(&Value::from(Serde(stack)));
-            value.insert("services".to_owned(), services.iter().cloned().collect());
+                stack.services.iter().map(|service| given(&Value::from(Serde(service)))).collect();
+            let mut value = members(&given(&Value::from(Serde(stack))));
+            value.insert("services".to_owned(), given_list(services.iter().cloned()));
             let items = |name: &str| -> Vec<Value> {
                 value
                     .get(name)
@@ -94,9 +95,9 @@ fn scope(environment: &Environment) -> Scope {
             }
         })
         .collect();
-    let mut value = members(&Value::from(Serde(environment)));
-    value.insert("stacks".to_owned(), stacks.iter().map(|stack| stack.value.clone()).collect());
-    Scope { value: Value::from(value), stacks }
+    let mut value = members(&given(&Value::from(Serde(environment))));
+    value.insert("stacks".to_owned(), given_list(stacks.iter().map(|stack| stack.value.clone())));
+    Scope { value: given_map(value), stacks }
 }
 
 /// The members of a value that came from a struct.

@@ -35,6 +35,17 @@ impl Kustomization {
         }
     }
 
+    /// Takes over what another part of the same folder lists.
+    pub fn absorb(&mut self, other: Self) {
+        self.namespace = other.namespace.or(self.namespace.take());
+        self.bases.extend(other.bases);
+        self.resources.extend(other.resources);
+        self.patches.extend(other.patches);
+        for (id, templates) in other.objects {
+            self.objects.entry(id).or_default().extend(templates);
+        }
+    }
+
     /// A file of patches beside it.
     pub fn patch_file(&mut self, name: &str) {
         self.patches.push(json!({ "path": name }));

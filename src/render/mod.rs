@@ -266,15 +266,12 @@ impl Files {
     ) -> Tree {
         let mut tree = Tree::new(origin);
         let mut folders: BTreeMap<TreePath, Kustomization> = BTreeMap::new();
-        for (path, (rendered, file)) in &self.plain {
-            match rendered {
-                Rendered::Text(text) => drop(tree.insert(path.clone(), text.clone())),
-                Rendered::Objects(objects) => {
-                    if let Some(folder) = path.parent() {
-                        folders.entry(folder).or_default().resource(path.name(), objects, *file);
-                    }
-                    insert_objects(&mut tree, path, objects);
-                }
+        let plain: Vec<(&TreePath, &(Rendered, FileId))> = self.plain.iter().collect();
+        let texts: Vec<String> = plain.par_iter().map(|(_, (rendered, _))| rendered.text()).collect();
+        for ((path, (rendered, file)), text) in plain.into_iter().zip(texts) {
+            tree.insert(path.clone(), text);
+            if let (Rendered::Objects(objects), Some(folder)) = (rendered, path.parent()) {
+                folders.entry(folder).or_default().resource(path.name(), objects, *file);
             }
         }
         for (folder, namespace) in self.namespaces {
@@ -282,8 +279,16 @@ impl Files {
                 kustomization.namespace = Some(namespace);
             }
         }
-        for (folder, layers) in &self.stacks {
-            layers.write(folder, model, &mut tree, &mut folders, diagnostics);
+        let stacks: Vec<(&String, &overlay::Layers)> = self.stacks.iter().collect();
+        let written: Vec<overlay::Written> =
+            stacks.par_iter().map(|(folder, layers)| layers.write(folder, model)).collect();
+        for written in written {
+            for (path, text, template) in written.files {
+                insert(&mut tree, path, text, template, diagnostics);
+            }
+            for (folder, kustomization) in written.folders {
+                folders.entry(folder).or_default().absorb(kustomization);
+            }
         }
         for (folder, kustomization) in &mut folders {
             kustomization.hand_written(folder, hand_written, &tree);
@@ -298,7 +303,24 @@ impl Files {
     }
 }
 
-fn insert_objects(tree: &mut Tree, path: &TreePath, objects: &[Value]) {
-    let documents: Vec<&Value> = objects.iter().collect();
-    tree.insert(path.clone(), emit_documents(&documents));
+impl Rendered {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Objects(objects) => emit_objects(objects),
+        }
+    }
+}
+
+/// Objects as the documents of one file.
+fn emit_objects(objects: &[Value]) -> String {
+    emit_documents(&objects.iter().collect::<Vec<_>>())
+}
+
+fn insert(tree: &mut Tree, path: TreePath, text: String, template: FileId, diagnostics: &mut Diagnostics) {
+    if tree.contains(&path) {
+        let message = format!("two templates make `{path}`, this one and another");
+        return diagnostics.push(DUPLICATE_OUTPUT.at(Span::new(template, 0..0), "", message));
+    }
+    tree.insert(path, text);
 }

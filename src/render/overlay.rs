@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::diagnostic::Diagnostics;
 use crate::model::Model;
-use crate::object::emit::{emit, emit_documents};
+use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
 use crate::object::{Id, Value};
+use crate::render::emit_objects;
 use crate::render::kustomization::Kustomization;
 use crate::render::plan::Job;
-use crate::render::{DUPLICATE_OUTPUT, insert_objects};
-use crate::source::{FileId, Span};
-use crate::tree::{Tree, TreePath};
+use crate::source::FileId;
+use crate::tree::TreePath;
 
 /// What was rendered for one stack: each file for the defaults and for each environment.
 #[derive(Clone, Debug, Default)]
@@ -37,52 +36,59 @@ impl Layers {
         self.stacks.extend(job.stack.map(|stack| (environment, stack)));
     }
 
-    /// Writes the base and an overlay for each environment that has the stack.
-    pub fn write(
-        &self,
-        folder: &str,
-        model: &Model,
-        tree: &mut Tree,
-        folders: &mut BTreeMap<TreePath, Kustomization>,
-        diagnostics: &mut Diagnostics,
-    ) {
+    /// The base, and an overlay for each environment that has the stack.
+    pub fn write(&self, folder: &str, model: &Model) -> Written {
+        let mut written = Written::default();
         let has_base = self.files.values().any(|file| file.versions.contains_key(&None));
         if has_base && let Ok(base) = TreePath::parse(&format!("{folder}/base")) {
-            self.write_base(&base, tree, folders);
+            self.write_base(&base, &mut written);
         }
         for (at, environment) in model.environments.iter().enumerate() {
             let Some(stack) = self.stacks.get(&Some(at)) else { continue };
             let Ok(path) = TreePath::parse(&format!("{folder}/overlays/{}", environment.name)) else {
                 continue;
             };
-            let kustomization = folders.entry(path.clone()).or_default();
+            let mut kustomization = Kustomization::default();
             kustomization.namespace = Some(environment.stacks[*stack].namespace.value.clone());
             kustomization.bases.extend(has_base.then(|| "../../base".to_owned()));
-            let mut overlay = Overlay { path: &path, kustomization, tree, diagnostics };
+            let mut overlay = Overlay { path: &path, kustomization, files: &mut written.files };
             for (name, file) in &self.files {
                 let none = Vec::new();
                 let base = file.versions.get(&None).unwrap_or(&none);
                 let target = file.versions.get(&Some(at)).unwrap_or(&none);
                 overlay.write_file(name, file.template, base, target);
             }
+            let kustomization = overlay.kustomization;
+            written.folders.push((path, kustomization));
         }
+        written
     }
 
-    fn write_base(&self, base: &TreePath, tree: &mut Tree, folders: &mut BTreeMap<TreePath, Kustomization>) {
+    fn write_base(&self, base: &TreePath, written: &mut Written) {
+        let mut kustomization = Kustomization::default();
         for (name, file) in &self.files {
             let Some(objects) = file.versions.get(&None) else { continue };
             let Ok(path) = base.join(name) else { continue };
-            folders.entry(base.clone()).or_default().resource(name, objects, file.template);
-            insert_objects(tree, &path, objects);
+            kustomization.resource(name, objects, file.template);
+            written.files.push((path, emit_objects(objects), file.template));
         }
+        written.folders.push((base.clone(), kustomization));
     }
+}
+
+/// The files and kustomizations of one stack. Each file with the template it comes from.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Path, content and template.
+    pub files: Vec<(TreePath, String, FileId)>,
+    /// The kustomization of each folder.
+    pub folders: Vec<(TreePath, Kustomization)>,
 }
 
 struct Overlay<'t> {
     path: &'t TreePath,
-    kustomization: &'t mut Kustomization,
-    tree: &'t mut Tree,
-    diagnostics: &'t mut Diagnostics,
+    kustomization: Kustomization,
+    files: &'t mut Vec<(TreePath, String, FileId)>,
 }
 
 impl Overlay<'_> {
@@ -102,15 +108,13 @@ impl Overlay<'_> {
         }
         let stem = name.strip_suffix(".yaml").unwrap_or(name);
         if !patches.is_empty() {
-            let documents: Vec<&Value> = patches.iter().collect();
             let file = format!("{stem}.patch.yaml");
-            self.insert(&file, template, &emit_documents(&documents));
+            self.insert(&file, template, emit_objects(&patches));
             self.kustomization.patch_file(&file);
         }
         if !left.is_empty() {
             let own: Vec<Value> = left.into_iter().map(|(_, object)| object.clone()).collect();
-            let documents: Vec<&Value> = own.iter().collect();
-            self.insert(name, template, &emit_documents(&documents));
+            self.insert(name, template, emit_objects(&own));
             self.kustomization.resource(name, &own, template);
         }
     }
@@ -139,14 +143,9 @@ impl Overlay<'_> {
         }
     }
 
-    fn insert(&mut self, name: &str, template: FileId, content: &str) {
-        let Ok(path) = self.path.join(name) else { return };
-        if self.tree.insert(path.clone(), content).is_some() {
-            self.diagnostics.push(DUPLICATE_OUTPUT.at(
-                Span::new(template, 0..0),
-                "",
-                format!("two templates make `{path}`: this one and one of the overlay"),
-            ));
+    fn insert(&mut self, name: &str, template: FileId, content: String) {
+        if let Ok(path) = self.path.join(name) {
+            self.files.push((path, content, template));
         }
     }
 }

@@ -5,25 +5,58 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
-    ("apps/{stack}/base/namespace.yaml.j2", include_str!("../../templates/apps/{stack}/base/namespace.yaml.j2")),
-    ("apps/{stack}/base/network-policies.yaml.j2", include_str!("../../templates/apps/{stack}/base/network-policies.yaml.j2")),
+    (
+        "apps/{stack}/base/namespace.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/namespace.yaml.j2"),
+    ),
+    (
+        "apps/{stack}/base/network-policies.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/network-policies.yaml.j2"),
+    ),
     ("apps/{stack}/base/network.yaml.j2", include_str!("../../templates/apps/{stack}/base/network.yaml.j2")),
     ("apps/{stack}/base/quota.yaml.j2", include_str!("../../templates/apps/{stack}/base/quota.yaml.j2")),
-    ("apps/{stack}/base/{service}.yaml.j2", include_str!("../../templates/apps/{stack}/base/{service}.yaml.j2")),
-    ("apps/{stack}/overlays/{environment}/volumes.yaml.j2", include_str!("../../templates/apps/{stack}/overlays/{environment}/volumes.yaml.j2")),
+    (
+        "apps/{stack}/base/{service}.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/{service}.yaml.j2"),
+    ),
+    (
+        "apps/{stack}/overlays/{environment}/volumes.yaml.j2",
+        include_str!("../../templates/apps/{stack}/overlays/{environment}/volumes.yaml.j2"),
+    ),
     ("argocd/_sync-policy.j2", include_str!("../../templates/argocd/_sync-policy.j2")),
-    ("argocd/applications/infrastructure.yaml.j2", include_str!("../../templates/argocd/applications/infrastructure.yaml.j2")),
-    ("argocd/applications/{stack}-{environment}.yaml.j2", include_str!("../../templates/argocd/applications/{stack}-{environment}.yaml.j2")),
+    (
+        "argocd/applications/infrastructure.yaml.j2",
+        include_str!("../../templates/argocd/applications/infrastructure.yaml.j2"),
+    ),
+    (
+        "argocd/applications/{stack}-{environment}.yaml.j2",
+        include_str!("../../templates/argocd/applications/{stack}-{environment}.yaml.j2"),
+    ),
     ("argocd/project.yaml.j2", include_str!("../../templates/argocd/project.yaml.j2")),
     ("argocd/root.yaml.j2", include_str!("../../templates/argocd/root.yaml.j2")),
     ("flux/_kustomization.j2", include_str!("../../templates/flux/_kustomization.j2")),
     ("flux/infrastructure.yaml.j2", include_str!("../../templates/flux/infrastructure.yaml.j2")),
     ("flux/source.yaml.j2", include_str!("../../templates/flux/source.yaml.j2")),
-    ("flux/{stack}-{environment}.yaml.j2", include_str!("../../templates/flux/{stack}-{environment}.yaml.j2")),
-    ("infrastructure/configs/metallb.yaml.j2", include_str!("../../templates/infrastructure/configs/metallb.yaml.j2")),
-    ("infrastructure/configs/network-inventory.yaml.j2", include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2")),
-    ("infrastructure/configs/storage-classes.yaml.j2", include_str!("../../templates/infrastructure/configs/storage-classes.yaml.j2")),
-    ("infrastructure/controllers/{chart}.yaml.j2", include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2")),
+    (
+        "flux/{stack}-{environment}.yaml.j2",
+        include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/metallb.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/metallb.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/network-inventory.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/storage-classes.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/storage-classes.yaml.j2"),
+    ),
+    (
+        "infrastructure/controllers/{chart}.yaml.j2",
+        include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2"),
+    ),
 ];
 
 #[cfg(test)]
@@ -57,7 +90,7 @@ mod tests {
             text: (*text).to_owned(),
         };
         let set = TemplateSet::new(BUILTIN.iter().enumerate().map(file).collect(), Vec::new());
-        let engine = Engine::new(&set.value, |_| String::new());
+        let engine = Engine::new(&set.value, |_| String::new(), 0);
         for found in [set.diagnostics, engine.diagnostics] {
             assert!(found.is_empty(), "{found:?}");
         }

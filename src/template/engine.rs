@@ -28,6 +28,8 @@ use crate::source::{FileId, Span};
 
 /// Instructions that one render may take. A template of a hundred lines takes about a thousand.
 pub const FUEL: u64 = 2_000_000;
+/// What each service of the inventory adds to [`FUEL`], so that a template may list them all.
+pub const FUEL_PER_SERVICE: u64 = 5_000;
 /// Bytes of text that one render may put out.
 pub const OUTPUT_LIMIT: usize = 8 * 1024 * 1024;
 /// Nested calls: a macro counts 4, an include 10. Kept well inside a thread's 2 MiB of stack.
@@ -65,6 +67,7 @@ pub struct Engine {
     markdown: Environment<'static>,
     text: Environment<'static>,
     templates: BTreeMap<String, Compiled>,
+    fuel: u64,
     pub(super) skeletons: RwLock<BTreeMap<Box<str>, Arc<Skeleton>>>,
 }
 
@@ -77,10 +80,11 @@ struct Compiled {
 
 impl Engine {
     /// Compiles a set. Templates that cannot be read are reported and left out. `yaml` is what the filter
-    /// of that name writes.
-    pub fn new(set: &TemplateSet, yaml: YamlText) -> Outcome<Engine> {
+    /// of that name writes; `services` is how many of them templates may have to list.
+    pub fn new(set: &TemplateSet, yaml: YamlText, services: usize) -> Outcome<Engine> {
+        let fuel = FUEL + FUEL_PER_SERVICE.saturating_mul(services as u64);
         let mut diagnostics = Diagnostics::default();
-        let mut base = environment();
+        let mut base = environment(fuel);
         filters::register(&mut base, yaml);
         let mut templates = BTreeMap::new();
         for template in set.files() {
@@ -101,6 +105,7 @@ impl Engine {
             markdown: with(write_markdown),
             text: with(write_text),
             templates,
+            fuel,
             skeletons: RwLock::default(),
         };
         Outcome { value, diagnostics }
@@ -148,7 +153,7 @@ impl Engine {
     }
 }
 
-fn environment() -> Environment<'static> {
+fn environment(fuel: u64) -> Environment<'static> {
     let mut environment = Environment::new();
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
@@ -158,7 +163,7 @@ fn environment() -> Environment<'static> {
     // Captured output is a safe string only where auto-escaping is on; the kind is ours.
     environment.set_auto_escape_callback(|_| AutoEscape::Custom(Cow::Borrowed("bayplan")));
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(FUEL));
+    environment.set_fuel(Some(fuel));
     environment.set_recursion_limit(RECURSION_LIMIT);
     // Places and names of undefined values in errors need this. What else it collects is never shown.
     environment.set_debug(true);
@@ -332,7 +337,7 @@ impl Render<'_> {
                 (&TEMPLATE_UNDEFINED, "undefined", text.clone(), self.meant(&text))
             }
             (ErrorKind::OutOfFuel, _) => {
-                let what = format!("the limit of {FUEL} instructions is exceeded");
+                let what = format!("the limit of {} instructions is exceeded", self.engine.fuel);
                 (&TEMPLATE_LIMIT, "stopped here", what, None)
             }
             (_, _) if text.contains("recursion limit") => {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
+use super::given::is_given;
 use super::holes::{DEPTH_LIMIT, Fault, FaultKind, has_marker};
 
 /// The function that the calls name. Templates may not use the name themselves.
@@ -449,6 +450,9 @@ fn weigh_value(value: &Value, left: &mut usize, depth: usize) -> Result<(), Erro
     }
     check_size(value)?;
     spend(left, NODE_WEIGHT + value.as_str().map_or(0, str::len))?;
+    if is_given(value) {
+        return Ok(());
+    }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {
             for item in value.try_iter().into_iter().flatten() {

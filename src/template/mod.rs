@@ -15,12 +15,14 @@
 pub mod builtin;
 mod engine;
 mod filters;
+mod given;
 mod guard;
 mod holes;
 mod route;
 
-pub use engine::{Engine, FUEL, Kind, OUTPUT_LIMIT};
+pub use engine::{Engine, FUEL, FUEL_PER_SERVICE, Kind, OUTPUT_LIMIT};
 pub use filters::YamlText;
+pub use given::{given, given_list, given_map};
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
 
 use crate::diagnostic::{Code, Family, Level};

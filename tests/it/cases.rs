@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bayplan::Inputs;
 use bayplan::catalog;
 use bayplan::diagnostic::Diagnostics;
-use bayplan::source::Source;
+use bayplan::source::{Source, Sources};
 
 use crate::markers::{Case, bless};
 
@@ -79,8 +79,9 @@ fn every_rule_has_a_case_where_it_fires_and_its_folder_one_where_it_is_silent() 
 /// What `bayplan check` finds in an inventory of this name and text.
 pub fn check(path: &Path, text: &str) -> (Source, Diagnostics) {
     let source = Source::new(path.display().to_string(), text);
-    let inputs = Inputs::new(&source.path, text);
-    (source, bayplan::check(&inputs).diagnostics)
+    let mut sources = Sources::default();
+    let inventory = sources.add(source.clone());
+    (source, bayplan::check(&Inputs { sources, inventory, ..Inputs::default() }).diagnostics)
 }
 
 fn folder() -> PathBuf {
