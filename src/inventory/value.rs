@@ -267,7 +267,8 @@ impl Decode for PassthroughTable {
         Passthrough::decode(node, reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": "object" })
+        // Said outright: Tombi takes silence for a no.
+        json!({ "type": "object", "additionalProperties": true })
     }
     fn merged(&self, over: &Self) -> Self {
         Self(self.0.merged(&over.0))

@@ -95,8 +95,8 @@ fn kind(schema: &Value) -> String {
             "boolean" => "`true` or `false`".to_owned(),
             "array" => format!("list of {}", plural(&kind(&schema["items"]))),
             _ => match schema.get("additionalProperties") {
-                Some(values) => format!("table of {}", plural(&kind(values))),
-                None => "Kubernetes value".to_owned(),
+                Some(values) if values.is_object() => format!("table of {}", plural(&kind(values))),
+                _ => "Kubernetes value".to_owned(),
             },
         },
         Value::Array(_) => "scalar".to_owned(),

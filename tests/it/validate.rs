@@ -60,8 +60,8 @@ fn check_table(
         let inner = schema["properties"].get(key).or_else(|| schema.get("additionalProperties"));
         match inner {
             Some(Value::Bool(false)) => found.push(format!("{path}: unknown key {key}")),
-            Some(inner) => check(root, inner, value, &format!("{path}.{key}"), found),
-            None => {}
+            Some(inner) if inner.is_object() => check(root, inner, value, &format!("{path}.{key}"), found),
+            _ => {}
         }
     }
     for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
