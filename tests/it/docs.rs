@@ -15,6 +15,7 @@ use bayplan::{Inputs, catalog, compile};
 use serde_json::Value;
 
 use crate::cases;
+use crate::layers::FLOORS;
 use crate::manual;
 use crate::validate::violations;
 
@@ -128,8 +129,9 @@ fn every_link_leads_to_a_heading() {
 #[test]
 fn every_command_that_is_shown_exists() {
     let mut tried = BTreeSet::new();
-    for page in PAGES {
-        for command in manual::commands(&read(page)) {
+    for page in PAGES.iter().chain(&[".pre-commit-hooks.yaml"]) {
+        let text = read(page).replace("  entry: ", "```\n").replace("  language: ", "```\n");
+        for command in manual::commands(&text) {
             let output =
                 Command::new(env!("CARGO_BIN_EXE_bayplan")).args(&command).arg("--help").output().unwrap();
             let errors = String::from_utf8_lossy(&output.stderr);
@@ -200,6 +202,44 @@ fn the_example_of_a_template_renders() {
     let tree = outcome.value.unwrap_or_else(|| panic!("{found:#?}"));
     let added = TreePath::parse("apps/arr/base/plex-backup.yaml").unwrap();
     assert!(tree.contains(&added), "{found:#?}");
+}
+
+/// The inputs of the GitHub Action, as the manual lists them.
+#[test]
+fn the_inputs_of_the_action_are_told() {
+    let action: Value = serde_yaml::from_str(&read("action.yml")).unwrap();
+    let inputs: Vec<&str> = action["inputs"].as_object().unwrap().keys().map(String::as_str).collect();
+    let page = read("docs/ci.md");
+    let table = page.split("| input |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let told: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(inputs, told);
+}
+
+/// The floors of the house, as CONTRIBUTING draws them.
+#[test]
+fn the_floors_are_drawn() {
+    let page = read("CONTRIBUTING.md");
+    let section = page.split("\n## Floors\n").nth(1).unwrap();
+    let drawing = manual::fences(section, "text").remove(0);
+    let drawn: Vec<Vec<&str>> = drawing
+        .lines()
+        .rev()
+        .map(|line| line.split("  ").next().unwrap_or_default().split(" · ").map(str::trim).collect())
+        .collect();
+    let floors: Vec<Vec<&str>> = FLOORS
+        .iter()
+        .map(|rooms| {
+            let mut rooms = rooms.to_vec();
+            rooms.sort_unstable();
+            rooms
+        })
+        .collect();
+    let sorted = drawn.into_iter().map(|mut rooms: Vec<&str>| {
+        rooms.sort_unstable();
+        rooms
+    });
+    assert_eq!(sorted.collect::<Vec<_>>(), floors);
 }
 
 /// The inventory that the README begins with has nothing wrong with it.
