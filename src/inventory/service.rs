@@ -55,7 +55,7 @@ record! {
         name: Option<Text>,
         /// What it is, in a few words: an annotation, and a line in the tree's README.
         description: Option<Text>,
-        /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`.
+        /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`. Every service has one.
         image: Option<Text>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,

@@ -20,8 +20,15 @@ use crate::manual;
 use crate::validate::violations;
 
 /// The files for people, whose paths, commands and examples must be true.
-const PAGES: &[&str] =
-    &["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ci.md", "docs/inventory.md", "docs/templates.md"];
+const PAGES: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/ci.md",
+    "docs/cli.md",
+    "docs/inventory.md",
+    "docs/templates.md",
+];
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
@@ -61,6 +68,16 @@ fn the_schema_is_fresh() {
 fn the_manual_of_the_inventory_is_fresh() {
     let page = manual::inventory(&read("tests/it/docs/inventory.md"), &inventory_schema(), read);
     is_fresh("docs/inventory.md", &page);
+}
+
+#[test]
+fn the_manual_of_the_command_line_is_fresh() {
+    let help = |words: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bayplan"));
+        let output = program.args(words).arg("--help").env_remove("COLUMNS").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    is_fresh("docs/cli.md", &manual::command_line(help));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! In the prose, `<!-- keys: Record -->` becomes the keys of that table, and
 //! `<!-- example: FILE [table] [table] -->` those tables as they stand in an inventory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -14,10 +14,11 @@ pub fn inventory(prose: &str, schema: &Value, read: impl Fn(&str) -> String) -> 
         "<!-- Made from the schema and tests/it/docs/inventory.md by a test; do not edit. -->\n\n",
     );
     let mut placed = Vec::new();
+    let sections = sections(prose);
     for line in prose.lines() {
         if let Some(record) = directive(line, "keys") {
             placed.push(record);
-            page.push_str(&keys(&schema["definitions"][record]));
+            page.push_str(&keys(&schema["definitions"][record], &sections));
         } else if let Some(example) = directive(line, "example") {
             let (file, headers) = example.split_once(' ').expect("a file and its tables");
             let tables = tables(&read(file), headers);
@@ -38,8 +39,24 @@ fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.strip_prefix("<!-- ")?.strip_suffix(" -->")?.strip_prefix(name)?.strip_prefix(": ")
 }
 
+/// The anchor of the section that each table of the schema is told in.
+fn sections(prose: &str) -> BTreeMap<&str, String> {
+    let mut anchors = ordered_headings(prose).into_iter();
+    let (mut current, mut in_code) = (String::new(), false);
+    let mut sections = BTreeMap::new();
+    for line in prose.lines() {
+        in_code ^= line.starts_with("```");
+        if line.starts_with('#') && !in_code {
+            current = anchors.next().unwrap_or_default();
+        } else if let Some(record) = directive(line, "keys") {
+            sections.insert(record, current.clone());
+        }
+    }
+    sections
+}
+
 /// The keys of one table, as a table of Markdown.
-fn keys(record: &Value) -> String {
+fn keys(record: &Value, sections: &BTreeMap<&str, String>) -> String {
     let required: Vec<&str> =
         record["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let properties = record["properties"].as_object().expect("a table of the schema");
@@ -47,7 +64,7 @@ fn keys(record: &Value) -> String {
     for (key, schema) in properties {
         let (meaning, default) = without_default(schema["description"].as_str().unwrap());
         let default = if required.contains(&key.as_str()) { "**required**".to_owned() } else { default };
-        let row = [format!("`{key}`"), kind(schema), default, meaning];
+        let row = [format!("`{key}`"), linked(&kind(schema), sections), default, meaning];
         writeln!(text, "| {} |", row.map(|cell| cell.replace('|', "\\|")).join(" | ")).unwrap();
     }
     text
@@ -76,8 +93,8 @@ fn kind(schema: &Value) -> String {
     if let Some(fixed) = schema.get("const") {
         return format!("`{fixed}`");
     }
-    if schema.get("$ref").is_some() {
-        return "table".to_owned();
+    if let Some(record) = schema["$ref"].as_str() {
+        return format!("<{}>table", record.rsplit('/').next().unwrap_or_default());
     }
     if let Some(choices) = schema["anyOf"].as_array() {
         if choices[1]["items"] == choices[0] {
@@ -104,6 +121,14 @@ fn kind(schema: &Value) -> String {
     }
 }
 
+/// Turns `<Record>tables` into a link to where that table is told.
+fn linked(kind: &str, sections: &BTreeMap<&str, String>) -> String {
+    let Some((before, rest)) = kind.split_once('<') else { return kind.to_owned() };
+    let (record, rest) = rest.split_once('>').unwrap();
+    let end = rest.find(' ').unwrap_or(rest.len());
+    format!("{before}[{}](#{}){}", &rest[..end], sections[record], &rest[end..])
+}
+
 fn one_of(mut choices: Vec<String>) -> String {
     let last = choices.pop().unwrap_or_default();
     if choices.is_empty() { last } else { format!("{} or {last}", choices.join(", ")) }
@@ -115,7 +140,7 @@ fn plural(kind: &str) -> String {
     match noun {
         "address" => format!("addresses{rest}"),
         "quantity" => format!("quantities{rest}"),
-        "whole" => "whole numbers".to_owned(),
+        "whole" => kind.replacen("number", "numbers", 1),
         "Kubernetes" => "Kubernetes values".to_owned(),
         noun if noun.starts_with('`') => kind.to_owned(),
         noun if noun.ends_with(',') => format!("{}s,{rest}", noun.trim_end_matches(',')),
@@ -183,9 +208,18 @@ pub fn anchors(page: &str) -> Vec<(String, String)> {
 
 /// The anchors of a page's headings, as GitHub makes them.
 pub fn headings(page: &str) -> BTreeSet<String> {
-    let mut anchors = BTreeSet::new();
-    for heading in page.lines().filter(|line| line.starts_with('#')) {
-        let text = heading.trim_start_matches('#').trim().to_lowercase();
+    ordered_headings(page).into_iter().collect()
+}
+
+fn ordered_headings(page: &str) -> Vec<String> {
+    let mut anchors: Vec<String> = Vec::new();
+    let mut in_code = false;
+    for line in page.lines() {
+        in_code ^= line.starts_with("```");
+        if in_code || !line.starts_with('#') {
+            continue;
+        }
+        let text = line.trim_start_matches('#').trim().to_lowercase();
         let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
         let numbered = (1..).map(|number| format!("{anchor}-{number}"));
@@ -211,4 +245,25 @@ fn command(line: &str) -> Option<Vec<String>> {
     let is_placeholder = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
     let is_command = |word: &String| word.chars().all(|c| c.is_ascii_lowercase());
     (words.first().is_some_and(is_command) && !words.iter().any(is_placeholder)).then_some(words)
+}
+
+/// The help of the program and of each command, as a page.
+pub fn command_line(help: impl Fn(&[&str]) -> String) -> String {
+    let mut page = String::from(
+        "<!-- Made from the program's own help by a test; do not edit. -->\n\n# The command line\n",
+    );
+    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(command) = waiting.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let text = help(&words);
+        let name = [&["bayplan"], &words[..]].concat().join(" ");
+        let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+        write!(page, "\n## {name}\n\n```text\n{}\n```\n", lines.join("\n")).unwrap();
+        let inner = text.split("Commands:\n").nth(1).unwrap_or_default();
+        let inner = inner.lines().take_while(|line| line.starts_with("  "));
+        let names = inner.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+        let inner: Vec<Vec<String>> = names.map(|name| [&command[..], &[name.to_owned()]].concat()).collect();
+        waiting.extend(inner.into_iter().rev());
+    }
+    page
 }
