@@ -239,7 +239,7 @@ pub fn commands(page: &str) -> Vec<Vec<String>> {
 fn command(line: &str) -> Option<Vec<String>> {
     let line = line.trim().trim_start_matches("- ").trim_start_matches("run: ").trim_start_matches("$ ");
     let rest = line.strip_prefix("bayplan ").or_else(|| line.strip_prefix("cargo run --release -- "))?;
-    let rest = rest.split(" # ").next()?.split(" > ").next()?.split("   ").next()?;
+    let rest = rest.split(" # ").next()?.split(" | ").next()?.split(" > ").next()?.split("   ").next()?;
     let words: Vec<String> = rest.replace('\'', "").split_whitespace().map(str::to_owned).collect();
     // Prose about a command, or a placeholder, is no command.
     let is_placeholder = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
