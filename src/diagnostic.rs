@@ -121,12 +121,22 @@ impl Diagnostic {
 
 /// The findings of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics(Vec<Diagnostic>, Vec<Span>);
 
 impl Diagnostics {
     /// Adds a finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// What stands at this place is a secret: no report shows it, whichever finding is near.
+    pub fn hide(&mut self, secret: Span) {
+        self.1.push(secret);
+    }
+
+    /// The places that no report shows.
+    pub fn hidden(&self) -> &[Span] {
+        &self.1
     }
 
     /// Adds all findings of another stage.

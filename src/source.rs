@@ -114,9 +114,35 @@ impl Source {
         start..self.floor(span.end as usize).max(start)
     }
 
+    /// The same text with stars in place of some spans: as long, so that every place stays where it is.
+    #[must_use]
+    pub fn masked<'s>(&self, secrets: impl IntoIterator<Item = &'s Span>) -> Self {
+        let mut masked = self.clone();
+        for secret in secrets {
+            let range = self.range(*secret);
+            masked.text.replace_range(range.clone(), &stars(&self.text[range]));
+        }
+        masked
+    }
+
     fn floor(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset.min(self.text.len()))
     }
+}
+
+/// As many bytes, characters and lines as `text` has. Quotes at its ends stay.
+fn stars(text: &str) -> String {
+    let quote = |c: char| c == '"' || c == '\'';
+    let start = text.len() - text.trim_start_matches(quote).len();
+    let end = text.trim_end_matches(quote).len().max(start);
+    let star = |(at, c): (usize, char)| match c.len_utf8() {
+        _ if at < start || at >= end || c == '\n' || c == '\r' => c,
+        1 => '*',
+        2 => '·',
+        3 => '•',
+        _ => '𝌆',
+    };
+    text.char_indices().map(star).collect()
 }
 
 /// Every text that a run has read. Spans point into it.
@@ -128,6 +154,16 @@ impl Sources {
     pub fn add(&mut self, source: Source) -> FileId {
         self.0.push(source);
         FileId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The same texts with stars in place of some spans.
+    #[must_use]
+    pub fn masked(&self, secrets: &[Span]) -> Self {
+        let masked =
+            self.0.iter().zip(0..).map(|(source, file)| {
+                source.masked(secrets.iter().filter(|secret| secret.file == FileId(file)))
+            });
+        Self(masked.collect())
     }
 
     /// The text that `id` names. `id` must come from [`Sources::add`] on this value.

@@ -14,6 +14,8 @@ pub mod stack;
 pub mod storage;
 pub mod value;
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Code, Family, Level, Outcome};
 use crate::inventory::chart::{Chart, Ingress};
 use crate::inventory::environment::Environment;
@@ -118,7 +120,7 @@ pub struct Inventory {
     /// Its tables, typed.
     pub tables: Tables,
     /// The same, as a plain tree: what `${…}` looks into.
-    pub root: node::Node,
+    pub root: Arc<node::Node>,
     /// The file.
     pub file: FileId,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
@@ -155,5 +157,5 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
+    Outcome { value: Inventory { tables, root: Arc::new(root), file, sound }, diagnostics }
 }

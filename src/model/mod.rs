@@ -14,11 +14,15 @@ pub mod references;
 pub mod service;
 pub mod stack;
 pub mod waves;
+pub mod written;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::diagnostic::{Code, Family, Level, Outcome};
 use crate::inventory::Inventory;
+use crate::inventory::node::Node as Raw;
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
@@ -97,6 +101,9 @@ pub struct Model {
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
+    /// The inventory as it is written: for places, and for rules about what stands in the file.
+    #[serde(skip)]
+    pub written: Arc<Raw>,
     /// The place of the inventory's `[gitops]`, or of the file.
     #[serde(skip)]
     pub place: Span,
@@ -191,6 +198,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         environments: Vec::new(),
         claims: Vec::new(),
         allow,
+        written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
     model.base = stack::lower_environment(&mut resolver, &model, None);

@@ -67,6 +67,8 @@ pub fn render(
     style: Style,
 ) -> String {
     let found = in_file_order(diagnostics);
+    let masked = (!diagnostics.hidden().is_empty()).then(|| sources.masked(diagnostics.hidden()));
+    let sources = masked.as_ref().unwrap_or(sources);
     match format {
         Format::Text => text::render(&found, sources, style),
         Format::Json => json::render(&found, sources),

@@ -1,0 +1,520 @@
+//! GitOps: who applies what, in which order, and what the engines refuse.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
+use crate::inventory::stack::{Layer, SecretProvider};
+use crate::inventory::value::{Engine, seconds};
+use crate::model::cluster::Chart;
+use crate::model::gitops::Gitops;
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+use crate::source::Span;
+
+codes! { Gitops:
+    /// Flux waits longer than it compares.
+    TIMEOUT_OVER_INTERVAL = ("timeout-over-interval", Warning, "Flux's timeout is not below its interval");
+    /// A retry that comes no sooner.
+    RETRY_OVER_INTERVAL = ("retry-over-interval", Warning, "a retry that waits longer than what it should be sooner than");
+    /// `${NAME}` that Flux refuses.
+    UNDEFINED_VARIABLE = ("undefined-variable", Error, "`${NAME}` that Flux has no value for: strict substitution fails");
+    /// `${NAME}` that nobody replaces.
+    UNSUBSTITUTED_VARIABLE = ("unsubstituted-variable", Warning, "`${NAME}` in what nobody substitutes: it arrives as it stands");
+    /// A repository that no engine can read.
+    BAD_REPOSITORY = ("bad-repository", Error, "a repository address that the engine refuses");
+    /// A revision that is no branch or tag.
+    BAD_REVISION = ("bad-revision", Error, "a revision that is no branch or tag");
+    /// A path out of the repository.
+    BAD_TREE_PATH = ("bad-tree-path", Error, "a path of the tree that leads out of the repository");
+    /// Encrypted files that nobody decrypts.
+    UNDECRYPTED_SECRET = ("undecrypted-secret", Error, "a SOPS-encrypted secret that its engine does not decrypt");
+    /// Waves that nothing waits for.
+    WAVES_WITHOUT_HEALTH = ("waves-without-health", Warning, "an order of Argo CD Applications that nothing waits for");
+    /// Two engines in one line.
+    DEPENDENCY_ACROSS_ENGINES = ("dependency-across-engines", Warning, "a dependency on what another engine applies, which nothing waits for");
+    /// Objects where their controller does not look.
+    OBJECTS_OUT_OF_SIGHT = ("objects-out-of-sight", Warning, "objects in a namespace where their controller does not look");
+    /// Two writers of one storage class.
+    TWO_OWNERS = ("two-owners", Error, "a chart and the tree write one object");
+    /// A level that nothing applies.
+    UNAPPLIED_POD_SECURITY = ("unapplied-pod-security", Warning, "a `pod-security` on a namespace that something else writes");
+}
+
+/// Runs every rule about GitOps.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    two_owners(model, found);
+    unapplied_levels(model, found);
+    chart_repositories(model, found);
+    metallb_out_of_sight(model, found);
+    let Some(gitops) = &model.gitops else { return };
+    times(model, gitops, found);
+    repository(model, gitops, found);
+    revision(model, gitops, found);
+    tree_path(model, gitops, found);
+    argocd_out_of_sight(model, gitops, found);
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            encrypted_secrets(gitops, stack, found);
+            orders(model, gitops, environment, stack, found);
+        }
+    }
+    variables(model, gitops, found);
+}
+
+/// The place of a key of `[gitops]`, or of the table.
+fn place(model: &Model, gitops: &Gitops, path: &[&str]) -> Span {
+    let path: Vec<&str> = ["gitops"].iter().chain(path).copied().collect();
+    model.place_of("", &path).unwrap_or(gitops.place)
+}
+
+fn times(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    if gitops.uses_flux() {
+        let flux = &gitops.flux;
+        if let Some((interval, timeout)) = &flux.times
+            && timeout.value >= interval.value
+        {
+            let message =
+                format!("Flux waits {} for health and compares every {}", flux.timeout, flux.interval);
+            let mut diagnostic = TIMEOUT_OVER_INTERVAL.at(timeout.span, "not below the interval", message);
+            if interval.span != timeout.span {
+                diagnostic = diagnostic.because(interval.span, "the interval");
+            }
+            found.push(diagnostic.about("gitops").help("make the timeout shorter than the interval"));
+        }
+        let retry = model.place_of("", &["gitops", "flux", "retry-interval"]);
+        let over = seconds(&flux.retry_interval) > seconds(&flux.interval);
+        if let Some(span) = retry.filter(|_| over) {
+            let message = format!(
+                "Flux tries a failure again after {}, and compares every {} anyway",
+                flux.retry_interval, flux.interval
+            );
+            let diagnostic = RETRY_OVER_INTERVAL.at(span, "longer than the interval", message);
+            found.push(diagnostic.about("gitops").help("make the retry interval shorter than the interval"));
+        }
+    }
+    let argocd = &gitops.argocd;
+    let over = seconds(&argocd.retry_duration) > seconds(&argocd.retry_max_duration);
+    if gitops.uses_argocd() && over {
+        let message = format!(
+            "Argo CD waits {} before the first retry, and at most {}",
+            argocd.retry_duration, argocd.retry_max_duration
+        );
+        let span = place(model, gitops, &["argocd", "retry", "backoff", "duration"]);
+        let diagnostic = RETRY_OVER_INTERVAL.at(span, "longer than the longest", message);
+        found.push(diagnostic.about("gitops").help("raise `max-duration`, or lower `duration`"));
+    }
+}
+
+/// Flux's schema takes `http`, `https` and `ssh` URLs only; Argo CD takes Git's `user@host:path`, too.
+fn repository(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let url = gitops.repository.as_str();
+    if url.is_empty() && model.place_of("", &["gitops", "repository"]).is_none() || url.contains("${") {
+        return;
+    }
+    let schemes = ["https://", "http://", "ssh://"];
+    let known = schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| rest.len() > 1));
+    let (user, path) = url.split_once(':').unwrap_or_default();
+    let short = user.contains('@') && !path.is_empty() && !path.starts_with("//");
+    if known || (short && !gitops.uses_flux()) {
+        return;
+    }
+    let (label, help) = match short {
+        true => ("Flux does not know this form", format!("write `ssh://{user}/{path}`")),
+        false => ("not a URL", format!("write `https://{}`", url.trim_start_matches('/'))),
+    };
+    let message = format!(
+        "`{url}` is no repository that {} can read",
+        if gitops.uses_flux() { "Flux" } else { "Argo CD" }
+    );
+    found.push(
+        BAD_REPOSITORY.at(place(model, gitops, &["repository"]), label, message).about("gitops").help(help),
+    );
+}
+
+fn chart_repositories(model: &Model, found: &mut Diagnostics) {
+    for chart in &model.charts {
+        let url = chart.repository.as_str();
+        let known = ["https://", "http://", "oci://"].iter().any(|scheme| url.starts_with(scheme));
+        let Some(span) = model.place_of("", &["charts", &chart.name, "repository"]) else { continue };
+        if !known && !url.contains("${") {
+            let message = format!("`{url}` is no chart repository");
+            found.push(
+                BAD_REPOSITORY
+                    .at(span, "not a URL", message)
+                    .about(format!("charts.{}", chart.name))
+                    .help("write `https://…`, or `oci://…` for a registry"),
+            );
+        }
+    }
+}
+
+/// As `git check-ref-format` has it, as far as people get it wrong.
+fn revision(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let name = gitops.revision.as_str();
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name == "HEAD" && gitops.uses_flux() {
+        "Flux wants a branch by its name"
+    } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c))
+        || name.contains("..")
+    {
+        "no branch or tag has such a name"
+    } else if name.starts_with(['/', '-']) || name.ends_with(['/', '.']) {
+        "no branch or tag begins or ends so"
+    } else {
+        return;
+    };
+    let span = place(model, gitops, &["revision"]);
+    let message = format!("`{name}` is no revision: {reason}");
+    found.push(
+        BAD_REVISION
+            .at(span, "not a branch or tag", message)
+            .about("gitops")
+            .help("name a branch or tag, such as \"main\""),
+    );
+}
+
+fn tree_path(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    if gitops.path.split('/').any(|part| part == "..") {
+        let message = format!("the tree stands at `{}`, outside the repository", gitops.path);
+        let diagnostic = BAD_TREE_PATH.at(place(model, gitops, &["path"]), "climbs out", message);
+        found.push(
+            diagnostic
+                .about("gitops")
+                .help("give the folder as seen from the root of the repository, such as \"out\""),
+        );
+    }
+}
+
+/// Argo CD applies what it finds; Flux decrypts if it is told how.
+fn encrypted_secrets(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
+    let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+    let (message, help) = match engine {
+        Engine::Argocd => (
+            "Argo CD applies it and does not decrypt SOPS",
+            "use another `provider`, such as \"sealed-secrets\"; accept this finding if Argo CD has a plugin for it",
+        ),
+        Engine::Flux if gitops.flux.decryption.is_none() => (
+            "Flux is not told how to decrypt it",
+            "add `gitops.flux.decryption = { provider = \"sops\", secret = \"sops-age\" }`",
+        ),
+        Engine::Flux => return,
+    };
+    for secret in stack.secrets.iter().filter(|secret| secret.provider == SecretProvider::Sops) {
+        let diagnostic = UNDECRYPTED_SECRET.at(
+            secret.place,
+            "encrypted with SOPS",
+            format!("secret `{}` arrives encrypted: {message}", secret.key),
+        );
+        let diagnostic =
+            diagnostic.because(gitops.place, "who applies it").about(format!("secrets.{}", secret.key));
+        found.push(diagnostic.help(help));
+    }
+}
+
+/// What a stack waits for by name: it works within Flux, in Argo CD only with the health of Applications, and never
+/// from one engine to the other, but that Flux hands over to Argo CD when the charts are up.
+fn orders(model: &Model, gitops: &Gitops, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let engine_of = |layer: Layer| if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+    let engine = engine_of(stack.layer);
+    for name in &stack.after_stacks {
+        let Some(other) = environment.stacks.iter().find(|other| other.name == name.value) else { continue };
+        if engine_of(other.layer) != engine {
+            let what = format!("stack `{name}`");
+            found.push(across(stack, engine, engine_of(other.layer), &what, name.span, gitops));
+        } else if engine == Engine::Argocd {
+            found.extend(without_health(model, stack, name, name.span));
+        }
+    }
+    for name in &stack.after_charts {
+        if engine == Engine::Flux && gitops.infrastructure == Engine::Argocd {
+            let what = format!("chart `{name}`");
+            found.push(across(stack, engine, gitops.infrastructure, &what, name.span, gitops));
+        }
+    }
+}
+
+fn across(
+    stack: &Stack,
+    engine: Engine,
+    other: Engine,
+    what: &str,
+    span: Span,
+    gitops: &Gitops,
+) -> Diagnostic {
+    let named = |engine: Engine| if engine == Engine::Flux { "Flux" } else { "Argo CD" };
+    let message = format!(
+        "stack `{}` of {} waits for {what} of {}, and neither waits for the other",
+        stack.name,
+        named(engine),
+        named(other)
+    );
+    DEPENDENCY_ACROSS_ENGINES
+        .at(span, format!("applied by {}", named(other)), message)
+        .because(gitops.place, "who applies what")
+        .about(format!("stacks.{}", stack.name))
+        .help("have both applied by one engine, or make the program wait for what it needs")
+}
+
+/// Argo CD takes an Application for healthy at once unless its health is restored (argo-cd#5585). Told only where
+/// the inventory has Argo CD's chart and so decides its settings.
+fn without_health(model: &Model, stack: &Stack, name: &str, span: Span) -> Option<Diagnostic> {
+    let chart = model.charts.iter().find(|chart| chart.chart == "argo-cd")?;
+    let values = chart.values.to_string();
+    if values.contains("argoproj.io_Application")
+        || values.contains("argoproj.io/Application")
+        || values.contains("${")
+    {
+        return None;
+    }
+    let message = format!(
+        "stack `{}` does not wait for stack `{name}`: Argo CD takes every Application for healthy",
+        stack.name
+    );
+    let diagnostic = WAVES_WITHOUT_HEALTH.at(span, "only started before", message);
+    Some(diagnostic.because(chart.place, "its settings").about(format!("stacks.{}", stack.name)).help(
+        "restore the health of Applications: `values.configs.cm.\"resource.customizations.health.argoproj.io_Application\"`",
+    ))
+}
+
+fn argocd_out_of_sight(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let chart = model.charts.iter().find(|chart| chart.chart == "argo-cd" && gitops.uses_argocd());
+    let Some(chart) = chart.filter(|chart| chart.namespace.value != gitops.argocd.namespace) else { return };
+    let values = chart.values.to_string();
+    if !values.contains("application.namespaces") && !values.contains("namespaceOverride") {
+        let span = place(model, gitops, &["argocd", "namespace"]);
+        found.push(out_of_sight(
+            chart,
+            "Applications",
+            &gitops.argocd.namespace,
+            span,
+            "gitops",
+            "gitops.argocd.namespace",
+        ));
+    }
+}
+
+/// MetalLB reads pools from its own namespace only.
+fn metallb_out_of_sight(model: &Model, found: &mut Diagnostics) {
+    let chart = model.charts.iter().find(|chart| chart.chart == "metallb" && !model.metallb.pools.is_empty());
+    let Some(chart) = chart.filter(|chart| chart.namespace.value != model.metallb.namespace) else { return };
+    let span = model.place_of("", &["metallb", "namespace"]);
+    let span = span.unwrap_or_else(|| model.metallb.pools.first().map_or(chart.place, |pool| pool.place));
+    found.push(out_of_sight(chart, "pools", &model.metallb.namespace, span, "metallb", "metallb.namespace"));
+}
+
+fn out_of_sight(
+    chart: &Chart,
+    what: &str,
+    namespace: &str,
+    span: Span,
+    about: &str,
+    key: &str,
+) -> Diagnostic {
+    let message = format!(
+        "{what} are written to namespace `{namespace}`, and chart `{}` looks in `{}`",
+        chart.name, chart.namespace
+    );
+    OBJECTS_OUT_OF_SIGHT
+        .at(span, format!("{what} go to `{namespace}`"), message)
+        .because(chart.namespace.span, "installed here")
+        .about(about)
+        .help(format!("write `{key} = \"{}\"`", chart.namespace))
+}
+
+/// The NFS provisioner's chart writes a class of its own unless it is told not to.
+fn two_owners(model: &Model, found: &mut Diagnostics) {
+    for class in model.storage_classes.iter().filter(|class| class.provisioner.is_some()) {
+        for chart in &model.charts {
+            let table = &chart.values["storageClass"];
+            if table["name"] != class.name.as_str() || table["create"] == false {
+                continue;
+            }
+            let path = ["charts", &chart.name, "values", "storageClass", "name"];
+            let message = format!(
+                "storage class `{}` is written by the tree and by chart `{}`",
+                class.name, chart.name
+            );
+            found.push(
+                TWO_OWNERS
+                    .at(class.place, "written, because it has a `provisioner`", message)
+                    .because(model.place_of("", &path).unwrap_or(chart.place), "written by the chart")
+                    .about(format!("storage-classes.{}", class.name))
+                    .about(format!("charts.{}", chart.name))
+                    .help("drop `provisioner`, or set the chart's `storageClass.create = false`"),
+            );
+        }
+    }
+}
+
+/// A namespace has one writer, and its level is the writer's.
+fn unapplied_levels(model: &Model, found: &mut Diagnostics) {
+    let writer = |namespace: &str| {
+        model.charts.iter().find(|chart| chart.writes_namespace && chart.namespace.value == namespace)
+    };
+    for chart in model.charts.iter().filter(|chart| !chart.writes_namespace) {
+        let Some(level) = chart.pod_security else { continue };
+        let written = writer(&chart.namespace);
+        if written.and_then(|writer| writer.pod_security) != Some(level) {
+            let path = ["charts", &chart.name, "pod-security"];
+            let span = model.place_of("", &path).unwrap_or(chart.place);
+            found.push(unapplied(&chart.namespace, span, written, &format!("charts.{}", chart.name)));
+        }
+    }
+    for environment in &model.environments {
+        for stack in environment.stacks.iter().filter(|stack| !stack.writes_namespace) {
+            let Some(level) = stack.pod_security else { continue };
+            let written = writer(&stack.namespace);
+            if written.and_then(|writer| writer.pod_security) != Some(level) {
+                let path = ["stacks", &stack.name, "pod-security"];
+                let span = model.place_of(&environment.name, &path).unwrap_or(stack.place);
+                found.push(unapplied(&stack.namespace, span, written, &format!("stacks.{}", stack.name)));
+            }
+        }
+    }
+}
+
+fn unapplied(namespace: &str, span: Span, writer: Option<&Chart>, about: &str) -> Diagnostic {
+    let (message, help) = match writer {
+        Some(chart) => (
+            format!("namespace `{namespace}` gets its level from chart `{}`, not from here", chart.name),
+            format!("write it at `charts.{}`", chart.name),
+        ),
+        None => (
+            format!("namespace `{namespace}` is not written, so it gets no level from here"),
+            "drop it, and label the namespace where it is made".to_owned(),
+        ),
+    };
+    let diagnostic = UNAPPLIED_POD_SECURITY.at(span, "has no effect", message);
+    let diagnostic = match writer {
+        Some(chart) => diagnostic.because(chart.place, "writes the namespace"),
+        None => diagnostic,
+    };
+    diagnostic.about(about).help(help)
+}
+
+/// Flux replaces `${NAME}` in all it applies once it has values to choose from, and fails for one it does not know
+/// (strict since kustomize-controller 1.9). What it applies otherwise, and what Argo CD applies, arrives as it stands.
+fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let flux = &gitops.flux;
+    let substitutes = !flux.substitute.is_empty() || !flux.substitute_from.is_empty();
+    let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    let layers = Layers {
+        services: model
+            .environments
+            .iter()
+            .flat_map(|environment| &environment.stacks)
+            .flat_map(|stack| stack.services.iter().map(|service| (service.key.as_str(), stack.layer)))
+            .collect(),
+        stacks: stacks.map(|stack| (stack.name.as_str(), stack.layer)).collect(),
+    };
+    let mut reports = Vec::new();
+    model.each_text(|written| {
+        let named = names(written.text);
+        if named.is_empty() {
+            return;
+        }
+        let Some((owner, layer)) = owner(&layers, written.path) else { return };
+        let engine = if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+        let replaced = engine == Engine::Flux && substitutes;
+        if !replaced && whole_variable(written.text) && takes_no_shell(written.path) {
+            reports.push(unsubstituted(written.text, written.span, &owner, engine, gitops));
+        } else if replaced && flux.substitute_from.is_empty() {
+            let unknown = named.into_iter().find(|name| !flux.substitute.contains_key(*name));
+            if let Some(name) = unknown {
+                reports.push(undefined(name, written.span, &owner, gitops));
+            }
+        }
+    });
+    found.extend(reports);
+}
+
+/// The layer of everything that is deployed anywhere.
+struct Layers<'m> {
+    services: BTreeMap<&'m str, Layer>,
+    stacks: BTreeMap<&'m str, Layer>,
+}
+
+/// Whose text it is, and in which layer it arrives. Only texts that go into objects.
+fn owner(layers: &Layers<'_>, path: &[&str]) -> Option<(String, Layer)> {
+    match path {
+        ["charts", name, "values", ..] => Some((format!("charts.{name}"), Layer::Infrastructure)),
+        ["services", name, "env" | "args" | "command" | "patch" | "image", ..]
+        | ["environments", _, "services", name, "env" | "args" | "command" | "patch" | "image", ..] => {
+            Some((format!("services.{name}"), *layers.services.get(name)?))
+        }
+        ["stacks", name, "env", ..] | ["environments", _, "stacks", name, "env", ..] => {
+            Some((format!("stacks.{name}"), *layers.stacks.get(name)?))
+        }
+        _ => None,
+    }
+}
+
+/// Arguments and commands may be scripts, whose `${NAME}` is the shell's.
+fn takes_no_shell(path: &[&str]) -> bool {
+    path.iter().any(|key| ["env", "values"].contains(key))
+}
+
+fn whole_variable(text: &str) -> bool {
+    text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name)
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The names that Flux would look up: `${NAME}` without a default. `$${` here leaves `${` in the tree, and Flux's own
+/// `$${` is written `$$${`.
+fn names(text: &str) -> Vec<&str> {
+    text.match_indices("${")
+        .filter(|(at, _)| !text[..*at].ends_with("$$"))
+        .filter_map(|(at, _)| text[at + 2..].split_once('}').map(|(name, _)| name))
+        .filter(|name| is_name(name))
+        .collect()
+}
+
+fn undefined(name: &str, span: Span, owner: &str, gitops: &Gitops) -> Diagnostic {
+    let message = format!("Flux has no value for `${{{name}}}` of `{owner}`");
+    let near = nearest(name, gitops.flux.substitute.keys().map(String::as_str));
+    let help = match near {
+        Some(near) => format!("did you mean `${{{near}}}`?"),
+        None => {
+            format!("add `gitops.flux.substitute.{name}`, or write `$$${{{name}}}` for a plain `${{{name}}}`")
+        }
+    };
+    UNDEFINED_VARIABLE.at(span, "the whole kustomization fails", message).about(owner).help(help)
+}
+
+fn unsubstituted(text: &str, span: Span, owner: &str, engine: Engine, gitops: &Gitops) -> Diagnostic {
+    let (message, help) = match engine {
+        Engine::Argocd => (
+            format!("nothing replaces `{text}` of `{owner}`: Argo CD applies it as it stands"),
+            "give it by a Secret (`secret-env`), write the value, or `$${…}` if the program is to see it so",
+        ),
+        Engine::Flux => (
+            format!("nothing replaces `{text}` of `{owner}`: Flux has no values to choose from"),
+            "say where values come from: `gitops.flux.substitute-from`",
+        ),
+    };
+    let diagnostic = UNSUBSTITUTED_VARIABLE.at(span, "arrives as it stands", message);
+    diagnostic.because(gitops.place, "who applies it").about(owner).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{names, whole_variable};
+
+    #[test]
+    fn variables_are_found_as_flux_finds_them() {
+        assert_eq!(names("a ${A} ${B_2} ${c.d} ${E:-x} $F ${ G }"), ["A", "B_2"]);
+        assert_eq!(names("$${A}"), ["A"]);
+        assert!(names("$$${A}").is_empty() && names("${A").is_empty());
+        assert!(
+            whole_variable("${A}")
+                && !whole_variable("x${A}")
+                && !whole_variable("$${A}")
+                && !whole_variable("${a.b}")
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Where pods can run and how many there are: what the scheduler would say, as far as the inventory knows.
+
+use crate::inventory::network::Role;
+use crate::inventory::service::Kind;
+use crate::model::Model;
+use crate::model::cluster::{Node, Taint};
+use crate::model::service::Service;
+
+/// The taint that keeps ordinary pods off a control plane.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The taint of a cordoned node.
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+/// Why a pod cannot run on a node, whatever its size.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Objection {
+    /// The node has not this label.
+    Label(String),
+    /// The pod does not tolerate this taint.
+    Taint(String),
+}
+
+/// The nodes that a service's pods may run on, by labels and taints. `None` where the inventory cannot tell: it
+/// declares no nodes, or a patch decides.
+pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
+    let unsure = patched(service, &["nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName"]);
+    let pinned = service.node_selector.get("kubernetes.io/hostname");
+    // A node that does not exist has been reported.
+    let unknown = pinned.is_some_and(|name| model.node(name).is_none());
+    if model.nodes.is_empty() || unsure || unknown {
+        return None;
+    }
+    Some(model.nodes.iter().filter(|node| objection(model, service, node).is_none()).collect())
+}
+
+/// Whether a patch of the service says anything of one of these keys.
+pub fn patched(service: &Service, words: &[&str]) -> bool {
+    service.patches.iter().any(|(_, patch)| {
+        let text = patch.to_string();
+        words.iter().any(|word| text.contains(&format!("\"{word}\"")))
+    })
+}
+
+/// How many pods a service has: for a daemon set one on each node that it may run on.
+pub fn pods(model: &Model, service: &Service) -> u64 {
+    match service.kind {
+        Kind::DaemonSet => nodes(model, service).map_or(1, |nodes| nodes.len() as u64),
+        _ => service.replicas.map_or(1, |replicas| u64::try_from(replicas.value).unwrap_or(0).min(1_000_000)),
+    }
+}
+
+/// Why a service's pods cannot run on a node.
+pub fn objection(model: &Model, service: &Service, node: &Node) -> Option<Objection> {
+    let missing = service.node_selector.iter().find(|(key, value)| match node.labels.get(*key) {
+        Some(label) => label != *value,
+        None => !set_by_the_cluster(model, key),
+    });
+    if let Some((key, value)) = missing {
+        return Some(Objection::Label(format!("{key}={value}")));
+    }
+    let repelled = taints(node).into_iter().find(|taint| {
+        let own = taint.key == UNSCHEDULABLE && service.kind == Kind::DaemonSet;
+        taint.effect != "PreferNoSchedule" && !own && !tolerates(service, taint)
+    });
+    repelled.map(|taint| match taint.value.as_str() {
+        "" => Objection::Taint(format!("{}:{}", taint.key, taint.effect)),
+        value => Objection::Taint(format!("{}={value}:{}", taint.key, taint.effect)),
+    })
+}
+
+/// Labels that Kubernetes, a cloud or a discovery service gives to nodes. An inventory that gives such a label to no
+/// node says nothing about it.
+fn set_by_the_cluster(model: &Model, key: &str) -> bool {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let foreign = domain.ends_with("kubernetes.io") || domain.ends_with("k8s.io");
+    let known = ["kubernetes.io/hostname", CONTROL_PLANE].contains(&key);
+    foreign && !known && !model.nodes.iter().any(|node| node.labels.contains_key(key))
+}
+
+fn taints(node: &Node) -> Vec<Taint> {
+    let mut taints = node.taints.clone();
+    if !node.schedulable {
+        let key = if node.role == Role::ControlPlane { CONTROL_PLANE } else { UNSCHEDULABLE };
+        let implied = Taint { key: key.to_owned(), value: String::new(), effect: "NoSchedule".to_owned() };
+        if !taints.contains(&implied) {
+            taints.push(implied);
+        }
+    }
+    taints
+}
+
+/// Kubernetes' own rule: no key with `Exists` tolerates all, no effect means every effect.
+fn tolerates(service: &Service, taint: &Taint) -> bool {
+    service.tolerations.iter().any(|toleration| {
+        let text = |key: &str| toleration.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let exists = text("operator") == "Exists";
+        let key = text("key") == taint.key || (text("key").is_empty() && exists);
+        let effect = text("effect").is_empty() || text("effect") == taint.effect;
+        key && effect && (exists || text("value") == taint.value)
+    })
+}

@@ -1,0 +1,62 @@
+//! The inventory as it is written: where a key stands, and every text with the keys that lead to it.
+//!
+//! For rules about the file itself: what the model means by a value is in the other types.
+
+use crate::inventory::node::{Entry, Node, Value};
+use crate::model::Model;
+use crate::source::Span;
+
+/// A text of the inventory, references still in place.
+#[derive(Clone, Debug)]
+pub struct Written<'m> {
+    /// The keys that lead to it; items of a list have none of their own.
+    pub path: &'m [&'m str],
+    /// The place of the last key, or of the text itself in a list.
+    pub key: Span,
+    /// The text.
+    pub text: &'m str,
+    /// Its place.
+    pub span: Span,
+}
+
+impl Model {
+    /// The place of a value: as the environment writes it, else as the defaults do.
+    pub fn place_of(&self, environment: &str, path: &[&str]) -> Option<Span> {
+        self.entry_of(environment, path).map(|entry| entry.node.span)
+    }
+
+    /// The place of a key: as the environment writes it, else as the defaults do.
+    pub fn key_of(&self, environment: &str, path: &[&str]) -> Option<Span> {
+        self.entry_of(environment, path).map(|entry| entry.key)
+    }
+
+    fn entry_of(&self, environment: &str, path: &[&str]) -> Option<&Entry> {
+        let (last, above) = path.split_last()?;
+        let own = ["environments", environment];
+        let places = [own.iter().chain(above).copied().collect::<Vec<_>>(), above.to_vec()];
+        places.into_iter().find_map(|above| self.written.find(above)?.table()?.get(*last))
+    }
+
+    /// Calls `read` with every text of the inventory, in no order that matters.
+    pub fn each_text(&self, mut read: impl FnMut(Written<'_>)) {
+        walk(&self.written, &mut Vec::new(), self.written.span, &mut read);
+    }
+}
+
+/// Nesting is bounded by the reader's own limit.
+fn walk<'m>(node: &'m Node, path: &mut Vec<&'m str>, key: Span, read: &mut impl FnMut(Written<'_>)) {
+    match &node.value {
+        Value::String(text) => read(Written { path, key, text, span: node.span }),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, path, item.span, read)),
+        Value::Table(table) => {
+            // A list of `{ name, value }` is a map in Kubernetes' spelling: the name is the key.
+            let name = table.get("name").and_then(|entry| entry.node.text());
+            for (word, entry) in table {
+                path.push(name.filter(|_| word == "value").unwrap_or(word));
+                walk(&entry.node, path, entry.key, read);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
