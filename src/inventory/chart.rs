@@ -14,7 +14,7 @@ record! {
         /// The chart's name in the repository.
         #[required]
         chart: Option<Text>,
-        /// Its version, exactly.
+        /// Its version, exactly: no range, no `latest`.
         #[required]
         version: Option<Text>,
         /// The namespace it is installed in.
@@ -24,9 +24,9 @@ record! {
         release: Option<Text>,
         /// What it is for.
         description: Option<Text>,
-        /// The Pod Security Standard that its namespace enforces.
+        /// The Pod Security Standard that its namespace enforces, by a label.
         pod_security: Option<Spanned<PodSecurity>>,
-        /// The chart's values, as the chart spells them.
+        /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.
         addresses: Map<OneOrMany<AddressText>>,

@@ -8,12 +8,12 @@ use crate::{choice, record};
 record! {
     /// Where the tree is committed, and who applies which layer of it.
     pub struct Gitops {
-        /// The Git repository that the tree is committed to.
+        /// The URL of the Git repository that the tree is committed to.
         #[required]
         repository: Option<Text>,
         /// The branch or tag that is applied. Default `main`.
         revision: Option<Text>,
-        /// Where the tree stands in that repository. Default `out`.
+        /// The folder of that repository that the tree stands in. Default `out`.
         path: Option<Text>,
         /// Who applies the infrastructure layer (charts, pools, storage classes). Default: whoever applies the stacks.
         infrastructure: Option<Spanned<Engine>>,
@@ -136,7 +136,7 @@ record! {
 record! {
     /// A finding that is known and accepted.
     pub struct Allow {
-        /// The rule.
+        /// The rule, by name: what stands in brackets in its findings.
         #[required]
         rule: Option<Text>,
         /// What it is accepted on: paths such as `services.plex`; a trailing `*` stands for anything.

@@ -49,13 +49,13 @@ record! {
     pub struct Service {
         /// Whether it is deployed. Default true. An environment switches it off with `false`.
         enabled: Option<Flag>,
-        /// The stack it belongs to.
+        /// The stack it belongs to, by name. Every service has one.
         stack: Option<Text>,
         /// Its name in Kubernetes. Default: its name in this inventory.
         name: Option<Text>,
         /// What it is, in a few words: an annotation, and a line in the tree's README.
         description: Option<Text>,
-        /// The container image with its tag.
+        /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`. Every service has one.
         image: Option<Text>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,
@@ -67,23 +67,23 @@ record! {
         args: List<Text>,
         /// Environment variables, over those of the stack and the environment.
         env: Map<Scalar>,
-        /// Environment variables that come from a secret: `secret/key`.
+        /// Environment variables that come from a secret: `secret/key`, the secret by its name in this inventory.
         secret_env: Map<SecretKey>,
         /// The ports it listens on, by name. The one named `http`, `https` or `web`, else the lowest, is where its URL points.
         ports: Map<Port>,
         /// Its load balancer address: an address, one of each family in a list, `"auto"` for any of a pool, or `false` for none. Default: reachable inside the cluster only.
         ip: Option<OrOff<OneOrMany<AddressText>>>,
-        /// The pool that its address comes from.
+        /// The MetalLB pool that its address comes from, by name. Default: any that holds it.
         pool: Option<Text>,
         /// A key: services with the same one may share an address, as long as their ports differ.
         share_ip: Option<Text>,
         /// How traffic from outside is routed. Default `Cluster`.
         external_traffic_policy: Option<Spanned<TrafficPolicy>>,
-        /// What the container asks for and may use, in Kubernetes' spelling.
+        /// What the container asks for (`requests`) and may use (`limits`), in Kubernetes' spelling: `cpu`, `memory` …
         resources: Option<Resources>,
-        /// Storage that is mounted, by name.
+        /// What is mounted into the container, by a name of your choice. An environment takes one away with `false`.
         volumes: Map<OrOff<Volume>>,
-        /// How its health is told: for readiness, liveness and start-up alike.
+        /// How its health is told: for readiness, liveness and start-up alike. An environment takes it away with `false`.
         probe: Option<OrOff<Probe>>,
         /// The host names it is routed by. A name without a dot gets the environment's `domain`.
         host: Option<OrOff<OneOrMany<Text>>>,
@@ -95,11 +95,11 @@ record! {
         talks_to: List<Text>,
         /// What else it connects to, where its stack is isolated: `internet`, `lan`, or a network.
         egress: List<Text>,
-        /// Where Prometheus finds its metrics.
+        /// Where Prometheus finds its metrics: writes a ServiceMonitor of the Prometheus operator.
         monitor: Option<OrOff<Monitor>>,
         /// The node it must run on, by name.
         node: Option<Text>,
-        /// Labels of the nodes it may run on.
+        /// Labels that a node must have for it to run there.
         node_selector: Map<Scalar>,
         /// Taints that it tolerates, in Kubernetes' spelling.
         tolerations: List<PassthroughTable>,
@@ -123,7 +123,7 @@ record! {
         labels: Map<Scalar>,
         /// Annotations for its pods.
         annotations: Map<Scalar>,
-        /// Changes to its objects that no key above can say, by kind: a strategic merge patch in Kubernetes' spelling.
+        /// Changes to its objects that no key above can say, by kind (`Deployment`, `Service` …): a strategic merge patch in Kubernetes' spelling.
         patch: Map<PassthroughTable>,
     }
 }

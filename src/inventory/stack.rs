@@ -28,11 +28,11 @@ record! {
         part_of: Option<Text>,
         /// The layer it belongs to. Default `apps`.
         layer: Option<Spanned<Layer>>,
-        /// The Pod Security Standard that its namespace enforces.
+        /// The Pod Security Standard that its namespace enforces, by a label.
         pod_security: Option<Spanned<PodSecurity>>,
         /// Environment variables that every service of it gets. Pods restart when one changes.
         env: Map<Scalar>,
-        /// Storage that its services mount, by name.
+        /// Storage that its services mount, by name: a PersistentVolumeClaim each.
         claims: Map<Claim>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
@@ -116,7 +116,7 @@ record! {
         stack: Option<Text>,
         /// How it gets into the cluster. Default `manual`.
         provider: Option<Spanned<SecretProvider>>,
-        /// Its keys.
+        /// The keys that services may read. Their values never stand here.
         keys: List<Text>,
         /// The Secret's name in Kubernetes. Default: its name in this inventory.
         name: Option<Text>,

@@ -35,17 +35,17 @@ macro_rules! written {
 written!(
     /// One IPv4 or IPv6 address.
     AddressText,
-    json!({ "type": "string", "examples": ["192.168.1.10", "fd00::10", "${nodes.w1.ip}"] })
+    json!({ "title": "address", "type": "string", "examples": ["192.168.1.10", "fd00::10", "${nodes.w1.ip}"] })
 );
 written!(
     /// A network: `192.168.1.0/24`.
     CidrText,
-    json!({ "type": "string", "examples": ["192.168.1.0/24", "fd00::/64"] })
+    json!({ "title": "network", "type": "string", "examples": ["192.168.1.0/24", "fd00::/64"] })
 );
 written!(
     /// A range of addresses: a network or `first-last`.
     RangeText,
-    json!({ "type": "string", "examples": ["192.168.1.60-192.168.1.69", "192.168.1.64/28"] })
+    json!({ "title": "range", "type": "string", "examples": ["192.168.1.60-192.168.1.69", "192.168.1.64/28"] })
 );
 
 /// A Kubernetes quantity: `500m`, `2Gi`, or a plain number.
@@ -62,7 +62,7 @@ impl Decode for QuantityText {
         scalar(node, wanted, reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
+        json!({ "title": "quantity", "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
     }
 }
 
@@ -110,7 +110,12 @@ impl Decode for Duration {
         }
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$", "examples": ["30s", "5m"] })
+        json!({
+            "title": "duration",
+            "type": "string",
+            "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+            "examples": ["30s", "5m"],
+        })
     }
 }
 
@@ -262,7 +267,8 @@ impl Decode for PassthroughTable {
         Passthrough::decode(node, reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
-        json!({ "type": "object" })
+        // Said outright: Tombi takes silence for a no.
+        json!({ "type": "object", "additionalProperties": true })
     }
     fn merged(&self, over: &Self) -> Self {
         Self(self.0.merged(&over.0))

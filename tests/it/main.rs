@@ -1,7 +1,11 @@
-//! Tests through the library, as its users call it; most of them are data under `tests/cases/`.
+//! Tests through the library and the program, as their users call them; most of them are data under `tests/cases/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
 mod hostile;
 mod invariants;
+mod docs;
+mod layers;
+mod manual;
 mod markers;
+mod validate;
