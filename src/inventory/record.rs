@@ -41,11 +41,12 @@ impl Reader {
         let what =
             if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
         let got = node.kind();
-        self.found.push(WRONG_TYPE.at(
-            node.span,
-            format!("this is {got}"),
-            format!("{what} must be {wanted}, not {got}"),
-        ));
+        let diagnostic =
+            WRONG_TYPE.at(node.span, format!("this is {got}"), format!("{what} must be {wanted}, not {got}"));
+        self.found.push(match mended(node, wanted) {
+            Some(mended) => diagnostic.help(format!("write {mended}")),
+            None => diagnostic,
+        });
     }
 
     fn unknown_key(&mut self, key: &str, span: Span, known: &[String]) {
@@ -59,6 +60,30 @@ impl Reader {
         self.found.push(
             UNKNOWN_KEY.at(span, "not a known key", format!("unknown key `{key}` in {place}")).help(help),
         );
+    }
+}
+
+/// A value of the wrong type as it was probably meant.
+fn mended(node: &Node, wanted: &str) -> Option<String> {
+    let text = match &node.value {
+        Value::String(text) if text.len() <= 40 && !text.contains(['"', '\\']) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        _ => return None,
+    };
+    let is_text = node.text().is_some();
+    match wanted {
+        "a string" => Some(format!("\"{text}\"")),
+        "a list" if is_text => Some(format!("[\"{text}\"]")),
+        "true or false" => match text.to_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some("true".to_owned()),
+            "false" | "no" | "off" | "0" => Some("false".to_owned()),
+            _ => None,
+        },
+        _ if is_text && (wanted == "a whole number" || wanted.starts_with("a port number")) => {
+            text.parse::<i64>().ok().map(|number| format!("{number} without quotes"))
+        }
+        _ => None,
     }
 }
 
@@ -151,7 +176,10 @@ impl<T: Decode> Decode for Vec<T> {
             reader.wrong_type(node, "a list");
             return None;
         };
-        Some(items.iter().filter_map(|item| T::decode(item, reader)).collect())
+        let items = items.iter().enumerate();
+        let read =
+            items.filter_map(|(at, item)| reader.within(&at.to_string(), |reader| T::decode(item, reader)));
+        Some(read.collect())
     }
     fn schema(schemas: &mut Schemas) -> Json {
         json!({ "type": "array", "items": T::schema(schemas) })

@@ -159,7 +159,7 @@ fn gather_hosts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Address
         }
     }
     for vip in &model.cluster.vips {
-        claims.push(host(vip, "the control plane's virtual address", "cluster.vip"));
+        claims.push(host(vip, "the control plane", "cluster.vip"));
     }
     // An API endpoint on a control plane's own address, or on the virtual one, is theirs; on a worker's it is a
     // mistake. Without a declared control plane any node may be one.

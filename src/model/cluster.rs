@@ -637,7 +637,9 @@ pub fn known_only<'k>(
 
 /// Reports a name that nothing has.
 pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what: &str, known: &[&str]) {
-    let message = format!("there is no {what} `{name}`");
+    let (kind, place) =
+        what.split_once(" of ").map_or((what, String::new()), |(kind, of)| (kind, format!(" of {of}")));
+    let message = format!("there is no {kind} `{name}`{place}");
     let diagnostic = UNKNOWN_REFERENCE.at(name.span, format!("no such {what}"), message);
     let help = match resolver.guess(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -872,6 +874,14 @@ fn like_an_address(host: &str) -> bool {
 /// An NFS export named as `server/export`; reported and `None` if there is none.
 pub fn nfs_path(resolver: &mut Resolver<'_>, servers: &[Nfs], written: &Spanned<String>) -> Option<NfsPath> {
     let (server, export) = written.split_once('/').unwrap_or((written, ""));
+    if export.is_empty() {
+        resolver.found.push(
+            UNKNOWN_REFERENCE
+                .at(written.span, "no export", format!("`{written}` does not name an NFS export"))
+                .help("write the server and the export: `server/export`"),
+        );
+        return None;
+    }
     let Some(nfs) = servers.iter().find(|nfs| nfs.name == server) else {
         let known = resolver.known(servers.iter().map(|nfs| nfs.name.as_str()));
         report_unknown(resolver, &Spanned::new(server.to_owned(), written.span), "NFS server", &known);

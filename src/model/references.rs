@@ -550,13 +550,17 @@ impl<'a> Resolver<'a> {
             own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
         let near = self.guess(missing, known.clone());
         let help = match near {
-            Some(near) => Some(format!("did you mean `${{{parent}.{near}}}`?")),
+            Some(near) => {
+                let path = [&keys[..depth], &[near], &keys[depth + 1..]].concat().join(".");
+                Some(format!("did you mean `${{{path}}}`?"))
+            }
             None => {
                 let names: Vec<&str> = known.take(12).collect();
                 (!names.is_empty()).then(|| format!("`{parent}` has {}", names.join(", ")))
             }
         };
-        Failure::Unknown { what: format!("`{parent}` has no `{missing}`"), help }
+        let parent = if depth == 0 { "the inventory".to_owned() } else { format!("`{parent}`") };
+        Failure::Unknown { what: format!("{parent} has no `{missing}`"), help }
     }
 }
 
