@@ -19,6 +19,7 @@ pub mod addresses;
 pub mod allow;
 pub mod gitops;
 pub mod placement;
+pub mod pools;
 pub mod ports;
 pub mod resources;
 pub mod secrets;
@@ -43,12 +44,20 @@ impl Checked {
 type Rules = fn(&Model, &mut Diagnostics);
 
 /// Every family, in the order of the manual.
-const FAMILIES: &[Rules] =
-    &[addresses::check, ports::check, resources::check, storage::check, security::check, gitops::check];
+const FAMILIES: &[Rules] = &[
+    addresses::check,
+    pools::check,
+    ports::check,
+    resources::check,
+    storage::check,
+    security::check,
+    gitops::check,
+];
 
 /// The codes of each family.
 pub const CODES: &[&[&Code]] = &[
     addresses::CODES,
+    pools::CODES,
     ports::CODES,
     resources::CODES,
     storage::CODES,

@@ -1,0 +1,50 @@
+//! Pools whose addresses are given out and then announced by nobody.
+
+use crate::diagnostic::{Code, Diagnostics};
+use crate::model::Model;
+use crate::model::cluster::Pool;
+
+codes! { Addresses:
+    /// A pool that no advertisement announces.
+    UNANNOUNCED_POOL = ("unannounced-pool", Warning, "a pool whose addresses are given out and announced to nobody");
+}
+
+/// MetalLB gives out addresses of a pool that no advertisement selects, and nobody can reach them.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for pool in &model.metallb.pools {
+        let Some((key, reason, help)) = silence(model, pool) else { continue };
+        let span = model.place_of("", &["metallb", "pools", &pool.name, key]).unwrap_or(pool.place);
+        found.push(
+            UNANNOUNCED_POOL
+                .at(span, reason, format!("nobody announces the addresses of pool `{}`: {reason}", pool.name))
+                .about(format!("metallb.pools.{}", pool.name))
+                .help(help),
+        );
+    }
+}
+
+/// The key that silences a pool, why, and what to write instead.
+fn silence(model: &Model, pool: &Pool) -> Option<(&'static str, &'static str, &'static str)> {
+    if !pool.l2 && !pool.bgp {
+        let help = "write `advertise = \"l2\"`, or \"bgp\" with `metallb.bgp.peers`";
+        return Some(("advertise", "`advertise` is empty", help));
+    }
+    if !pool.l2 && model.metallb.peers.is_empty() {
+        let help = "add the router under `metallb.bgp.peers`, or write `advertise = \"l2\"`";
+        return Some(("advertise", "it is announced by BGP, and there is no peer", help));
+    }
+    let chosen = |selector: &std::collections::BTreeMap<String, String>| {
+        // Labels that no node of the inventory has may be set by the cluster.
+        let known = |key: &String| model.nodes.iter().any(|node| node.labels.contains_key(key));
+        !selector.keys().all(known)
+            || model
+                .nodes
+                .iter()
+                .any(|node| selector.iter().all(|(key, value)| node.labels.get(key) == Some(value)))
+    };
+    let selectors = !pool.node_selectors.is_empty() && pool.nodes.is_empty() && !model.nodes.is_empty();
+    if selectors && !pool.node_selectors.iter().any(chosen) {
+        return Some(("node-selectors", "no node has these labels", "name labels that a node has"));
+    }
+    None
+}
