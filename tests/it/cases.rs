@@ -14,9 +14,21 @@ use bayplan::source::{Source, Sources};
 use crate::markers::{Case, bless};
 
 /// Rules that no inventory alone can break: they need a template, or a tree on disk.
-const NEED_MORE_THAN_AN_INVENTORY: &[&str] =
-    // `bad-text` has no case yet: it needs the emitter's list of characters.
-    &["bad-text", "hand-edited-file", "path-taken", "paths-differ-in-case-only", "symlink-in-tree"];
+const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
+    "duplicate-output",
+    "hand-edited-file",
+    "misplaced-object",
+    "patch-without-object",
+    "path-taken",
+    "paths-differ-in-case-only",
+    "symlink-in-tree",
+    "template-error",
+    "template-limit",
+    "template-path",
+    "template-syntax",
+    "template-undefined",
+    "template-yaml",
+];
 
 /// Folders of cases that are about no single rule.
 const MIXED: &[&str] = &["clean", "several"];
