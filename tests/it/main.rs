@@ -6,4 +6,5 @@ mod docs;
 mod layers;
 mod manual;
 mod markers;
+mod render;
 mod validate;
