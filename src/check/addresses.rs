@@ -146,7 +146,7 @@ fn ranges_of(model: &Model, kind: ClaimKind) -> RangeSet {
 }
 
 /// The primary place is where the mending is likely to be done: the pool that holds a machine, the address in a
-/// DHCP range, else what stands later in the file.
+/// DHCP range, the load balancer on a machine's address, else what stands later in the file.
 fn fault_and_cause<'c>(
     one: &'c AddressClaim,
     other: &'c AddressClaim,
@@ -155,7 +155,7 @@ fn fault_and_cause<'c>(
     match (one.kind.min(other.kind), one.kind.max(other.kind)) {
         (ClaimKind::Dhcp, ClaimKind::Pool) | (ClaimKind::Pool, ClaimKind::Host) => by_kind(ClaimKind::Pool),
         (ClaimKind::Dhcp, ClaimKind::Host) => by_kind(ClaimKind::Host),
-        (ClaimKind::Dhcp, ClaimKind::LoadBalancer) => by_kind(ClaimKind::LoadBalancer),
+        (ClaimKind::Dhcp | ClaimKind::Host, ClaimKind::LoadBalancer) => by_kind(ClaimKind::LoadBalancer),
         _ if one.span > other.span => (one, other),
         _ => (other, one),
     }
@@ -252,11 +252,18 @@ fn shared_addresses(model: &Model, offers: &mut Offers, found: &mut Diagnostics)
     }
     for (address, mut claims) in groups.into_iter().filter(|(_, claims)| claims.len() > 1) {
         claims.sort_by_key(|claim| (claim.span, claim.service));
-        for (at, claim) in claims.iter().enumerate().skip(1) {
-            let earlier = claims[..at].iter().take(MOST_PARTNERS);
-            let clash = earlier.filter_map(|other| Some((other, unshareable(model, other, claim)?))).next();
+        // Of many, each is compared with the first few, and with whoever has one of its ports first.
+        let mut ports: BTreeMap<PortPair, &AddressClaim> = BTreeMap::new();
+        for (at, claim) in claims.iter().enumerate() {
+            let own = claim.service.map(|place| ports_of(model.service_at(place))).unwrap_or_default();
+            let rivals = own.iter().filter_map(|port| ports.get(port).copied());
+            let mut earlier = claims[..at].iter().copied().take(MOST_PARTNERS).chain(rivals);
+            let clash = earlier.find_map(|other| Some((other, unshareable(model, other, claim)?)));
             if let Some((other, reason)) = clash {
                 found.push(duplicate(model, address, other, claim, &reason, offers));
+            }
+            for port in own {
+                ports.entry(port).or_insert(claim);
             }
         }
     }
@@ -312,8 +319,26 @@ fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Optio
 /// A service and the load balancer it asks for.
 type Asking<'m> = (&'m Service, &'m LoadBalancer);
 
+/// A port and its protocol.
+type PortPair = (i64, &'static str);
+
+fn ports_of(service: &Service) -> BTreeSet<PortPair> {
+    service.ports.iter().map(|port| (port.port.value, port.protocol.word())).collect()
+}
+
 /// Why two services cannot share an address; `None` if they can.
-fn objection((a, a_balancer): Asking<'_>, (b, b_balancer): Asking<'_>) -> Option<String> {
+fn objection(one: Asking<'_>, other: Asking<'_>) -> Option<String> {
+    if let Some(reason) = unlike(one, other) {
+        return Some(reason);
+    }
+    let (ports, others) = (ports_of(one.0), ports_of(other.0));
+    let both: Vec<String> =
+        ports.intersection(&others).map(|(port, protocol)| format!("{protocol}/{port}")).collect();
+    (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it", both.join(", ")))
+}
+
+/// Why two services cannot share an address whatever their ports are.
+fn unlike((a, a_balancer): Asking<'_>, (b, b_balancer): Asking<'_>) -> Option<String> {
     match (&a_balancer.share_key, &b_balancer.share_key) {
         (None, None) => return Some(String::new()),
         (Some(one), Some(two)) if one.value != two.value => {
@@ -333,12 +358,7 @@ fn objection((a, a_balancer): Asking<'_>, (b, b_balancer): Asking<'_>) -> Option
             "; with the external traffic policy Local both must have the same pods behind them".to_owned(),
         );
     }
-    let ports = |service: &Service| -> BTreeSet<_> {
-        service.ports.iter().map(|port| (port.port.value, port.protocol.word())).collect()
-    };
-    let both: Vec<String> =
-        ports(a).intersection(&ports(b)).map(|(port, protocol)| format!("{protocol}/{port}")).collect();
-    (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it", both.join(", ")))
+    None
 }
 
 fn asking(model: &Model, place: ServicePlace) -> Option<Asking<'_>> {
@@ -693,18 +713,17 @@ fn exhausted(model: &Model, found: &mut Diagnostics) {
         let Wanting { asking, eligible, .. } = &wanting;
         let key = asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
         let taken = shared.entry(key).or_default();
-        let joined = taken.iter_mut().find(|(pool, sharers)| {
-            eligible.contains(pool) && sharers.iter().all(|other| objection(*other, *asking).is_none())
-        });
-        if let Some((_, sharers)) = joined {
-            sharers.push(*asking);
+        let joined =
+            taken.iter_mut().find(|shared| eligible.contains(&shared.pool) && shared.admits(*asking));
+        if let Some(shared) = joined {
+            shared.ports.extend(ports_of(asking.0));
             continue;
         }
         match eligible.iter().find(|pool| left[**pool] > 0) {
             Some(pool) => {
                 left[*pool] -= 1;
                 if !key.is_empty() && taken.len() < MOST_SHARED {
-                    taken.push((*pool, vec![*asking]));
+                    taken.push(Shared { pool: *pool, first: *asking, ports: ports_of(asking.0) });
                 }
             }
             None => found.push(exhaustion(model, &wanting)),
@@ -715,28 +734,41 @@ fn exhausted(model: &Model, found: &mut Diagnostics) {
 /// Of one key, at most this many addresses are tried for another service to join.
 const MOST_SHARED: usize = 64;
 
-/// By sharing key, the fixed addresses that others may join: the pool of each, and who has it.
-fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<(usize, Vec<Asking<'_>>)>> {
-    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Vec<Asking<'_>>>> = BTreeMap::new();
+/// An address that services with one key share.
+struct Shared<'m> {
+    pool: usize,
+    first: Asking<'m>,
+    ports: BTreeSet<PortPair>,
+}
+
+impl Shared<'_> {
+    fn admits(&self, asking: Asking<'_>) -> bool {
+        unlike(self.first, asking).is_none() && self.ports.is_disjoint(&ports_of(asking.0))
+    }
+}
+
+/// By sharing key, the fixed addresses that others may join.
+fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
+    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
+    let pool_at = |address: IpAddr| {
+        model.metallb.pools.iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+    };
     for environment in &model.environments {
         for service in environment.services() {
             let Some(balancer) = &service.load_balancer else { continue };
             let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
-            if let Some(address) = balancer.addresses.first() {
-                let of_key = shared.entry(key.value.as_str()).or_default();
-                of_key.entry(address.value).or_default().push((service, balancer));
-            }
+            let address = balancer.addresses.first().map(|address| address.value);
+            let Some((address, pool)) = address.and_then(|address| Some((address, pool_at(address)?))) else {
+                continue;
+            };
+            let of_key = shared.entry(key.value.as_str()).or_default();
+            let new = || Shared { pool, first: (service, balancer), ports: BTreeSet::new() };
+            of_key.entry(address).or_insert_with(new).ports.extend(ports_of(service));
         }
     }
-    let pool_at = |address: IpAddr| {
-        model.metallb.pools.iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
-    };
-    let with_pool = |(address, sharers)| Some((pool_at(address)?, sharers));
     shared
         .into_iter()
-        .map(|(key, addresses)| {
-            (key, addresses.into_iter().filter_map(with_pool).take(MOST_SHARED).collect())
-        })
+        .map(|(key, addresses)| (key, addresses.into_values().take(MOST_SHARED).collect()))
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! Where pods can run and how many there are: what the scheduler would say, as far as the inventory knows.
 
+use std::collections::BTreeSet;
+
 use crate::inventory::network::Role;
 use crate::inventory::service::Kind;
 use crate::model::Model;
@@ -10,6 +12,18 @@ use crate::model::service::Service;
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// The taint of a cordoned node.
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+/// Whether two lists of nodes have one in common.
+pub fn meet(one: &[&Node], other: &[&Node]) -> bool {
+    let names: BTreeSet<&str> = one.iter().map(|node| node.name.as_str()).collect();
+    other.iter().any(|node| names.contains(node.name.as_str()))
+}
+
+/// Whether all of a few nodes are among many.
+pub fn within(few: &[&Node], many: &[&Node]) -> bool {
+    let names: BTreeSet<&str> = many.iter().map(|node| node.name.as_str()).collect();
+    few.iter().all(|node| names.contains(node.name.as_str()))
+}
 
 /// Why a pod cannot run on a node, whatever its size.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +72,8 @@ pub fn objection(model: &Model, service: &Service, node: &Node) -> Option<Object
     if let Some((key, value)) = missing {
         return Some(Objection::Label(format!("{key}={value}")));
     }
-    let repelled = taints(node).into_iter().find(|taint| {
+    let implied = implied_taint(node);
+    let repelled = node.taints.iter().chain(&implied).find(|taint| {
         let own = taint.key == UNSCHEDULABLE && service.kind == Kind::DaemonSet;
         taint.effect != "PreferNoSchedule" && !own && !tolerates(service, taint)
     });
@@ -77,16 +92,11 @@ fn set_by_the_cluster(model: &Model, key: &str) -> bool {
     foreign && !known && !model.nodes.iter().any(|node| node.labels.contains_key(key))
 }
 
-fn taints(node: &Node) -> Vec<Taint> {
-    let mut taints = node.taints.clone();
-    if !node.schedulable {
-        let key = if node.role == Role::ControlPlane { CONTROL_PLANE } else { UNSCHEDULABLE };
-        let implied = Taint { key: key.to_owned(), value: String::new(), effect: "NoSchedule".to_owned() };
-        if !taints.contains(&implied) {
-            taints.push(implied);
-        }
-    }
-    taints
+/// The taint that keeps ordinary pods off a node that is not schedulable.
+fn implied_taint(node: &Node) -> Option<Taint> {
+    let key = if node.role == Role::ControlPlane { CONTROL_PLANE } else { UNSCHEDULABLE };
+    let taint = || Taint { key: key.to_owned(), value: String::new(), effect: "NoSchedule".to_owned() };
+    (!node.schedulable).then(taint)
 }
 
 /// Kubernetes' own rule: no key with `Exists` tolerates all, no effect means every effect.

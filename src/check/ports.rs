@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::placement::{nodes, patched};
+use crate::check::placement::{meet, nodes, patched, within};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Level, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
@@ -454,7 +454,7 @@ fn report_clashes<'m, T: Ord + std::fmt::Display>(
     found: &mut Diagnostics,
 ) {
     for (thing, holders) in &mut groups {
-        holders.sort_by(|a, b| (a.span, &a.environment.name).cmp(&(b.span, &b.environment.name)));
+        holders.sort_by_key(|holder| (holder.span, holder.environment.place));
         for (at, second) in holders.iter().enumerate().skip(1) {
             if let Some(first) = holders[..at].iter().take(MOST_PARTNERS).find(|first| clash(first, second)) {
                 found.push(report(thing, first, second));
@@ -566,11 +566,7 @@ fn must_meet(model: &Model, one: &Service, other: &Service) -> bool {
         return false;
     }
     let fills = |service: &Service, count: usize| daemons(service) || pods(service) >= count;
-    let within = |few: &[&crate::model::cluster::Node], many: &[&crate::model::cluster::Node]| {
-        few.iter().all(|node| many.iter().any(|other| other.name == node.name))
-    };
-    let meet = a.iter().any(|node| b.iter().any(|other| other.name == node.name));
-    (daemons(one) && daemons(other) && meet)
+    (daemons(one) && daemons(other) && meet(&a, &b))
         || (fills(one, a.len()) && within(&b, &a))
         || (fills(other, b.len()) && within(&a, &b))
 }

@@ -79,7 +79,7 @@ fn shown(resource: &str, amount: Quantity) -> String {
     if resource.ends_with("cpu") { amount.as_cpu() } else { amount.to_string() }
 }
 
-fn limits_of<'s>(stack: Option<&'s Stack>) -> Option<&'s Limits> {
+fn limits_of(stack: Option<&Stack>) -> Option<&Limits> {
     stack.and_then(|stack| stack.limits.as_ref())
 }
 
@@ -334,6 +334,7 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
         (lacks.len(), std::cmp::Reverse(first), node.name.clone())
     });
     let Some((lacks, node)) = nearest.filter(|(lacks, _)| !lacks.is_empty()) else { return };
+    let absent = lacks.iter().all(|at| has(model, node, &wants[*at].0) == Some(Quantity::ZERO));
     let asked: Vec<String> =
         lacks.iter().map(|at| format!("{} {}", shown(&wants[*at].0, wants[*at].1), wants[*at].0)).collect();
     let there: Vec<String> = lacks
@@ -346,17 +347,30 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
             .at(wants[lacks[0]].2, "more than any node that may run it", message)
             .because(node.place, format!("the nearest: it has {}", there.join(" and ")))
             .about(subject(service))
-            .help(format!("ask for at most what `{}` has, {}", node.name, there.join(" and "))),
+            .help(match absent {
+                true => "say which node has it: `gpu = 1` at the node".to_owned(),
+                false => format!("ask for at most what `{}` has, {}", node.name, there.join(" and ")),
+            }),
     );
 }
 
 fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
     let mut reasons: BTreeMap<Objection, Vec<&Node>> = BTreeMap::new();
-    for node in &model.nodes {
+    let pinned = service.node.as_ref().map(|name| name.value.as_str());
+    for node in model.nodes.iter().filter(|node| pinned.is_none_or(|name| node.name == name)) {
         if let Some(reason) = objection(model, service, node) {
             reasons.entry(reason).or_default().push(node);
         }
     }
+    let labels = reasons.keys().any(|reason| matches!(reason, Objection::Label(_)));
+    let taints = reasons.keys().any(|reason| matches!(reason, Objection::Taint(_)));
+    let help = match (labels, taints) {
+        (true, false) => "give a node this label, or choose another",
+        (false, _) if pinned.is_some() => {
+            "choose another node, let pods on this one (`schedulable = true`), or tolerate its taint under `tolerations`"
+        }
+        _ => "tolerate the taint under `tolerations`, or let pods on a node that has none",
+    };
     let told: Vec<String> = reasons
         .iter()
         .take(4)
@@ -385,7 +399,7 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
         Some(node) => diagnostic.because(node.place, "this node"),
         None => diagnostic,
     };
-    diagnostic.about(subject(service)).help("tolerate the taint, label a node, or choose another node")
+    diagnostic.about(subject(service)).help(help)
 }
 
 /// A folder in memory counts against the pod's memory limit; without one it can fill the node.
@@ -472,9 +486,12 @@ fn stored(stack: &Stack, key: &str) -> Option<Quantity> {
     }
 }
 
+/// A sum over a quota, and where.
+type Excess<'m> = (&'m Environment, &'m Stack, Use<'m>);
+
 fn quotas(model: &Model, found: &mut Diagnostics) {
     // A sum that is the same wherever the stack runs is one finding.
-    let mut over: BTreeMap<(String, String, Span), Vec<(&Environment, &Stack, Use<'_>)>> = BTreeMap::new();
+    let mut over: BTreeMap<(String, String, Span), Vec<Excess<'_>>> = BTreeMap::new();
     for environment in &model.environments {
         for stack in &environment.stacks {
             for (key, most) in &stack.quota {
@@ -618,8 +635,9 @@ fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &
         for (stack, service) in placed(environment) {
             let Some(wanted) = request(stack, service, resource) else { continue };
             // What only tolerated nodes can take is not taken from the others.
-            let elsewhere =
-                nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
+            let free = service.node_selector.is_empty() && service.tolerations.is_empty();
+            let elsewhere = !free
+                && nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
             if elsewhere {
                 continue;
             }

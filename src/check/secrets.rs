@@ -241,6 +241,12 @@ pub fn looks_random(text: &str) -> bool {
         && bits(text) > 2.5
 }
 
+/// Whether a text is one long word, as somebody may choose for a secret. Names of objects have words with dashes.
+pub fn looks_chosen(text: &str) -> bool {
+    let text = text.trim();
+    text.len() >= 8 && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#%&*+=_@".contains(c))
+}
+
 /// Names such as `media-2` or `tls-secret-v1` have their digits at one place; chance spreads them.
 fn digits_spread(text: &str) -> bool {
     let kind = |c: char| (c.is_ascii_digit(), c.is_ascii_uppercase(), !c.is_ascii_alphanumeric());

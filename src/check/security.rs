@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::check::placement::patched;
-use crate::check::secrets::{Telling, is_no_secret, looks_random, shape, telling};
+use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::inventory::value::PodSecurity;
 use crate::model::service::{Service, Source};
@@ -73,8 +73,8 @@ fn plaintext_secrets(model: &Model, found: &mut Diagnostics) {
     let names = secret_names(model);
     let mut secrets: Vec<(Diagnostic, Span)> = Vec::new();
     model.each_text(|written| {
-        if let Some(what) = secret(&written, &names) {
-            secrets.push((plaintext(&written, &what), written.span));
+        if let Some((what, name)) = secret(&written, &names) {
+            secrets.push((plaintext(&written, what, name), written.span));
         }
     });
     for (diagnostic, span) in secrets {
@@ -97,35 +97,34 @@ fn secret_names(model: &Model) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// What a text gives away, in words; `None` if nothing.
-fn secret(written: &Written<'_>, names: &BTreeSet<&str>) -> Option<String> {
-    if let Some(what) = shape(written.text) {
-        return Some(what.to_owned());
-    }
+/// What a text gives away, in words, and under which name; `None` if nothing.
+fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static str, &'w str)> {
     let (last, above) = written.path.split_last()?;
+    if let Some(what) = shape(written.text) {
+        return Some((what, last));
+    }
     if !above.iter().chain([last]).any(|key| TELLING_TABLES.contains(key)) {
         return None;
     }
-    let assigned = written.text.trim_start_matches('-').split_once('=');
-    let assigned = assigned.filter(|(name, _)| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    });
-    let found = [assigned, Some((*last, written.text))].into_iter().flatten().find(|(name, text)| {
-        let told = match telling(name) {
-            Some(Telling::Password) => true,
-            Some(Telling::Key) => looks_random(text),
-            None => false,
-        };
-        told && !is_no_secret(text) && !names.contains(text)
-    });
-    found.map(|(name, _)| format!("what `{}` holds", name.trim_start_matches('-')))
+    let variable = above.contains(&"env");
+    let plain =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let assigned = written.text.split_once('=').filter(|(name, _)| plain(name));
+    let candidates = [assigned, Some((*last, written.text))].into_iter().flatten();
+    candidates.filter(|(_, text)| !is_no_secret(text) && !names.contains(text)).find_map(|(name, text)| {
+        match telling(name)? {
+            Telling::Password => Some(("a password", name)),
+            // A variable holds the key itself; chart values often hold the name of an object that does.
+            Telling::Key if variable && looks_chosen(text) => Some(("a key or token", name)),
+            Telling::Key => looks_random(text).then_some(("a key or token", name)),
+        }
+    })
 }
 
 /// The label is at the key: the text itself is shown by no report.
-fn plaintext(written: &Written<'_>, what: &str) -> Diagnostic {
-    let path: Vec<&str> = written.path.to_vec();
-    let name = path.last().copied().unwrap_or_default();
-    let owner = match path.as_slice() {
+fn plaintext(written: &Written<'_>, what: &str, name: &str) -> Diagnostic {
+    let path = written.path;
+    let owner = match path {
         ["environments", environment, table @ ("services" | "stacks"), owner, ..] => {
             vec![format!("{table}.{owner}"), format!("environments.{environment}")]
         }
@@ -137,7 +136,7 @@ fn plaintext(written: &Written<'_>, what: &str) -> Diagnostic {
         Some(owner) => format!("{what} stands in clear text in `{name}` of `{owner}`"),
         None => format!("{what} stands in clear text in the inventory"),
     };
-    let help = match path.as_slice() {
+    let help = match path {
         ["services", _, "env", ..] | ["environments", _, "services", _, "env", ..] => {
             format!("declare a secret with a key for it under `[secrets]`, write `secret-env.{name} = \"SECRET/KEY\"`, and change what has been in clear text")
         }

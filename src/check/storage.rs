@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::placement::{nodes, patched, pods};
+use crate::check::placement::{meet, nodes, patched, pods};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
@@ -332,6 +332,9 @@ fn only_one_pod(claim: &Claim) -> bool {
 
 fn replicas(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnostics) {
     let count = pods(model, service);
+    if count < 2 && service.kind != Kind::DaemonSet {
+        return;
+    }
     let open = nodes(model, service);
     let daemons = service.kind == Kind::DaemonSet;
     let several = if daemons { open.as_ref().is_none_or(|open| open.len() > 1) } else { count > 1 };
@@ -405,8 +408,7 @@ fn shared_claims(model: &Model, stack: &Stack, found: &mut Diagnostics) {
 
 fn apart(model: &Model, one: &Service, other: &Service) -> bool {
     let (Some(a), Some(b)) = (nodes(model, one), nodes(model, other)) else { return false };
-    let met = a.iter().any(|node| b.iter().any(|other| other.name == node.name));
-    !a.is_empty() && !b.is_empty() && !met
+    !a.is_empty() && !b.is_empty() && !meet(&a, &b)
 }
 
 /// Local disks and block devices serve one node. Longhorn's share manager makes NFS of its own.

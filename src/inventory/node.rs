@@ -15,6 +15,9 @@ use crate::source::{FileId, Span};
 /// Tables and lists nest at most this deep.
 pub const DEPTH_LIMIT: usize = 64;
 
+/// The same for YAML, whose reader needs much of the stack for each level: 2 MiB are enough for this many.
+pub const YAML_DEPTH_LIMIT: usize = 32;
+
 /// A value and where it stands. A table written as `[header]` has the header's place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -119,7 +122,7 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
             (true, Some(_)) => second_table(text, line, place),
             (true, None) => second_key(&root, text[range.clone()].trim(), place),
             (false, _) => {
-                let (what, help) = plain_words(message, line);
+                let (what, help) = plain_words(message, line, text[range.start..].chars().next());
                 let diagnostic = SYNTAX.at(place, "", format!("not TOML: {what}"));
                 match help {
                     Some(help) => diagnostic.help(help),
@@ -142,7 +145,7 @@ fn line_around(text: &str, at: usize) -> &str {
 }
 
 /// The parser's words for the commonest mistakes, as people would say it, and how to mend them.
-fn plain_words(message: &str, line: &str) -> (String, Option<&'static str>) {
+fn plain_words(message: &str, line: &str, next: Option<char>) -> (String, Option<&'static str>) {
     let value = line.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
     let bare = value.starts_with(|c: char| c.is_ascii_alphanumeric());
     if message.starts_with("string values must be quoted") && value.is_empty() {
@@ -159,6 +162,13 @@ fn plain_words(message: &str, line: &str) -> (String, Option<&'static str>) {
         let colon = line.contains(':') && !line.contains('=');
         let help = if colon { "TOML writes `key = value`, not `key: value`" } else { "write `key = value`" };
         return ("a key without a value".to_owned(), Some(help));
+    }
+    if message.contains("recurs") {
+        return ("it nests deeper than bayplan reads".to_owned(), None);
+    }
+    if next.is_some_and(|c| c.is_control() && !"\r\n".contains(c)) {
+        let help = "write it as an escape such as \\u001b, or leave it out";
+        return ("a control character".to_owned(), Some(help));
     }
     if message.starts_with("invalid basic string") || message.starts_with("invalid literal string") {
         return ("a string without its closing quote".to_owned(), None);
@@ -262,7 +272,8 @@ pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
     if text.trim().is_empty() {
         return (empty(), true);
     }
-    match serde_saphyr::from_str::<YamlSpanned<YamlNode>>(text) {
+    let limits = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: YAML_DEPTH_LIMIT } };
+    match serde_saphyr::from_str_with_options::<YamlSpanned<YamlNode>>(text, limits) {
         Ok(node) => (yaml_node(node, &Characters::new(text), file), true),
         Err(error) => {
             let offsets = Characters::new(text);
@@ -281,8 +292,15 @@ fn yaml_words(message: &str) -> String {
         Some((_, words)) => words,
         None => line.strip_prefix("error: ").unwrap_or(line),
     };
-    if words.starts_with("multiple YAML documents") {
-        return "an inventory is one document, and here a second begins".to_owned();
+    let known = [
+        ("multiple YAML documents", "an inventory is one document, and here a second begins"),
+        ("budget breached", "it is larger or deeper than bayplan reads, or its aliases make it so"),
+        ("recursion limit", "it nests deeper than bayplan reads"),
+        ("recursive references", "an alias leads back to itself"),
+        ("cannot deserialize null into string", "a key must be text"),
+    ];
+    if let Some((_, plain)) = known.iter().find(|(start, _)| words.starts_with(start)) {
+        return (*plain).to_owned();
     }
     match words.strip_prefix("duplicate mapping key: ") {
         Some(rest) => format!("`{}` is given twice", rest.split(", set ").next().unwrap_or_default()),
@@ -293,27 +311,47 @@ fn yaml_words(message: &str) -> String {
 /// YAML locations count characters; spans count bytes.
 struct Characters<'a> {
     text: &'a str,
+    /// The number of the first character of each line.
     lines: Vec<usize>,
+    /// The byte of every [`STRIDE`]th character, so that a line of a megabyte is not counted again for each value.
+    bytes: Vec<usize>,
 }
+
+/// How many characters lie between two that are remembered.
+const STRIDE: usize = 128;
+/// A scalar is looked at this far to find its end.
+const SCALAR_SHOWN: usize = 1024;
 
 impl<'a> Characters<'a> {
     fn new(text: &'a str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
-        Self { text, lines: std::iter::once(0).chain(starts).collect() }
+        let mut lines = vec![0];
+        let mut bytes = Vec::new();
+        for (number, (at, c)) in text.char_indices().enumerate() {
+            if number % STRIDE == 0 {
+                bytes.push(at);
+            }
+            if c == '\n' {
+                lines.push(number + 1);
+            }
+        }
+        Self { text, lines, bytes }
     }
 
     fn byte_at(&self, location: Location) -> usize {
         let line = usize::try_from(location.line()).unwrap_or(1).saturating_sub(1);
         let column = usize::try_from(location.column()).unwrap_or(1).saturating_sub(1);
-        let start = self.lines.get(line).copied().unwrap_or(self.text.len());
-        let rest = &self.text[start..];
-        start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+        let Some(start) = self.lines.get(line) else { return self.text.len() };
+        let number = start.saturating_add(column);
+        let Some(near) = self.bytes.get(number / STRIDE) else { return self.text.len() };
+        let rest = &self.text[*near..];
+        near + rest.char_indices().nth(number % STRIDE).map_or(rest.len(), |(at, _)| at)
     }
 
     /// The scalar that begins at a location, to its end on that line.
     fn scalar(&self, location: Location) -> std::ops::Range<usize> {
         let start = self.byte_at(location);
-        let line = self.text[start..].lines().next().unwrap_or_default();
+        let end = self.text.floor_char_boundary(start + SCALAR_SHOWN);
+        let line = self.text[start..end].lines().next().unwrap_or_default();
         let length = match line.chars().next() {
             Some(quote @ ('"' | '\'')) => line[1..].find(quote).map_or(line.len(), |end| end + 2),
             Some('[' | '{') => 1,

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::address::{Family, Range, parse_cidr, parse_pool_entry, parse_range_or_host};
-use crate::diagnostic::nearest;
 use crate::inventory;
 use crate::inventory::chart::IngressProvider;
 use crate::inventory::network::{Advertise, Role};
@@ -640,7 +639,7 @@ pub fn known_only<'k>(
 pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what: &str, known: &[&str]) {
     let message = format!("there is no {what} `{name}`");
     let diagnostic = UNKNOWN_REFERENCE.at(name.span, format!("no such {what}"), message);
-    let help = match nearest(name, known.iter().copied()) {
+    let help = match resolver.guess(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("the inventory declares no {what}"),
         None => format!("declared: {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
@@ -874,12 +873,12 @@ fn like_an_address(host: &str) -> bool {
 pub fn nfs_path(resolver: &mut Resolver<'_>, servers: &[Nfs], written: &Spanned<String>) -> Option<NfsPath> {
     let (server, export) = written.split_once('/').unwrap_or((written, ""));
     let Some(nfs) = servers.iter().find(|nfs| nfs.name == server) else {
-        let known: Vec<&str> = servers.iter().map(|nfs| nfs.name.as_str()).collect();
+        let known = resolver.known(servers.iter().map(|nfs| nfs.name.as_str()));
         report_unknown(resolver, &Spanned::new(server.to_owned(), written.span), "NFS server", &known);
         return None;
     };
     let Some(path) = nfs.exports.get(export) else {
-        let known: Vec<&str> = nfs.exports.keys().map(String::as_str).collect();
+        let known = resolver.known(nfs.exports.keys().map(String::as_str));
         let what = format!("export of NFS server `{server}`");
         report_unknown(resolver, &Spanned::new(export.to_owned(), written.span), &what, &known);
         return None;
@@ -933,7 +932,7 @@ pub fn lower_ingress(resolver: &mut Resolver<'_>, charts: &[Chart]) -> Option<In
     let namespace = chart.and_then(|name| {
         let chart = charts.iter().find(|chart| chart.name == name.value);
         if chart.is_none() {
-            let known: Vec<&str> = charts.iter().map(|chart| chart.name.as_str()).collect();
+            let known = resolver.known(charts.iter().map(|chart| chart.name.as_str()));
             report_unknown(resolver, &name, "chart", &known);
         }
         chart.map(|chart| chart.namespace.value.clone())

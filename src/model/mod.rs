@@ -18,6 +18,7 @@ pub mod written;
 
 use std::sync::Arc;
 
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::diagnostic::{Code, Family, Level, Outcome};
@@ -201,15 +202,26 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
-    model.base = stack::lower_environment(&mut resolver, &model, None);
-    let declared: Vec<&str> = inventory.tables.environments.keys().map(String::as_str).collect();
-    model.environments = if declared.is_empty() {
+    let declared: Vec<Option<&str>> =
+        std::iter::once(None).chain(inventory.tables.environments.keys().map(|name| Some(name.as_str()))).collect();
+    let lowered: Vec<(Environment, Resolver<'_>)> = declared
+        .par_iter()
+        .map(|name| {
+            let mut own = Resolver::new(inventory);
+            (stack::lower_environment(&mut own, &model, *name), own)
+        })
+        .collect();
+    let mut environments = lowered.into_iter().map(|(environment, own)| {
+        resolver.absorb(own);
+        environment
+    });
+    model.base = environments.next().unwrap_or_default();
+    model.environments = environments.collect();
+    if model.environments.is_empty() {
         let mut only = model.base.clone();
         stack::rename_environment(&mut only, ONLY_ENVIRONMENT);
-        vec![only]
-    } else {
-        declared.into_iter().map(|name| stack::lower_environment(&mut resolver, &model, Some(name))).collect()
-    };
+        model.environments.push(only);
+    }
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);

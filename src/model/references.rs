@@ -3,6 +3,7 @@
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
 //! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -23,6 +24,10 @@ use crate::source::{Span, Spanned};
 
 /// A string grows to at most this many bytes when its references are replaced.
 pub const LENGTH_LIMIT: usize = 1 << 20;
+/// All strings together grow to at most this many bytes, counted where references are replaced.
+pub const TOTAL_LIMIT: usize = 64 << 20;
+/// At most this many names are compared to find what was meant by unknown ones.
+pub const GUESS_LIMIT: usize = 2_000_000;
 /// One string leads to at most this many others.
 pub const LOOKUP_LIMIT: usize = 1_000;
 
@@ -43,6 +48,10 @@ pub struct Resolver<'a> {
     tables: Vec<String>,
     /// The places of addresses that came by a reference.
     references: BTreeSet<Span>,
+    /// How many bytes strings with references may still grow to.
+    room: Cell<usize>,
+    /// How many names may still be compared with unknown ones.
+    guesses: Cell<usize>,
 }
 
 /// Where a lookup is: what it is on the way to, and how much it has cost.
@@ -70,8 +79,16 @@ impl<'a> Resolver<'a> {
             services: BTreeMap::new(),
             stacks: BTreeMap::new(),
             references: BTreeSet::new(),
+            room: Cell::new(TOTAL_LIMIT),
+            guesses: Cell::new(GUESS_LIMIT),
             tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
         }
+    }
+
+    /// Takes over what another resolver of the same inventory has found.
+    pub fn absorb(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.references.extend(other.references);
     }
 
     /// From now on `${…}` means what it means in this environment; `None` is the defaults.
@@ -142,6 +159,19 @@ impl<'a> Resolver<'a> {
     /// The path of the reference that a string consists of.
     pub fn reference_path(text: &str) -> Option<&str> {
         only_reference(text)
+    }
+
+    /// The name nearest to an unknown one, as long as looking for it does not take for ever.
+    pub fn guess<'k>(&self, name: &str, known: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
+        let left = self.guesses.get().checked_sub(known.clone().count());
+        self.guesses.set(left.unwrap_or_default());
+        left.and_then(|_| nearest(name, known))
+    }
+
+    /// The names that something could have meant; a few, once nobody guesses any more.
+    pub fn known<'k>(&self, names: impl Iterator<Item = &'k str>) -> Vec<&'k str> {
+        let most = if self.guesses.get() == 0 { 12 } else { usize::MAX };
+        names.take(most).collect()
     }
 
     /// An address with references replaced; reported and `None` if it cannot be read.
@@ -277,7 +307,9 @@ impl<'a> Resolver<'a> {
                 return Err(Failure::TooLong);
             }
         }
-        Ok(expanded)
+        let room = self.room.get().checked_sub(expanded.len());
+        self.room.set(room.unwrap_or_default());
+        room.map(|_| expanded).ok_or(Failure::TooLong)
     }
 
     fn report(&mut self, path: &str, failure: Failure, span: Span) {
@@ -298,7 +330,9 @@ impl<'a> Resolver<'a> {
             Failure::TooLong => (
                 &crate::inventory::TOO_MUCH,
                 "grows without bound",
-                format!("`${{{path}}}` leads to over {LOOKUP_LIMIT} others, or to over {LENGTH_LIMIT} bytes"),
+                format!(
+                    "`${{{path}}}` leads to over {LOOKUP_LIMIT} others, or to over {LENGTH_LIMIT} bytes ({TOTAL_LIMIT} in all)"
+                ),
                 None,
             ),
         };
@@ -325,7 +359,7 @@ impl<'a> Resolver<'a> {
             return Err(Failure::Cycle(trail.path[start..].to_vec()));
         }
         trail.lookups += 1;
-        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 {
+        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 || self.room.get() == 0 {
             return Err(Failure::TooLong);
         }
         trail.path.push(path.to_owned());
@@ -514,7 +548,7 @@ impl<'a> Resolver<'a> {
         let facts: &[&str] = if depth == 2 && keys[0] == "services" { SERVICE_FACTS } else { &[] };
         let known =
             own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
-        let near = nearest(missing, known.clone());
+        let near = self.guess(missing, known.clone());
         let help = match near {
             Some(near) => Some(format!("did you mean `${{{parent}.{near}}}`?")),
             None => {
@@ -576,7 +610,8 @@ impl<'t> Iterator for Parts<'t> {
             self.0 = rest;
             return Some(Part::Reference(path));
         }
-        let next = self.0.char_indices().skip(1).find(|(_, c)| *c == '$').map_or(self.0.len(), |(at, _)| at);
+        let first = self.0.chars().next().map_or(0, char::len_utf8);
+        let next = self.0[first..].find('$').map_or(self.0.len(), |at| first + at);
         let (plain, rest) = self.0.split_at(next);
         self.0 = rest;
         Some(Part::Plain(plain))
@@ -586,10 +621,9 @@ impl<'t> Iterator for Parts<'t> {
 /// The path of a reference of ours that a string begins with, and what follows it.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("${")?;
-    let (path, rest) = inner.split_once('}')?;
-    let is_key =
-        |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
-    (path.contains('.') && path.split('.').all(is_key)).then_some((path, rest))
+    let end = inner.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))?;
+    let (path, rest) = (&inner[..end], inner[end..].strip_prefix('}')?);
+    (path.contains('.') && path.split('.').all(|key| !key.is_empty())).then_some((path, rest))
 }
 
 fn only_reference(text: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Services of one environment: what runs, how it is reached, what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -518,22 +518,40 @@ fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
     }
-    let mut left: Vec<EnvVar> = map
+    let variables: Vec<EnvVar> = map
         .iter()
         .map(|(name, entry)| {
             let value = resolver.text(&entry.value.0);
             EnvVar { name: name.clone(), value: value.value, place: value.span }
         })
         .collect();
-    if !left.iter().any(|var| var.value.contains("$(")) {
-        return left;
+    let index: BTreeMap<&str, usize> =
+        variables.iter().enumerate().map(|(at, variable)| (variable.name.as_str(), at)).collect();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); variables.len()];
+    let mut waits: Vec<usize> = vec![0; variables.len()];
+    for (at, variable) in variables.iter().enumerate() {
+        let names = variable.value.split("$(").skip(1).filter_map(|rest| rest.split_once(')'));
+        let used: BTreeSet<usize> = names.filter_map(|(name, _)| index.get(name).copied()).collect();
+        for other in used.into_iter().filter(|other| *other != at) {
+            users[other].push(at);
+            waits[at] += 1;
+        }
     }
-    let mut ordered: Vec<EnvVar> = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let uses = |var: &EnvVar, other: &EnvVar| var.value.contains(&format!("$({})", other.name));
-        let ready =
-            left.iter().position(|var| !left.iter().any(|other| other.name != var.name && uses(var, other)));
-        ordered.push(left.remove(ready.unwrap_or(0)));
+    let mut ready: BTreeSet<usize> = (0..variables.len()).filter(|at| waits[*at] == 0).collect();
+    let mut left: BTreeSet<usize> = (0..variables.len()).collect();
+    let mut ordered: Vec<EnvVar> = Vec::with_capacity(variables.len());
+    // In a circle nothing is ready: the first by name goes first.
+    while let Some(at) = ready.pop_first().or_else(|| left.first().copied()) {
+        if !left.remove(&at) {
+            continue;
+        }
+        ordered.push(variables[at].clone());
+        for user in &users[at] {
+            waits[*user] -= 1;
+            if waits[*user] == 0 {
+                ready.insert(*user);
+            }
+        }
     }
     ordered
 }
@@ -601,7 +619,7 @@ fn known_secret<'s>(
             );
         }
         None => {
-            let known: Vec<&str> = stack.secrets.iter().map(|secret| secret.key.as_str()).collect();
+            let known = resolver.known(stack.secrets.iter().map(|secret| secret.key.as_str()));
             report_unknown(resolver, name, "secret", &known);
         }
     }
@@ -740,7 +758,7 @@ fn lower_load_balancer(
         if pools.iter().any(|known| known.name == pool.value) {
             return Some(pool);
         }
-        let known: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+        let known = resolver.known(pools.iter().map(|pool| pool.name.as_str()));
         report_unknown(resolver, &pool, "pool", &known);
         None
     });
@@ -808,7 +826,7 @@ fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &
             dependencies.push(Dependency { name, chart: true });
         } else {
             let charts = around.model.charts.iter().map(|chart| chart.name.as_str());
-            let known: Vec<&str> = services.keys().map(String::as_str).chain(charts).collect();
+            let known = resolver.known(services.keys().map(String::as_str).chain(charts));
             report_unknown(resolver, &name, "service or chart", &known);
         }
     }
@@ -883,7 +901,7 @@ fn lower_node(
 ) -> Option<Spanned<String>> {
     let node = resolver.text(table.node.as_ref()?);
     if around.model.node(&node).is_none() {
-        let known: Vec<&str> = around.model.nodes.iter().map(|node| node.name.as_str()).collect();
+        let known = resolver.known(around.model.nodes.iter().map(|node| node.name.as_str()));
         report_unknown(resolver, &node, "node", &known);
         return None;
     }
@@ -999,7 +1017,7 @@ fn source_of(
         let claim = resolver.text(claim);
         let stack = stack?;
         let Some(known) = stack.claims.iter().find(|known| known.name == claim.value) else {
-            let known: Vec<&str> = stack.claims.iter().map(|claim| claim.name.as_str()).collect();
+            let known = resolver.known(stack.claims.iter().map(|claim| claim.name.as_str()));
             report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
             return None;
         };

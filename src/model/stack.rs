@@ -326,7 +326,7 @@ fn lower_order(
             after_charts.push(name);
         } else {
             let charts = around.model.charts.iter().map(|chart| chart.name.as_str());
-            let known: Vec<&str> = stacks.keys().map(String::as_str).chain(charts).collect();
+            let known = resolver.known(stacks.keys().map(String::as_str).chain(charts));
             report_unknown(resolver, &name, "stack or chart", &known);
         }
     }
@@ -404,7 +404,7 @@ fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String
     if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
         return Some(class.value);
     }
-    let known: Vec<&str> = model.storage_classes.iter().map(|class| class.name.as_str()).collect();
+    let known = resolver.known(model.storage_classes.iter().map(|class| class.name.as_str()));
     report_unknown(resolver, &class, "storage class", &known);
     None
 }
@@ -476,7 +476,7 @@ fn report_missing(
                     .about(format!("services.{name}")),
             ),
             Some(stack) if key == "stack" && !stacks.contains_key(&stack.value) => {
-                let known: Vec<&str> = stacks.keys().map(String::as_str).collect();
+                let known = resolver.known(stacks.keys().map(String::as_str));
                 report_unknown(resolver, stack, "stack", &known);
             }
             Some(_) => {}

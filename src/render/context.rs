@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 use minijinja::value::Serde;
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::model::{Environment, Model};
 use crate::render::plan::Job;
@@ -39,7 +40,7 @@ impl Contexts {
     pub fn new(model: &Model) -> Self {
         let whole = given(&Value::from(Serde(model)));
         let base = scope(&model.base);
-        let environments: Vec<Scope> = model.environments.iter().map(scope).collect();
+        let environments: Vec<Scope> = model.environments.par_iter().map(scope).collect();
         let mut cluster = members(&whole);
         let list = given_list(environments.iter().map(|scope| scope.value.clone()));
         cluster.insert("environments".to_owned(), list);
@@ -74,7 +75,7 @@ impl Contexts {
 fn scope(environment: &Environment) -> Scope {
     let stacks: Vec<StackScope> = environment
         .stacks
-        .iter()
+        .par_iter()
         .map(|stack| {
             let services: Vec<Value> =
                 stack.services.iter().map(|service| given(&Value::from(Serde(service)))).collect();

@@ -399,3 +399,17 @@ proptest! {
         assert!(github.lines().all(|line| line.starts_with("::error ")));
     }
 }
+
+#[test]
+fn what_is_hidden_is_shown_by_no_format() {
+    let text = "env = { TOKEN = \"s3cr3t·wörd\", ip = \"x\" }\n";
+    let mut found = Diagnostics::default();
+    found.push(DUPLICATE.at(find(text, "ip", 0), "", "beside a secret"));
+    found.hide(find(text, "\"s3cr3t·wörd\"", 0));
+    for format in Format::ALL {
+        let report = render(format, &found, &sources(text), &[&DUPLICATE], Style::default());
+        assert!(!report.contains("s3cr3t") && !report.contains("wörd"), "{report}");
+    }
+    let report = render(Format::Text, &found, &sources(text), &[], Style::default());
+    assert!(report.contains("\"******·") && report.contains("inventory.toml:1:32"), "{report}");
+}

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
+mod hostile;
+mod invariants;
 mod docs;
 mod layers;
 mod manual;

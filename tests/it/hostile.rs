@@ -1,0 +1,113 @@
+//! Inventories that somebody wrote to hurt: whatever they say, a run ends with findings or without.
+
+use std::path::Path;
+
+use crate::cases::check;
+
+/// What was found: the rules, each once.
+fn rules(name: &str, text: &str) -> Vec<&'static str> {
+    let (_, found) = check(Path::new(name), text);
+    let mut rules: Vec<&str> = found.iter().map(|diagnostic| diagnostic.code.name).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+#[test]
+fn nesting_is_limited() {
+    let deep = 10_000;
+    let nested = |open: &str, close: &str| format!("x = {}1{}", open.repeat(deep), close.repeat(deep));
+    for text in [
+        nested("[", "]"),
+        nested("{a = ", "}"),
+        format!("x = {}", "[".repeat(100_000)),
+        format!("{} = 1", vec!["a"; deep].join(".")),
+        format!("[{}]", vec!["a"; deep].join(".")),
+        "[".repeat(100_000),
+    ] {
+        assert!(!rules("inventory.toml", &text).is_empty());
+    }
+    let indented: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    for text in [nested("[", "]").replace("x =", "x:"), format!("x: {}", "{a: ".repeat(deep)), indented] {
+        assert_eq!(rules("inventory.yaml", &text), ["syntax"]);
+    }
+}
+
+#[test]
+fn long_lines_and_many_keys_are_read() {
+    let long = "x".repeat(1_000_000);
+    assert!(rules("inventory.toml", &format!("cluster.name = \"{long}\"")).is_empty());
+    assert_eq!(rules("inventory.toml", &format!("cluster.nme = \"{long}\"")), ["unknown-key"]);
+    let keys: String = (0..20_000).map(|key| format!("k{key} = 1\n")).collect();
+    assert_eq!(rules("inventory.toml", &keys), ["unknown-key"]);
+    let flow: Vec<String> = (0..20_000).map(|key| format!("k{key}ü: 1")).collect();
+    assert_eq!(rules("inventory.yaml", &format!("services: {{{}}}", flow.join(", "))), ["wrong-type"]);
+}
+
+#[test]
+fn odd_characters_are_found_or_read() {
+    assert_eq!(rules("inventory.toml", "cluster.name = \"a\0b\""), ["syntax"]);
+    assert_eq!(rules("inventory.yaml", "cluster: { name: \"a\0b\" }"), ["syntax"]);
+    assert_eq!(rules("inventory.toml", "\u{feff}\u{feff}"), ["syntax"]);
+    assert!(rules("inventory.toml", "cluster.name = \"\u{202e}ü\u{10ffff}\"").len() <= 1);
+}
+
+#[test]
+fn aliases_and_references_do_not_explode() {
+    let first = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let bomb = (1..12).fold(first, |text, level| {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        format!("{text}a{level}: &a{level} [{aliases}]\n")
+    });
+    assert_eq!(rules("inventory.yaml", &bomb), ["syntax"]);
+    assert_eq!(rules("inventory.yaml", "x: &x [*x]\n"), ["syntax"]);
+
+    let level = |level: usize| {
+        format!("a{level} = \"{}\"\n", "${charts.c.values.a".to_owned() + &format!("{}}}", level + 1))
+            .repeat(1)
+    };
+    let chain: String = (0..2_000).map(level).collect();
+    let chart = "[charts.c]\nrepository = \"r\"\nchart = \"c\"\nversion = \"1\"\nnamespace = \"n\"\n";
+    let text = format!("{chart}[charts.c.values]\n{chain}a2000 = \"x\"\n");
+    assert_eq!(rules("inventory.toml", &text), ["too-much"]);
+
+    let big = "x".repeat(500_000);
+    let copies: String = (0..1_000).map(|copy| format!("b{copy} = \"${{charts.c.values.big}}\"\n")).collect();
+    let text = format!("{chart}[charts.c.values]\nbig = \"{big}\"\n{copies}");
+    assert_eq!(rules("inventory.toml", &text), ["too-much"]);
+    assert!(rules("inventory.toml", &format!("cluster.name = \"{}\"", "${".repeat(100_000))).is_empty());
+}
+
+#[test]
+fn numbers_of_any_size_are_refused_or_read() {
+    let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\n";
+    for number in ["9".repeat(10_000), "0xFFFFFFFFFFFFFFFF".to_owned()] {
+        assert_eq!(rules("inventory.toml", &format!("{service}replicas = {number}\n")), ["syntax"]);
+    }
+    for number in [i64::MIN, i64::MAX] {
+        let text = format!("{service}replicas = {number}\nports.http = {number}\n");
+        assert_eq!(rules("inventory.toml", &text), ["bad-port", "bad-value"]);
+    }
+}
+
+#[test]
+fn many_of_a_kind_are_compared_in_reasonable_time() {
+    let shared: String = (1..3_000)
+        .map(|port| {
+            format!("[services.s{port}]\nstack = \"a\"\nimage = \"x:1\"\nip = \"10.0.0.1\"\nshare-ip = \"k\"\nports.http = {port}\n")
+        })
+        .collect();
+    let pool = "[metallb.pools.p]\naddresses = [\"10.0.0.0/24\"]\n[stacks.a]\n";
+    assert!(rules("inventory.toml", &format!("{pool}{shared}")).is_empty());
+    assert!(rules("inventory.toml", &format!("{pool}{}", shared.replace("10.0.0.1", "auto"))).is_empty());
+    let last = "[services.z]\nstack = \"a\"\nimage = \"x:1\"\nip = \"10.0.0.1\"\nshare-ip = \"k\"\nports.http = 2999\n";
+    assert_eq!(rules("inventory.toml", &format!("{pool}{shared}{last}")), ["duplicate-address"]);
+
+    let lost: String = (0..2_000)
+        .map(|at| format!("[services.s{at}]\nstack = \"a\"\nimage = \"x:1\"\ndepends-on = [\"t{at}\"]\n"))
+        .collect();
+    assert_eq!(rules("inventory.toml", &format!("[stacks.a]\n{lost}")), ["unknown-reference"]);
+    let variables: String = (0..2_000).map(|at| format!("V{at} = \"$(V{})\"\n", at + 1)).collect();
+    let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\n[services.w.env]\n";
+    assert!(rules("inventory.toml", &format!("{service}{variables}")).is_empty());
+}

@@ -1,0 +1,83 @@
+//! The order of an inventory's tables and keys means nothing: shuffled, it has the same findings and the same model.
+
+use bayplan::inventory::parse;
+use bayplan::model::resolve;
+use bayplan::source::{FileId, Source};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, proptest};
+use proptest::sample::Index;
+use toml::{Table, Value};
+
+use crate::cases::{check, files};
+use crate::markers::Case;
+
+/// Files whose findings are about the text, or name what stands first of many: order is their subject.
+const ABOUT_ORDER: &[&str] =
+    &["three-", "-three-", "ipv6-spelled-twice", "two-circles", "environments-count", "one-too-many"];
+
+fn shuffled(value: Value, choices: &mut impl Iterator<Item = usize>) -> Value {
+    match value {
+        Value::Table(table) => {
+            let mut entries: Vec<(String, Value)> = table.into_iter().collect();
+            for last in (1..entries.len()).rev() {
+                entries.swap(last, choices.next().unwrap_or(0) % (last + 1));
+            }
+            Value::Table(entries.into_iter().map(|(key, value)| (key, shuffled(value, choices))).collect())
+        }
+        other => other,
+    }
+}
+
+/// The findings without their places. Which of two stands first in the file decides only how a message is worded,
+/// so its words are compared as a set, and helps, which name free addresses, are left out.
+fn findings(text: &str) -> Vec<(&'static str, Vec<String>)> {
+    let (_, found) = check("inventory.toml".as_ref(), text);
+    let words = |message: &str| {
+        let split = message.split(|c: char| c.is_whitespace() || "`,;:()→".contains(c));
+        let mut words: Vec<String> = split.filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        words.sort();
+        words.dedup();
+        words
+    };
+    let mut findings: Vec<_> = found.iter().map(|one| (one.code.name, words(&one.message))).collect();
+    findings.sort();
+    findings
+}
+
+/// The model as templates see it.
+fn model(text: &str) -> String {
+    let parsed = parse(&Source::new("inventory.toml", text), FileId::default());
+    let model = resolve(&parsed.value).value;
+    let environments: Vec<_> = model
+        .environments
+        .iter()
+        .map(|environment| serde_json::json!([environment, environment.stacks]))
+        .collect();
+    serde_json::to_string_pretty(&serde_json::json!([model, environments])).unwrap()
+}
+
+/// Every case that is TOML and says the same in any order.
+fn cases() -> Vec<(String, Table)> {
+    files()
+        .into_iter()
+        .map(|(path, text)| (path.display().to_string(), Case::read(&text).text))
+        .filter(|(path, _)| path.ends_with(".toml") && !ABOUT_ORDER.iter().any(|word| path.contains(word)))
+        .filter_map(|(path, text)| Some((path, text.parse().ok()?)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn the_order_of_tables_and_keys_means_nothing(
+        (all, choices) in (Just(cases()), proptest::collection::vec(any::<Index>(), 64))
+            .prop_map(|(all, choices)| (all, choices.iter().map(|choice| choice.index(1 << 16)).collect::<Vec<_>>()))
+    ) {
+        for (path, table) in all {
+            let plain = toml::to_string(&table).unwrap();
+            let mixed = shuffled(Value::Table(table), &mut choices.iter().copied().cycle());
+            let mixed = toml::to_string(&mixed).unwrap();
+            assert_eq!(findings(&plain), findings(&mixed), "{path}\n{plain}\n---\n{mixed}");
+            assert_eq!(model(&plain), model(&mixed), "{path}\n{plain}\n---\n{mixed}");
+        }
+    }
+}
