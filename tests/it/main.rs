@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cases;
+mod docs;
 mod hostile;
 mod invariants;
-mod docs;
 mod layers;
 mod manual;
 mod markers;
+mod render;
 mod validate;
