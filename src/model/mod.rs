@@ -202,8 +202,9 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
-    let declared: Vec<Option<&str>> =
-        std::iter::once(None).chain(inventory.tables.environments.keys().map(|name| Some(name.as_str()))).collect();
+    let declared: Vec<Option<&str>> = std::iter::once(None)
+        .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
+        .collect();
     let lowered: Vec<(Environment, Resolver<'_>)> = declared
         .par_iter()
         .map(|name| {

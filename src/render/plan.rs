@@ -150,11 +150,11 @@ impl Expansion<'_, '_> {
                 chart: None,
                 node: None,
             };
-            if of_stacks { self.stacks(job, layered) } else { self.clusters(job) }
+            if of_stacks { self.stacks(&job, layered) } else { self.clusters(&job) }
         }
     }
 
-    fn stacks(&mut self, job: Job<'_>, layered: bool) {
+    fn stacks(&mut self, job: &Job<'_>, layered: bool) {
         let environment = job.environment(self.model);
         for (at, stack) in environment.stacks.iter().enumerate() {
             let job = Job { template: self.route.template(), stack: Some(at), ..job.clone() };
@@ -185,7 +185,7 @@ impl Expansion<'_, '_> {
         }
     }
 
-    fn clusters(&mut self, job: Job<'_>) {
+    fn clusters(&mut self, job: &Job<'_>) {
         if self.variables.contains("chart") {
             for at in 0..self.model.charts.len() {
                 self.push(Job { chart: Some(at), template: self.route.template(), ..job.clone() }, false);
@@ -195,7 +195,7 @@ impl Expansion<'_, '_> {
                 self.push(Job { node: Some(at), template: self.route.template(), ..job.clone() }, false);
             }
         } else {
-            self.push(Job { template: self.route.template(), ..job }, false);
+            self.push(Job { template: self.route.template(), ..job.clone() }, false);
         }
     }
 }

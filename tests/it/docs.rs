@@ -84,7 +84,7 @@ fn the_manual_of_the_command_line_is_fresh() {
 fn schema_and_reader_agree() {
     let schema = inventory_schema();
     let mut files = cases::files();
-    for path in ["inventory.toml", "examples/dual-gitops.toml"] {
+    for path in ["inventory.toml", "tests/inventories/dual-gitops.toml"] {
         files.push((path.into(), read(path)));
     }
     let mut refused = 0;
@@ -210,7 +210,7 @@ fn the_conflict_in_the_readme_is_real() {
 #[test]
 fn the_example_of_a_template_renders() {
     let shown = manual::fences(&read("docs/templates.md"), "yaml+jinja");
-    let mut inputs = Inputs::new("inventory.toml", &read("examples/dual-gitops.toml"));
+    let mut inputs = Inputs::new("inventory.toml", &read("tests/inventories/dual-gitops.toml"));
     let path = "apps/{stack}/base/{service}-backup.yaml.j2";
     let file = inputs.sources.add(Source::new(path, &shown[0]));
     inputs.templates.push((TreePath::parse(path).unwrap(), file));

@@ -67,7 +67,7 @@ fn aliases_and_references_do_not_explode() {
             .repeat(1)
     };
     let chain: String = (0..2_000).map(level).collect();
-    let chart = "[charts.c]\nrepository = \"r\"\nchart = \"c\"\nversion = \"1\"\nnamespace = \"n\"\n";
+    let chart = "[charts.c]\nrepository = \"https://charts.example.com\"\nchart = \"c\"\nversion = \"1.0.0\"\nnamespace = \"n\"\n";
     let text = format!("{chart}[charts.c.values]\n{chain}a2000 = \"x\"\n");
     assert_eq!(rules("inventory.toml", &text), ["too-much"]);
 

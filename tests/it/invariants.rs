@@ -27,19 +27,12 @@ fn shuffled(value: Value, choices: &mut impl Iterator<Item = usize>) -> Value {
     }
 }
 
-/// The findings without their places. Which of two stands first in the file decides only how a message is worded,
-/// so its words are compared as a set, and helps, which name free addresses, are left out.
-fn findings(text: &str) -> Vec<(&'static str, Vec<String>)> {
+/// The rules that object. Which of several things stands first in the file decides only how a message is worded and
+/// which of them it is about.
+fn findings(text: &str) -> Vec<&'static str> {
     let (_, found) = check("inventory.toml".as_ref(), text);
-    let words = |message: &str| {
-        let split = message.split(|c: char| c.is_whitespace() || "`,;:()→".contains(c));
-        let mut words: Vec<String> = split.filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        words.sort();
-        words.dedup();
-        words
-    };
-    let mut findings: Vec<_> = found.iter().map(|one| (one.code.name, words(&one.message))).collect();
-    findings.sort();
+    let mut findings: Vec<_> = found.iter().map(|one| one.code.name).collect();
+    findings.sort_unstable();
     findings
 }
 

@@ -188,7 +188,7 @@ fn links(page: &str) -> Vec<(String, String)> {
 pub fn paths(page: &str) -> BTreeSet<String> {
     let looks_like_a_path = |text: &&str| {
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "./_-{}".contains(c));
-        let folder = ["src/", "tests/", "docs/", "examples/", "templates/"];
+        let folder = ["src/", "tests/", "docs/", "templates/"];
         let ending = [".rs", ".md", ".toml", ".json", ".yml", ".yaml", ".j2"];
         let named = ending.iter().any(|ending| text.ends_with(ending));
         let placeholder = text.split('/').any(|part| part == "RULE");
