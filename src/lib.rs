@@ -21,6 +21,7 @@ pub mod template;
 pub mod tree;
 
 use crate::check::Checked;
+use crate::check::manifests::{HandWritten, manifests};
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
 use crate::render::Templates;
@@ -37,8 +38,8 @@ pub struct Inputs {
     pub inventory: FileId,
     /// The user's own templates: path in the template folder, and file.
     pub templates: Vec<(TreePath, FileId)>,
-    /// What other people put into the output folder.
-    pub hand_written: Vec<TreePath>,
+    /// What people put into the output folder by hand.
+    pub hand_written: Vec<HandWritten>,
 }
 
 impl Inputs {
@@ -72,6 +73,8 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     let Outcome { value: checked, mut diagnostics } = check(inputs);
+    let files = inputs.hand_written.iter().map(|file| (file, inputs.sources.get(file.file)));
+    let manifests = manifests(files, &mut diagnostics);
     let Outcome { value: set, diagnostics: found } = templates(inputs);
     diagnostics.extend(found);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
@@ -82,7 +85,7 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
-        render::render(&checked, templates, &inputs.hand_written, inputs.origin());
+        render::render(&checked, templates, &manifests, inputs.origin());
     diagnostics.extend(found);
     Outcome { value, diagnostics }
 }

@@ -9,7 +9,7 @@ use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
 use crate::model::cluster::Pool;
 use crate::model::service::{LoadBalancer, Service};
 use crate::model::{Environment, Model};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
@@ -841,6 +841,8 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
 struct Offers {
     pools: Vec<RangeSet>,
     left: usize,
+    /// What each place was offered: two findings on one address name one way out.
+    made: BTreeMap<Span, IpAddr>,
 }
 
 impl Offers {
@@ -857,7 +859,7 @@ impl Offers {
         }
         let taken: RangeSet = taken.into_iter().collect();
         let free = model.metallb.pools.iter().map(|pool| available(pool).minus(&taken));
-        Self { pools: free.collect(), left: MOST_OFFERS }
+        Self { pools: free.collect(), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 
     /// The free address nearest to what a load balancer asks for. Machines are not offered any: theirs are not
@@ -865,6 +867,9 @@ impl Offers {
     fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
         if claim.kind != ClaimKind::LoadBalancer || self.left == 0 {
             return None;
+        }
+        if let Some(made) = self.made.get(&claim.span) {
+            return Some(*made);
         }
         let wanted = claim.range.first();
         let family = claim.range.family();
@@ -880,6 +885,7 @@ impl Offers {
         let taken: RangeSet = [Range::single(best)].into_iter().collect();
         self.pools.iter_mut().for_each(|free| *free = free.minus(&taken));
         self.left -= 1;
+        self.made.insert(claim.span, best);
         Some(best)
     }
 }

@@ -18,6 +18,7 @@ macro_rules! codes {
 pub mod addresses;
 pub mod allow;
 pub mod gitops;
+pub mod manifests;
 pub mod placement;
 pub mod pools;
 pub mod ports;
@@ -63,6 +64,7 @@ pub const CODES: &[&[&Code]] = &[
     storage::CODES,
     security::CODES,
     gitops::CODES,
+    manifests::CODES,
     allow::CODES,
 ];
 

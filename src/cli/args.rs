@@ -61,8 +61,8 @@ pub enum When {
 pub enum Command {
     /// Check the inventory against every rule
     #[command(
-        long_about = "Reads the inventory and the templates and reports every finding at once, in \
-            file order, each with the lines it is about. Writes nothing. Errors stand in the way of \
+        long_about = "Reads the inventory, the templates and what people put into the tree by hand, and \
+            reports every finding at once, in file order, each with the lines it is about. Writes nothing. Errors stand in the way of \
             rendering; warnings do not, unless --deny warnings says so.",
         after_help = "Examples:
   bayplan check
@@ -72,6 +72,8 @@ pub enum Command {
     Check {
         #[command(flatten)]
         input: Input,
+        #[command(flatten)]
+        output: Output,
         #[command(flatten)]
         findings: Findings,
         #[command(flatten)]
@@ -367,7 +369,7 @@ mod tests {
         let cli = parse("bayplan check --inventory a.toml --format sarif --deny warnings -q --color never")
             .unwrap();
         assert_eq!(cli.color, When::Never);
-        let Command::Check { input, findings, quiet } = cli.command else { unreachable!() };
+        let Command::Check { input, findings, quiet, .. } = cli.command else { unreachable!() };
         assert_eq!(input, Input { inventory: Some("a.toml".into()), templates: None });
         assert_eq!(
             (findings.format, findings.deny, quiet.quiet),
@@ -381,7 +383,6 @@ mod tests {
             "bayplan",
             "bayplan templates",
             "bayplan paint",
-            "bayplan check --out out",
             "bayplan check --format yaml",
             "bayplan check --deny everything",
             "bayplan render --check --force",

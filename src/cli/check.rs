@@ -3,13 +3,16 @@
 use anyhow::Result;
 use bayplan::{catalog, findings as all_findings, report};
 
-use super::args::{Findings, Input, When};
+use super::args::{Findings, Input, Output, When};
 use super::{Exit, inputs, print, say, stdout_style};
+use crate::disk::read_existing;
 
 /// Checks the inventory and reports what was found.
-pub fn run(input: &Input, findings: &Findings, quiet: bool, color: When) -> Result<Exit> {
+pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, color: When) -> Result<Exit> {
     let found = inputs::find(input)?;
     let mut inputs = inputs::read(&found, input)?;
+    let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    inputs::add_hand_written(&mut inputs, &read_existing(&out)?, &out);
     let diagnostics = all_findings(&mut inputs);
     print(&report::render(
         findings.format,

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bayplan::Inputs;
+use bayplan::check::manifests::HandWritten;
 use bayplan::source::Source;
+use bayplan::tree::Existing;
 
 use super::args::Input;
 use crate::disk::{MAX_INVENTORY, read_templates, read_text};
@@ -63,4 +65,12 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
         inputs.templates.push((path, file));
     }
     Ok(inputs)
+}
+
+/// Adds what people put into the output folder by hand.
+pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
+    for (path, text) in existing.hand_written() {
+        let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
+        inputs.hand_written.push(HandWritten { path: path.clone(), file });
+    }
 }

@@ -32,7 +32,9 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit> {
     match cli.command {
-        Command::Check { input, findings, quiet } => check::run(&input, &findings, quiet.quiet, cli.color),
+        Command::Check { input, output, findings, quiet } => {
+            check::run(&input, &output, &findings, quiet.quiet, cli.color)
+        }
         Command::Render { input, output, findings, quiet, check, force } => {
             let mode = match (check, force) {
                 (true, _) => render::Mode::Check,

@@ -42,7 +42,7 @@ fn compare(input: &Input, output: &Output, force: bool) -> Result<Compared> {
 fn compare_with(found: &Found, input: &Input, out: &Path, force: bool) -> Result<Compared> {
     let mut inputs: Inputs = inputs::read(found, input)?;
     let existing = read_existing(out)?;
-    inputs.hand_written = existing.hand_written().map(|(path, _)| path.clone()).collect();
+    inputs::add_hand_written(&mut inputs, &existing, out);
     let outcome = compile(&mut inputs);
     let mut diagnostics = outcome.diagnostics;
     let mut sources = inputs.sources;

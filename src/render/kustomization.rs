@@ -64,15 +64,10 @@ impl Kustomization {
     }
 
     /// Lists the manifests that people put beside ours.
-    pub fn hand_written(&mut self, folder: &TreePath, files: &[TreePath], tree: &Tree) {
-        for file in files.iter().filter(|file| file.parent().as_ref() == Some(folder) && !tree.contains(file))
-        {
-            let name = file.name();
-            let manifest = name.ends_with(".yaml") || name.ends_with(".yml");
-            if manifest && !["kustomization.yaml", "kustomization.yml"].contains(&name) {
-                self.resources.insert(name.to_owned());
-            }
-        }
+    pub fn hand_written(&mut self, folder: &TreePath, manifests: &[TreePath], tree: &Tree) {
+        let beside =
+            manifests.iter().filter(|file| file.parent().as_ref() == Some(folder) && !tree.contains(file));
+        self.resources.extend(beside.map(|file| file.name().to_owned()));
     }
 
     /// Two objects of one identity in a build: kustomize refuses it.

@@ -18,6 +18,8 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "duplicate-output",
     "hand-edited-file",
     "misplaced-object",
+    "secret-in-clear-text",
+    "unreadable-manifest",
     "patch-without-object",
     "path-taken",
     "paths-differ-in-case-only",

@@ -1,0 +1,132 @@
+//! What people put into the tree by hand: read, so that kustomize does not fail on it and no secret stands in it.
+
+use crate::diagnostic::{Code, Diagnostics};
+use crate::object::read::read_documents;
+use crate::object::{Id, Value};
+use crate::source::{FileId, Source, Span};
+use crate::tree::TreePath;
+
+codes! { Security:
+    /// Whoever reads the repository reads the secret.
+    SECRET_IN_CLEAR_TEXT = ("secret-in-clear-text", Error, "a Secret stands in the tree in clear text");
+    /// kustomize would fail on it.
+    UNREADABLE_MANIFEST = ("unreadable-manifest", Warning, "a YAML file beside the rendered ones cannot be read, and is left out");
+}
+
+/// A file that a person put into the tree.
+#[derive(Clone, Debug)]
+pub struct HandWritten {
+    /// Its path below the output folder.
+    pub path: TreePath,
+    /// Its text.
+    pub file: FileId,
+}
+
+/// The manifests among hand-written files: those that a kustomization can list. Reports Secrets in clear text (a
+/// SOPS-encrypted one is none, and a SealedSecret is no Secret) and YAML that cannot be read. No report shows what
+/// stands in the file of a Secret.
+pub fn manifests<'f>(
+    files: impl Iterator<Item = (&'f HandWritten, &'f Source)>,
+    found: &mut Diagnostics,
+) -> Vec<TreePath> {
+    let mut listed = Vec::new();
+    for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name())) {
+        match read_documents(&source.text) {
+            Ok(documents) => {
+                report_secrets(file, source, &documents, found);
+                if !documents.is_empty() && documents.iter().all(|document| Id::of(document).is_some()) {
+                    listed.push(file.path.clone());
+                }
+            }
+            Err(error) => {
+                let line =
+                    source.text.lines().take(error.line.saturating_sub(1)).map(|line| line.len() + 1).sum();
+                let message = format!("`{}` is not YAML that Kubernetes takes: {}", file.path, error.message);
+                found.push(
+                    UNREADABLE_MANIFEST
+                        .at(Span::new(file.file, line..line), "", message)
+                        .help("mend it, or move it out of the tree; no kustomization lists it as it is"),
+                );
+                found.hide(Span::new(file.file, 0..source.text.len()));
+            }
+        }
+    }
+    listed
+}
+
+/// Kustomizations of their own and files that begin with a dot are somebody's settings.
+fn is_yaml(name: &str) -> bool {
+    let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    yaml && !name.starts_with('.') && !["kustomization.yaml", "kustomization.yml"].contains(&name)
+}
+
+fn report_secrets(file: &HandWritten, source: &Source, documents: &[Value], found: &mut Diagnostics) {
+    let Some(secret) = documents.iter().find(|document| is_clear_secret(document)) else { return };
+    let name = Id::of(secret).map(|id| id.name).unwrap_or_default();
+    let at = source.text.find("Secret").unwrap_or(0);
+    let word = at..at + "Secret".len().min(source.text.len() - at);
+    found.hide(Span::new(file.file, 0..word.start));
+    found.hide(Span::new(file.file, word.end..source.text.len()));
+    found.push(
+        SECRET_IN_CLEAR_TEXT
+            .at(Span::new(file.file, word), "in clear text", format!("Secret `{name}` stands in `{}` for all to read", file.path))
+            .about(format!("out/{}", file.path))
+            .help("change what it holds, then seal it with kubeseal, encrypt it with sops, or keep it out of the repository"),
+    );
+}
+
+/// A Secret with values, and without the mark that SOPS leaves.
+fn is_clear_secret(document: &Value) -> bool {
+    let holds = |key: &str| {
+        let values = document.get(key).and_then(Value::as_object);
+        values.is_some_and(|values| {
+            values.values().any(|value| value.as_str().is_some_and(|text| !text.is_empty()))
+        })
+    };
+    let is_secret = document.get("kind").and_then(Value::as_str) == Some("Secret")
+        && document.get("apiVersion").and_then(Value::as_str) == Some("v1");
+    is_secret && document.get("sops").is_none() && (holds("data") || holds("stringData"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HandWritten, manifests};
+    use crate::diagnostic::Diagnostics;
+    use crate::source::{FileId, Source};
+    use crate::tree::TreePath;
+
+    fn judge(text: &str) -> (usize, Vec<&'static str>) {
+        let path = TreePath::parse("apps/web/overlays/prod/mine.yaml").unwrap();
+        let file = HandWritten { path, file: FileId(0) };
+        let source = Source::new("out/mine.yaml", text);
+        let mut found = Diagnostics::default();
+        let listed = manifests([(&file, &source)].into_iter(), &mut found);
+        (listed.len(), found.iter().map(|one| one.code.name).collect())
+    }
+
+    const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web\n";
+
+    #[test]
+    fn clear_secrets_are_found() {
+        let found = vec!["secret-in-clear-text"];
+        assert_eq!(judge(&format!("{HEAD}stringData:\n  password: hunter2\n")), (1, found.clone()));
+        assert_eq!(judge(&format!("{HEAD}data:\n  password: aHVudGVyMg==\n")), (1, found));
+    }
+
+    #[test]
+    fn encrypted_sealed_and_empty_ones_are_not() {
+        assert_eq!(
+            judge(&format!("{HEAD}data:\n  a: ENC[AES256_GCM,data:x]\nsops:\n  version: 3.9.0\n")),
+            (1, vec![])
+        );
+        let sealed = HEAD.replace("v1\nkind: Secret", "bitnami.com/v1alpha1\nkind: SealedSecret");
+        assert_eq!(judge(&format!("{sealed}spec:\n  encryptedData:\n    a: AgB\n")), (1, vec![]));
+        assert_eq!(judge(HEAD), (1, vec![]));
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_not_listed() {
+        assert_eq!(judge("replicas: 3\n"), (0, vec![]));
+        assert_eq!(judge("a: [\n"), (0, vec!["unreadable-manifest"]));
+    }
+}
