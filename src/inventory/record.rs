@@ -41,7 +41,8 @@ impl Reader {
 
     /// Whether an environment's table of this path is laid over one of the defaults, which has what it leaves out.
     fn has_default(&self) -> bool {
-        let ["environments", _, path @ ..] = &self.path.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
+        let ["environments", _, path @ ..] = &self.path.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        else {
             return false;
         };
         let Some(mut node) = self.root.as_deref() else { return false };

@@ -1,5 +1,12 @@
 //! Tests through the library, as its users call it; most of them are data under `tests/cases/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bayplan;
 mod cases;
+mod invariants;
+mod inventories;
+#[path = "../support/kustomize.rs"]
+mod kustomize;
 mod markers;
+mod overlays;
+mod perturb;
