@@ -126,13 +126,40 @@ fn rendered<'a>(
     let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
         jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
     let mut made = Vec::with_capacity(jobs.len());
+    let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
+    let mut seen = BTreeMap::new();
     for (job, outcome) in jobs.into_iter().zip(outcomes) {
         match outcome {
             Ok(rendered) => made.push((job, rendered)),
-            Err(found) => diagnostics.extend(found),
+            Err(found) => found.into_iter().for_each(|fault| count(fault, &mut faults, &mut seen)),
         }
     }
+    diagnostics.extend(faults.into_iter().map(|(fault, more)| with_count(fault, more)));
     made
+}
+
+/// A template fails in the same way for one service after the other: that is one fault. Keeps the first of each,
+/// and counts the others.
+fn count(
+    fault: Diagnostic,
+    faults: &mut Vec<(Diagnostic, usize)>,
+    seen: &mut BTreeMap<(&'static str, Option<Span>), usize>,
+) {
+    let place = fault.labels.first().map(|label| label.span);
+    match seen.get(&(fault.code.name, place)) {
+        Some(first) if fault.code.family == Family::Templates => faults[*first].1 += 1,
+        _ => {
+            seen.insert((fault.code.name, place), faults.len());
+            faults.push((fault, 0));
+        }
+    }
+}
+
+fn with_count(mut fault: Diagnostic, more: usize) -> Diagnostic {
+    if more > 0 {
+        fault.message.push_str(&format!(", and {more} more time{}", if more == 1 { "" } else { "s" }));
+    }
+    fault
 }
 
 fn run(

@@ -3,6 +3,8 @@
 
 mod bayplan;
 mod cases;
+mod cli;
+mod golden;
 mod invariants;
 mod inventories;
 #[path = "../support/kustomize.rs"]
