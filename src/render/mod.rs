@@ -187,7 +187,7 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
         let Some(id) = Id::of(object) else {
             found.push(misplaced(
                 job,
-                format!("makes an object without apiVersion, kind or metadata.name for {what_for}"),
+                &format!("makes an object without apiVersion, kind or metadata.name for {what_for}"),
             ));
             continue;
         };
@@ -197,7 +197,7 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
             && own != other
         {
             let message = format!("puts {id} outside namespace `{own}` of its stack, for {what_for}");
-            found.push(misplaced(job, message).help(
+            found.push(misplaced(job, &message).help(
                 "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree",
             ));
         }
@@ -210,7 +210,7 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
     found
 }
 
-fn misplaced(job: &Job<'_>, what: String) -> Diagnostic {
+fn misplaced(job: &Job<'_>, what: &str) -> Diagnostic {
     let span = Span::new(job.file, 0..0);
     MISPLACED_OBJECT.at(span, "", format!("template `{}` {what}", job.template))
 }

@@ -150,11 +150,11 @@ impl Expansion<'_, '_> {
                 chart: None,
                 node: None,
             };
-            if of_stacks { self.stacks(job, layered) } else { self.clusters(job) }
+            if of_stacks { self.stacks(&job, layered) } else { self.clusters(job) }
         }
     }
 
-    fn stacks(&mut self, job: Job<'_>, layered: bool) {
+    fn stacks(&mut self, job: &Job<'_>, layered: bool) {
         let environment = job.environment(self.model);
         for (at, stack) in environment.stacks.iter().enumerate() {
             let job = Job { template: self.route.template(), stack: Some(at), ..job.clone() };
@@ -180,7 +180,7 @@ impl Expansion<'_, '_> {
                     );
                 }
             } else {
-                self.push(Job { template: self.route.template(), ..job }, layered);
+                self.push(job, layered);
             }
         }
     }

@@ -125,6 +125,7 @@ fn nothing_in_a_tree_is_an_unfinished_thought() {
                     "emptyDir: {}",
                     "group: \"\"",
                     "gress: []",
+                    "tls: {}",
                 ];
                 assert!(
                     !empty.iter().any(|end| line.ends_with(end))
