@@ -150,7 +150,7 @@ impl Expansion<'_, '_> {
                 chart: None,
                 node: None,
             };
-            if of_stacks { self.stacks(&job, layered) } else { self.clusters(job) }
+            if of_stacks { self.stacks(&job, layered) } else { self.clusters(&job) }
         }
     }
 
@@ -180,12 +180,12 @@ impl Expansion<'_, '_> {
                     );
                 }
             } else {
-                self.push(job, layered);
+                self.push(Job { template: self.route.template(), ..job }, layered);
             }
         }
     }
 
-    fn clusters(&mut self, job: Job<'_>) {
+    fn clusters(&mut self, job: &Job<'_>) {
         if self.variables.contains("chart") {
             for at in 0..self.model.charts.len() {
                 self.push(Job { chart: Some(at), template: self.route.template(), ..job.clone() }, false);
@@ -195,7 +195,7 @@ impl Expansion<'_, '_> {
                 self.push(Job { node: Some(at), template: self.route.template(), ..job.clone() }, false);
             }
         } else {
-            self.push(Job { template: self.route.template(), ..job }, false);
+            self.push(Job { template: self.route.template(), ..job.clone() }, false);
         }
     }
 }

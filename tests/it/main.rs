@@ -5,10 +5,10 @@ mod bayplan;
 mod cases;
 mod cli;
 mod golden;
-mod invariants;
 mod inventories;
 #[path = "../support/kustomize.rs"]
 mod kustomize;
 mod markers;
 mod overlays;
 mod perturb;
+mod whole;

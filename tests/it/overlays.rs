@@ -263,3 +263,32 @@ fn operate(object: &mut Value, operation: &Value) {
         _ => panic!("cannot do {operation}"),
     }
 }
+
+/// What an environment says of a table is laid over the defaults, key by key; a volume or a probe is replaced.
+#[test]
+fn an_environment_says_only_what_differs() {
+    let deployed = named("many-environments").deployed();
+    let find = |folder: &str, kind: &str, name: &str| {
+        let objects = &deployed[&TreePath::parse(folder).unwrap()];
+        objects.iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name).unwrap().clone()
+    };
+    let staging = find("apps/app/overlays/staging", "Deployment", "web");
+    let resources = &staging["spec"]["template"]["spec"]["containers"][0]["resources"];
+    let expected = json!({
+        "requests": { "cpu": "500m", "memory": "256Mi" },
+        "limits": { "cpu": "1", "memory": "512Mi" },
+    });
+    assert_eq!(resources, &expected);
+    let resolver = find("apps/app/overlays/staging", "Service", "resolver");
+    let udp = &resolver["spec"]["ports"][2];
+    let expected = json!({ "name": "dns-udp", "port": 53, "targetPort": 5354, "protocol": "UDP" });
+    assert_eq!(udp, &expected);
+    let files = find("apps/app/overlays/anna", "PersistentVolume", "app-anna-files");
+    assert_eq!(
+        (&files["spec"]["capacity"]["storage"], &files["spec"]["nfs"]["path"]),
+        (&json!("1Ti"), &json!("/tests"))
+    );
+    let web = find("apps/app/overlays/anna", "Deployment", "web");
+    let probe = &web["spec"]["template"]["spec"]["containers"][0]["readinessProbe"];
+    assert_eq!((&probe["tcpSocket"]["port"], probe.get("httpGet")), (&json!("http"), None));
+}
