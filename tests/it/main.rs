@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bayplan;
-mod cases;
 mod cli;
 mod golden;
 mod inventories;
 #[path = "../support/kustomize.rs"]
 mod kustomize;
-mod markers;
 mod overlays;
 mod perturb;
 mod whole;
+
+mod cases;
+mod markers;
