@@ -463,23 +463,20 @@ impl Run<'_> {
             self.expect(path, self.folder_of(path)?.kind(path.name())?.is_none())?;
         }
         for (path, change) in &self.plan.change {
-            self.expect_text(path, change.before.as_deref())?;
+            self.expect_text(path, &change.before)?;
         }
         for (path, before) in &self.plan.remove {
-            self.expect_text(path, Some(before))?;
+            self.expect_text(path, before)?;
             let writable = self.folder_of(path)?.expect_writable();
             writable.with_context(|| format!("cannot remove `{}`", self.shown(path)))?;
         }
         Ok(())
     }
 
-    fn expect_text(&self, path: &TreePath, before: Option<&str>) -> Result<()> {
+    fn expect_text(&self, path: &TreePath, before: &str) -> Result<()> {
         let folder = self.folder_of(path)?;
         let stands = folder.kind(path.name())? == Some(Kind::File)
-            && match before {
-                None => true,
-                Some(text) => matches!(read_entry(&folder, path.name())?, Entry::File(now) if now == text),
-            };
+            && matches!(read_entry(&folder, path.name())?, Entry::File(now) if now == before);
         self.expect(path, stands)
     }
 

@@ -389,8 +389,8 @@ impl FromIterator<(TreePath, Entry)> for Existing {
 /// A file that is to be written anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What stands there; none if it is no text or too large (only with `force`).
-    pub before: Option<String>,
+    /// What stands there.
+    pub before: String,
     /// What is wanted, signature line and all.
     pub after: String,
 }
@@ -428,7 +428,7 @@ pub enum Trouble {
 pub struct Plan {
     /// New files, signature line and all.
     pub create: BTreeMap<TreePath, String>,
-    /// Files of ours that say something else; with `force`, other people's at a wanted path, too.
+    /// Files of ours that say something else; with `force`, those that a person changed, too.
     pub change: BTreeMap<TreePath, Change>,
     /// Files that already stand as wanted.
     pub unchanged: BTreeSet<TreePath>,
@@ -439,8 +439,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares what is wanted with what stands. With `force`, hand-edited files and files of other people
-    /// at wanted paths are replaced; symbolic links, folders and special files never are.
+    /// Compares what is wanted with what stands. With `force`, files of ours that a person changed are replaced;
+    /// what never was ours is not.
     pub fn compare(wanted: &Tree, existing: &Existing, force: bool) -> Self {
         let mut plan = Self { conflicts: case_twins(wanted), ..Self::default() };
         let blocked = plan.find_blocked_folders(wanted, existing);
@@ -487,10 +487,6 @@ impl Plan {
                 return;
             }
             Some(Entry::File(before)) => return self.place_over(path, before, after, force),
-            Some(Entry::NotUtf8 | Entry::TooLarge) if force => {
-                self.change.insert(path.clone(), Change { before: None, after });
-                return;
-            }
             Some(Entry::NotUtf8 | Entry::TooLarge) => Trouble::NotText,
             Some(Entry::Symlink) => Trouble::Symlink,
             Some(Entry::Folder) => Trouble::Folder,
@@ -508,9 +504,9 @@ impl Plan {
             Signed::Edited if !force && !same_body(before, &after) => {
                 Trouble::Edited { before: before.to_owned(), after: Some(after) }
             }
-            Signed::Foreign if !force => Trouble::Foreign,
-            Signed::Ours | Signed::Edited | Signed::Foreign => {
-                self.change.insert(path.clone(), Change { before: Some(before.to_owned()), after });
+            Signed::Foreign => Trouble::Foreign,
+            Signed::Ours | Signed::Edited => {
+                self.change.insert(path.clone(), Change { before: before.to_owned(), after });
                 return;
             }
         };
@@ -641,8 +637,9 @@ impl Trouble {
             Self::Edited { after: None, .. } => {
                 "remove the file, or delete its first line to keep it as your own; `--force` removes it"
             }
-            Self::Foreign | Self::NotText => "move the file elsewhere; `--force` replaces it",
-            Self::Folder | Self::Special | Self::FileOnTheWay => "move it elsewhere",
+            Self::Foreign | Self::NotText | Self::Folder | Self::Special | Self::FileOnTheWay => {
+                "move it elsewhere, or delete it"
+            }
             Self::Symlink => "replace the link by a real file or folder",
             Self::WantedTwice | Self::CaseTwin(_) => {
                 "rename one of the two in the inventory or the templates"
@@ -676,8 +673,7 @@ impl Plan {
             texts.insert(path, (Side::Absent, Side::Text(after)));
         }
         for (path, Change { before, after }) in &self.change {
-            let before = before.as_deref().map_or(Side::Binary, Side::Text);
-            texts.insert(path, (before, Side::Text(after)));
+            texts.insert(path, (Side::Text(before), Side::Text(after)));
         }
         for (path, before) in &self.remove {
             texts.insert(path, (Side::Text(before), Side::Absent));
@@ -701,7 +697,6 @@ impl Plan {
 #[derive(Clone, Copy)]
 enum Side<'a> {
     Absent,
-    Binary,
     Text(&'a str),
 }
 
@@ -715,7 +710,7 @@ impl<'a> Side<'a> {
         let end = if path.contains(' ') { "\t" } else { "" };
         match self {
             Self::Absent => "/dev/null".to_owned(),
-            Self::Binary | Self::Text(_) => format!("{letter}/{path}{end}"),
+            Self::Text(_) => format!("{letter}/{path}{end}"),
         }
     }
 }
@@ -728,18 +723,11 @@ fn join_diffs<'a>(
     let mut out = String::new();
     for (path, (before, after)) in texts {
         let path = below(folder, path);
-        match (before, medium) {
-            (Side::Binary, _) => {
-                let _ = writeln!(out, "Binary files a/{path} and b/{path} differ");
-            }
-            (_, Medium::Terminal) => {
-                let text = before.text().replace("\r\n", "\n");
-                write_diff(&mut out, &path, (before, &text), (after, after.text()));
-            }
-            (_, Medium::Pipe) => {
-                write_diff(&mut out, &path, (before, before.text()), (after, after.text()));
-            }
-        }
+        let text = match medium {
+            Medium::Terminal => before.text().replace("\r\n", "\n"),
+            Medium::Pipe => before.text().to_owned(),
+        };
+        write_diff(&mut out, &path, (before, &text), (after, after.text()));
     }
     if medium == Medium::Terminal { escape(&out) } else { out }
 }
@@ -1100,15 +1088,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_replaced_only_by_force() {
+    fn a_file_of_somebody_else_is_never_replaced() {
         let wanted = tree(&[("a.yaml", "1\n"), ("b.yaml", "1\n")]);
         let existing = standing(&[("a.yaml", text("mine\n")), ("b.yaml", Entry::NotUtf8)]);
-        let plan = Plan::compare(&wanted, &existing, false);
-        assert_eq!(plan.conflicts[&path("a.yaml")], Trouble::Foreign);
-        assert_eq!(plan.conflicts[&path("b.yaml")], Trouble::NotText);
-        let forced = Plan::compare(&wanted, &existing, true);
-        assert_eq!(names(&forced.change), ["a.yaml", "b.yaml"]);
-        assert!(forced.diff("", Medium::Pipe).contains("Binary files a/b.yaml and b/b.yaml differ\n"));
+        for force in [false, true] {
+            let plan = Plan::compare(&wanted, &existing, force);
+            assert_eq!(plan.conflicts[&path("a.yaml")], Trouble::Foreign);
+            assert_eq!(plan.conflicts[&path("b.yaml")], Trouble::NotText);
+            assert!(plan.change.is_empty());
+        }
     }
 
     #[test]
@@ -1185,7 +1173,7 @@ mod tests {
             create: [(path("a b.yaml"), "x\n".to_owned())].into(),
             change: [(
                 path("c.yaml"),
-                Change { before: Some("1\n2\n3\n4\n5\n6".into()), after: "1\n2\n3\n4\n5\n7\n".into() },
+                Change { before: "1\n2\n3\n4\n5\n6".into(), after: "1\n2\n3\n4\n5\n7\n".into() },
             )]
             .into(),
             remove: [(path("b.yaml"), "y\r\nz\n".to_owned())].into(),
@@ -1234,7 +1222,7 @@ mod tests {
     }
 
     fn diff_of(before: &str, after: &str) -> String {
-        let change = Change { before: Some(before.to_owned()), after: after.to_owned() };
+        let change = Change { before: before.to_owned(), after: after.to_owned() };
         Plan { change: [(path("x"), change)].into(), ..Plan::default() }.diff("", Medium::Pipe)
     }
 

@@ -3,63 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use bayplan::object::emit::{emit, emit_documents, unsafe_text};
 use bayplan::object::merge::apply;
 use bayplan::object::order::tidy;
 use bayplan::object::patch::{Patch, deletion, difference};
-use bayplan::object::read::read_documents;
 use bayplan::object::{Id, Value};
 use serde_json::json;
 
+#[path = "support/kustomize.rs"]
+mod kustomize;
 #[path = "support/objects.rs"]
 mod objects;
 
+use kustomize::{build, wanted_tools};
 use objects::{Dice, edited, objects};
 
 /// Each makes about twenty objects.
 const ROUNDS: u64 = 15;
-
-/// The commands that build a folder, as far as they are there.
-fn tools() -> Vec<Vec<PathBuf>> {
-    let variable = std::env::var_os("KUSTOMIZE").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join("go/bin/kustomize"));
-    let kustomize = [variable, Some("kustomize".into()), home];
-    let builds =
-        kustomize.into_iter().flatten().find(|tool| runs(tool)).map(|tool| vec![tool, "build".into()]);
-    let kubectl = runs(Path::new("kubectl")).then(|| vec!["kubectl".into(), "kustomize".into()]);
-    builds.into_iter().chain(kubectl).collect()
-}
-
-fn runs(tool: &Path) -> bool {
-    Command::new(tool).arg("help").output().is_ok_and(|output| output.status.success())
-}
-
-/// The tools; none, and a word about it, if the user asked to do without.
-fn wanted_tools() -> Vec<Vec<PathBuf>> {
-    let tools = tools();
-    if tools.is_empty() {
-        let skip = std::env::var_os("BAYPLAN_SKIP_KUSTOMIZE").is_some();
-        assert!(
-            skip,
-            "neither kustomize nor kubectl found: install one (`go install sigs.k8s.io/kustomize/kustomize/v5@latest`), \
-             name it in $KUSTOMIZE, or set BAYPLAN_SKIP_KUSTOMIZE=1"
-        );
-        println!("skipped: neither kustomize nor kubectl found");
-    }
-    tools
-}
-
-fn build(tool: &[PathBuf], folder: &Path) -> BTreeMap<Id, Value> {
-    let output = Command::new(&tool[0]).args(&tool[1..]).arg(folder).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{tool:?}: {errors}");
-    assert_eq!(errors, "", "{tool:?} has something to say");
-    let documents = read_documents(&String::from_utf8(output.stdout).unwrap()).unwrap();
-    documents.into_iter().map(|object| (Id::of(&object).unwrap(), object)).collect()
-}
 
 /// One object of the base, how the overlay changes it, and what it should be then.
 struct Case {
@@ -106,7 +68,10 @@ fn assert_builds(cases: &[Case]) {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), cases);
     for tool in wanted_tools() {
-        let built = build(&tool, &folder.path().join("overlay"));
+        let built: BTreeMap<Id, Value> = build(&tool, &folder.path().join("overlay"))
+            .into_iter()
+            .map(|object| (Id::of(&object).unwrap(), object))
+            .collect();
         let mut expected = 0;
         for Case { base, patch, expected: target } in cases {
             let Some(target) = target else { continue };

@@ -1,6 +1,6 @@
 //! GitOps: who applies what, in which order, and what the engines refuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
 use crate::inventory::stack::{Layer, SecretProvider};
@@ -361,9 +361,16 @@ fn unapplied_levels(model: &Model, found: &mut Diagnostics) {
             found.push(unapplied(&chart.namespace, span, written, &format!("charts.{}", chart.name)));
         }
     }
+    let stacks = || model.environments.iter().flat_map(|environment| &environment.stacks);
+    let shared: BTreeSet<&str> =
+        stacks().filter(|stack| stack.writes_namespace).map(|stack| stack.namespace.as_str()).collect();
     for environment in &model.environments {
         for stack in environment.stacks.iter().filter(|stack| !stack.writes_namespace) {
             let Some(level) = stack.pod_security else { continue };
+            // Of stacks that share a namespace, one writes it with the strictest level of all.
+            if shared.contains(stack.namespace.as_str()) {
+                continue;
+            }
             let written = writer(&stack.namespace);
             if written.and_then(|writer| writer.pod_security) != Some(level) {
                 let path = ["stacks", &stack.name, "pod-security"];

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bayplan::diagnostic::Diagnostics;
+use bayplan::report::{Format, Style};
 use bayplan::source::Sources;
 use bayplan::tree::{Medium, Plan, Tree};
 use bayplan::{Inputs, catalog, compile, report};
@@ -18,7 +19,7 @@ use crate::disk::{Lock, Report, apply, read_existing};
 pub enum Mode {
     /// Write what differs.
     Write,
-    /// Write what differs, and replace what people changed or put in the way.
+    /// Write what differs, and replace what people changed.
     Force,
     /// Only tell whether anything differs.
     Check,
@@ -74,6 +75,9 @@ pub fn run(
         catalog::codes(),
         style,
     ))?;
+    if let (Some(plan), Format::Text) = (&compared.plan, findings.format) {
+        print(&shown(&plan.diff_of_edits(&out.display().to_string(), medium(style)), style))?;
+    }
     let exit = Exit::of(&compared.diagnostics, findings.deny);
     let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
         tell("nothing was written\n");
@@ -133,14 +137,20 @@ pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<
     }
     let Some(plan) = compared.plan else { return Ok(Exit::Findings) };
     let style = stdout_style(color);
-    let medium = if style.width.is_some() { Medium::Terminal } else { Medium::Pipe };
     let folder = compared.out.display().to_string();
-    let text = plan.diff(&folder, medium);
-    print(&if style.color { painted(&text) } else { text })?;
+    print(&shown(&plan.diff(&folder, medium(style)), style))?;
     if !plan.is_stale() {
         say(quiet, &format!("{folder}: up to date"));
     }
     Ok(if plan.is_stale() || compared.diagnostics.has_errors() { Exit::Findings } else { Exit::Clean })
+}
+
+fn medium(style: Style) -> Medium {
+    if style.width.is_some() { Medium::Terminal } else { Medium::Pipe }
+}
+
+fn shown(diff: &str, style: Style) -> String {
+    if style.color { painted(diff) } else { diff.to_owned() }
 }
 
 /// A diff in the colours that git gives it.

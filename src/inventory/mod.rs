@@ -154,8 +154,10 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
         Form::Toml => from_toml(&source.text, file, &mut reader.found),
         Form::Yaml => from_yaml(&source.text, file, &mut reader.found),
     };
+    let root = Arc::new(root);
+    reader.root = Some(Arc::clone(&root));
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root: Arc::new(root), file, sound }, diagnostics }
+    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -19,6 +20,8 @@ use crate::source::{Span, Spanned};
 pub struct Reader {
     /// What was found so far.
     pub found: Diagnostics,
+    /// The whole inventory: what an environment's tables are laid over.
+    pub root: Option<Arc<Node>>,
     path: Vec<String>,
 }
 
@@ -34,6 +37,22 @@ impl Reader {
         let value = read(self);
         self.path.pop();
         value
+    }
+
+    /// Whether an environment's table of this path is laid over one of the defaults, which has what it leaves out.
+    fn has_default(&self) -> bool {
+        let ["environments", _, path @ ..] = &self.path.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        else {
+            return false;
+        };
+        let Some(mut node) = self.root.as_deref() else { return false };
+        for key in path {
+            match node.table().and_then(|table| table.get(*key)) {
+                Some(entry) => node = &entry.node,
+                None => return false,
+            }
+        }
+        !path.is_empty() && !matches!(node.value, Value::Boolean(false))
     }
 
     /// Reports a value of the wrong type or outside its closed set of words.
@@ -396,8 +415,11 @@ pub fn report_unknown(node: &Node, known: &[String], reader: &mut Reader) {
     }
 }
 
-/// Reports a key that must be there.
-pub fn report_missing(node: &Node, key: &str, doc: &str, reader: &mut Reader) {
+/// Reports a key that must be there. A table that `merges` need not repeat what the defaults say.
+pub fn report_missing(node: &Node, key: &str, doc: &str, merges: bool, reader: &mut Reader) {
+    if merges && reader.has_default() {
+        return;
+    }
     let path = reader.path();
     let first = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.');
     reader.found.push(
@@ -471,7 +493,8 @@ macro_rules! record {
                         let key = known.next().map_or("", String::as_str);
                         let entry = table.get(key);
                         if entry.is_none() && $crate::record!(@required $($required)?) {
-                            report_missing(node, key, concat!($($fdoc, "\n"),+), reader);
+                            let merges = $crate::record!(@merges $mode);
+                            report_missing(node, key, concat!($($fdoc, "\n"),+), merges, reader);
                         }
                         match entry {
                             Some(entry) => reader.within(key, |reader| Field::read(Some(&entry.node), reader)),
@@ -494,6 +517,8 @@ macro_rules! record {
             Self { span: self.span, $($field: Field::merged(&self.$field, &over.$field)),* }
         }
     };
+    (@merges merge) => { true };
+    (@merges replace) => { false };
     (@required) => { false };
     (@required required) => { true };
 }

@@ -117,7 +117,7 @@ pub struct Service {
     pub url: String,
     /// Where other services reach it.
     pub internal_url: String,
-    /// Whether `url` leads in from outside the cluster.
+    /// Whether `url` is a link that people outside the cluster can open.
     pub external: bool,
     /// How many services of its stack must be ready before it, one after the other.
     pub wave: usize,
@@ -351,10 +351,26 @@ pub fn first_host(service: &inventory::service::Service) -> Option<&str> {
     service.host.as_ref()?.on()?.0.first().map(|host| host.value.as_str())
 }
 
-/// Hosts are reached over TLS if certificates are issued for them or the entry point is a secure one.
+/// Whether a browser can open what the main port speaks: its name, its `app-protocol` or an `http` probe says so.
+fn speaks_http(service: &inventory::service::Service) -> bool {
+    let main = main_port(service);
+    let port = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
+    let says_so = port.is_some_and(|(name, entry)| {
+        let protocol = entry.0.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
+        ["http", "https", "web"].contains(&name.as_str()) || protocol
+    });
+    let probe = service.probe.as_ref().and_then(|probe| probe.on());
+    says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
+}
+
+/// Hosts are reached over TLS if certificates are issued for them, if every entry point is a secure one (a route
+/// with TLS answers on no other), or if the Gateway's listener is called so.
 pub fn ingress_scheme(ingress: &Ingress) -> &'static str {
-    let secure = ingress.entry_points.iter().any(|point| point.value.contains("secure"));
-    if ingress.issuer.is_some() || secure { "https" } else { "http" }
+    let points = &ingress.entry_points;
+    let secure = !points.is_empty() && points.iter().all(|point| point.value.contains("secure"));
+    let listener = ingress.gateway.as_ref().and_then(|gateway| gateway.split('/').nth(2));
+    let listens = listener.is_some_and(|name| name.contains("https"));
+    if ingress.issuer.is_some() || secure || listens { "https" } else { "http" }
 }
 
 /// Lowers one service. What cannot be resolved is reported and left out.
@@ -446,7 +462,7 @@ pub fn lower_service(
             .collect(),
         url: fact(resolver, "url"),
         internal_url: fact(resolver, "internal-url"),
-        external: fixed || (!hosts.is_empty() && around.model.ingress.is_some()),
+        external: (fixed && speaks_http(table)) || (!hosts.is_empty() && around.model.ingress.is_some()),
         wave: 0,
         ingress_rules: None,
         egress_rules: None,

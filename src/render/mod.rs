@@ -79,22 +79,87 @@ pub fn render(
     origin: &str,
 ) -> Outcome<Option<Tree>> {
     let model = checked.model();
-    let contexts = Contexts::new(model);
     let mut diagnostics = Diagnostics::default();
-    let jobs = plan::jobs(model, templates.set, &mut diagnostics);
-    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
-        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
     let mut files = Files::default();
-    for (job, outcome) in jobs.iter().zip(outcomes) {
-        match outcome {
-            Ok(rendered) => files.add(model, job, rendered, &mut diagnostics),
-            Err(found) => diagnostics.extend(found),
-        }
+    for (job, rendered) in rendered(model, templates, &mut diagnostics) {
+        files.add(model, &job, rendered, &mut diagnostics);
     }
     let tree = files.into_tree(model, hand_written, origin, &mut diagnostics);
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }
+}
+
+/// What building each folder must give: the objects as the templates make them for each overlay and each plain
+/// folder, before bases and patches are computed. Bases are left out: nobody applies one.
+pub fn deployed(checked: &Checked, templates: Templates<'_>) -> Outcome<BTreeMap<TreePath, Vec<Value>>> {
+    let mut diagnostics = Diagnostics::default();
+    let mut folders: BTreeMap<TreePath, Vec<Value>> = BTreeMap::new();
+    for (job, rendered) in rendered(checked.model(), templates, &mut diagnostics) {
+        if let (Rendered::Objects(objects), Some(folder)) = (rendered, folder_of(&job, checked.model())) {
+            folders.entry(folder).or_default().extend(objects);
+        }
+    }
+    folders.retain(|_, objects| !objects.is_empty());
+    Outcome { value: folders, diagnostics }
+}
+
+/// The folder whose build has what a job makes; none for a base.
+fn folder_of(job: &Job<'_>, model: &Model) -> Option<TreePath> {
+    match &job.place {
+        Place::Plain(path) => path.parent(),
+        Place::Layered { folder, environment, .. } => {
+            let environment = &model.environments[(*environment)?];
+            TreePath::parse(&format!("{folder}/overlays/{}", environment.name)).ok()
+        }
+    }
+}
+
+/// Every job and what it made; what went wrong is reported.
+fn rendered<'a>(
+    model: &Model,
+    templates: Templates<'a>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(Job<'a>, Rendered)> {
+    let contexts = Contexts::new(model);
+    let jobs = plan::jobs(model, templates.set, diagnostics);
+    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
+        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+    let mut made = Vec::with_capacity(jobs.len());
+    let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
+    let mut seen = BTreeMap::new();
+    for (job, outcome) in jobs.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(rendered) => made.push((job, rendered)),
+            Err(found) => found.into_iter().for_each(|fault| count(fault, &mut faults, &mut seen)),
+        }
+    }
+    diagnostics.extend(faults.into_iter().map(|(fault, more)| with_count(fault, more)));
+    made
+}
+
+/// A template fails in the same way for one service after the other: that is one fault. Keeps the first of each,
+/// and counts the others.
+fn count(
+    fault: Diagnostic,
+    faults: &mut Vec<(Diagnostic, usize)>,
+    seen: &mut BTreeMap<(&'static str, Option<Span>), usize>,
+) {
+    let place = fault.labels.first().map(|label| label.span);
+    match seen.get(&(fault.code.name, place)) {
+        Some(first) if fault.code.family == Family::Templates => faults[*first].1 += 1,
+        _ => {
+            seen.insert((fault.code.name, place), faults.len());
+            faults.push((fault, 0));
+        }
+    }
+}
+
+fn with_count(mut fault: Diagnostic, more: usize) -> Diagnostic {
+    if more > 0 {
+        fault.message.push_str(&format!(", and {more} more time{}", if more == 1 { "" } else { "s" }));
+    }
+    fault
 }
 
 fn run(
@@ -115,8 +180,7 @@ fn run(
     if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
 }
 
-/// Checks what a template made, applies the service's own `patch`, and takes the namespace out where the overlay's
-/// kustomization sets it.
+/// Checks what a template made, and applies the service's own `patch`.
 fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for object in objects.iter() {
@@ -142,9 +206,6 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
         for (kind, patch) in &service.patches {
             found.extend(apply_patch(&service.key, &service.name, kind.span, &kind.value, patch, objects));
         }
-    }
-    if job.in_overlay() {
-        objects.iter_mut().for_each(strip_namespace);
     }
     found
 }
@@ -225,7 +286,11 @@ struct Files {
 }
 
 impl Files {
-    fn add(&mut self, model: &Model, job: &Job<'_>, rendered: Rendered, diagnostics: &mut Diagnostics) {
+    fn add(&mut self, model: &Model, job: &Job<'_>, mut rendered: Rendered, diagnostics: &mut Diagnostics) {
+        // The overlay's kustomization sets it.
+        if let (true, Rendered::Objects(objects)) = (job.in_overlay(), &mut rendered) {
+            objects.iter_mut().for_each(strip_namespace);
+        }
         match (&job.place, rendered) {
             (_, Rendered::Objects(objects)) if objects.is_empty() => {}
             (_, Rendered::Text(text)) if text.trim().is_empty() => {}

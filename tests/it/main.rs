@@ -1,6 +1,16 @@
 //! Tests through the library and the program, as their users call them; most of them are data under `tests/cases/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bayplan;
+mod cli;
+mod golden;
+mod inventories;
+#[path = "../support/kustomize.rs"]
+mod kustomize;
+mod overlays;
+mod perturb;
+mod whole;
+
 mod cases;
 mod docs;
 mod hostile;
