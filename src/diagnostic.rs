@@ -49,7 +49,32 @@ pub struct Code {
     pub level: Level,
     /// One line: what is wrong when this is reported.
     pub summary: &'static str,
+    /// A page of Markdown: what, why with its source, a wrong and a right example (`src/explain/NAME.md`).
+    pub explain: &'static str,
 }
+
+/// Declares codes and the list `CODES` of them: all of one family, or each with its own. The page of a code is the
+/// file of its name, and a missing one does not compile.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $family:ident, $level:ident, $summary:literal);)+) => {
+        $($(#[doc = $doc])+
+        pub const $id: $crate::diagnostic::Code = $crate::diagnostic::Code {
+            name: $name,
+            family: $crate::diagnostic::Family::$family,
+            level: $crate::diagnostic::Level::$level,
+            summary: $summary,
+            explain: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain/", $name, ".md")),
+        };)+
+        /// The codes of this module.
+        pub const CODES: &[&$crate::diagnostic::Code] = &[$(&$id),+];
+    };
+    ($family:ident: $($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
+        $crate::diagnostic::codes! {
+            $($(#[doc = $doc])+ $id = ($name, $family, $level, $summary);)+
+        }
+    };
+}
+pub(crate) use codes;
 
 impl Code {
     /// A finding of this rule. `message` says what is wrong, lower case, user's names in backticks;

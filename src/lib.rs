@@ -21,6 +21,7 @@ pub mod template;
 pub mod tree;
 
 use crate::check::Checked;
+use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
 use crate::render::Templates;
@@ -39,6 +40,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What other people put into the output folder.
     pub hand_written: Vec<TreePath>,
+    /// How rules count, whatever the inventory says of them.
+    pub levels: Levels,
 }
 
 impl Inputs {
@@ -66,7 +69,7 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let resolved = model::resolve(&parsed.value);
     let mut found = parsed.diagnostics;
     found.extend(resolved.diagnostics);
-    check::check(resolved.value, found, catalog::codes())
+    check::check(resolved.value, found, catalog::codes(), &inputs.levels)
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{nodes, patched};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Level, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Level, codes, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;

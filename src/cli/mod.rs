@@ -173,8 +173,8 @@ mod tests {
     use super::args::{Deny, When};
     use super::{Exit, draws_boxes, style, unless_closed};
 
-    static FAULT: Code = Code { name: "fault", family: Family::Tree, level: Level::Error, summary: "" };
-    static DOUBT: Code = Code { name: "doubt", family: Family::Tree, level: Level::Warning, summary: "" };
+    static FAULT: Code = Code { name: "fault", family: Family::Tree, level: Level::Error, summary: "", explain: "" };
+    static DOUBT: Code = Code { name: "doubt", family: Family::Tree, level: Level::Warning, summary: "", explain: "" };
 
     fn found(codes: &[&'static Code]) -> Diagnostics {
         let mut found = Diagnostics::default();

@@ -15,12 +15,14 @@ static DUPLICATE: Code = Code {
     family: Family::Addresses,
     level: Level::Error,
     summary: "two owners claim one address",
+    explain: "",
 };
 static TAG: Code = Code {
     name: "floating-image-tag",
     family: Family::Security,
     level: Level::Warning,
     summary: "an image tag that may move",
+    explain: "",
 };
 
 const INVENTORY: &str = "\
