@@ -12,6 +12,16 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The word that reports and settings use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Which part of a cluster a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,6 +46,38 @@ pub enum Family {
     Templates,
     /// The tree on disk.
     Tree,
+}
+
+impl Family {
+    /// Every family, in the order of the manual.
+    pub const ALL: [Self; 10] = [
+        Self::Addresses,
+        Self::PortsAndNames,
+        Self::References,
+        Self::Storage,
+        Self::Resources,
+        Self::Security,
+        Self::Gitops,
+        Self::Inventory,
+        Self::Templates,
+        Self::Tree,
+    ];
+
+    /// Its name, in kebab-case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Addresses => "addresses",
+            Self::PortsAndNames => "ports-and-names",
+            Self::References => "references",
+            Self::Storage => "storage",
+            Self::Resources => "resources",
+            Self::Security => "security",
+            Self::Gitops => "gitops",
+            Self::Inventory => "inventory",
+            Self::Templates => "templates",
+            Self::Tree => "tree",
+        }
+    }
 }
 
 /// A rule: a name that never changes meaning, and how it is explained.

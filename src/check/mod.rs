@@ -34,14 +34,8 @@ const FAMILIES: &[Rules] =
     &[addresses::check, ports::check, resources::check, storage::check, security::check, gitops::check];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
-const FINDINGS_OF_RULES: &[&[&Code]] = &[
-    addresses::CODES,
-    ports::CODES,
-    resources::CODES,
-    storage::CODES,
-    security::CODES,
-    gitops::CODES,
-];
+const FINDINGS_OF_RULES: &[&[&Code]] =
+    &[addresses::CODES, ports::CODES, resources::CODES, storage::CODES, security::CODES, gitops::CODES];
 
 /// Every code of this floor.
 pub fn codes() -> impl Iterator<Item = &'static Code> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{nodes, patched};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Level, codes, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;
@@ -27,8 +27,8 @@ codes! { PortsAndNames:
     UNKNOWN_PORT = ("unknown-port", Error, "a probe or monitor names a port that the service does not open");
     /// An address or a host for a service without ports.
     MISSING_PORT = ("missing-port", Warning, "a service with an address or a host opens no port");
-    /// Two stacks, or two environments of one, in one namespace.
-    SHARED_NAMESPACE = ("shared-namespace", Error, "two stacks, or one stack in two environments, would write one namespace");
+    /// Two environments of a stack, or an open and an isolated stack, in one namespace.
+    SHARED_NAMESPACE = ("shared-namespace", Error, "one stack in two environments, or an isolated and an open stack, have one namespace");
     /// Two deliveries of one name.
     DUPLICATE_DELIVERY = ("duplicate-delivery", Error, "two stacks and environments make one name for the engine");
     /// A name that is too long for what Kubernetes makes of it.
@@ -595,28 +595,27 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
     report_clashes(groups, |_, _| true, report, found);
 }
 
+/// Stacks may share a namespace: the first of them writes it. What cannot be shared is one stack with itself, in
+/// two environments that an engine applies, and a closed network with an open one.
 fn shared_namespaces(model: &Model, found: &mut Diagnostics) {
     let mut groups: BTreeMap<&str, Vec<(&Environment, &Stack)>> = BTreeMap::new();
     for environment in &model.environments {
-        for stack in environment.stacks.iter().filter(|stack| stack.writes_namespace) {
+        for stack in &environment.stacks {
             groups.entry(&stack.namespace).or_default().push((environment, stack));
         }
     }
     for (namespace, mut stacks) in groups {
         stacks.sort_by_key(|(environment, stack)| (stack.namespace.span, environment.place));
-        let (there, first) = stacks[0];
-        for (here, second) in &stacks[1..] {
-            // Two stacks share alike in every environment: once is enough.
-            if first.name == second.name && here.name != there.name {
-                let mut twice = one_stack_twice(namespace, first, there, here);
-                // Without engines nothing fights over the namespace until somebody applies both.
-                if model.gitops.is_none() {
-                    twice.level = Level::Warning;
-                }
-                found.push(twice);
-            } else if first.name != second.name {
-                found.push(two_stacks(namespace, first, second));
+        let mut seen: BTreeMap<&str, &Environment> = BTreeMap::new();
+        for (here, stack) in &stacks {
+            let there = seen.entry(&stack.name).or_insert(here);
+            if there.name != here.name && model.gitops.is_some() {
+                found.push(one_stack_twice(namespace, stack, there, here));
             }
+        }
+        let (_, first) = stacks[0];
+        if let Some((_, second)) = stacks.iter().find(|(_, stack)| stack.isolate != first.isolate) {
+            found.push(open_and_closed(namespace, first, second));
         }
     }
 }
@@ -638,17 +637,21 @@ fn one_stack_twice(namespace: &str, stack: &Stack, there: &Environment, here: &E
         .help(format!("give `{}` a `namespace-suffix`, such as \"-{}\"", here.name, here.name))
 }
 
-fn two_stacks(namespace: &str, first: &Stack, second: &Stack) -> Diagnostic {
+fn open_and_closed(namespace: &str, first: &Stack, second: &Stack) -> Diagnostic {
+    let word = |stack: &Stack| if stack.isolate { "isolated" } else { "open" };
+    let message = format!(
+        "stacks `{}` and `{}` share namespace `{namespace}`, but one is {} and one is {}",
+        first.name,
+        second.name,
+        word(first),
+        word(second)
+    );
     SHARED_NAMESPACE
-        .at(
-            second.namespace.span,
-            format!("stack `{}`", second.name),
-            format!("stacks `{}` and `{}` both have namespace `{namespace}`", first.name, second.name),
-        )
-        .because(first.namespace.span, format!("stack `{}`", first.name))
+        .at(second.namespace.span, format!("stack `{}` is {}", second.name, word(second)), message)
+        .because(first.namespace.span, format!("stack `{}` is {}", first.name, word(first)))
         .about(format!("stacks.{}", second.name))
         .about(format!("stacks.{}", first.name))
-        .help("give one of them another namespace, or make one stack of both: a stack writes and prunes its own")
+        .help("set `isolate` alike on both, or give one of them another namespace: the policies hold for all of it")
 }
 
 /// Stack `a-b` in `c` and stack `a` in `b-c` are both `a-b-c`.

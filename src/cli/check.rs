@@ -10,6 +10,7 @@ use super::{Exit, inputs, print, say, stdout_style};
 pub fn run(input: &Input, findings: &Findings, quiet: bool, color: When) -> Result<Exit> {
     let found = inputs::find(input)?;
     let mut inputs = inputs::read(&found, input)?;
+    inputs.levels = findings.levels()?;
     let diagnostics = all_findings(&mut inputs);
     print(&report::render(
         findings.format,
@@ -21,5 +22,5 @@ pub fn run(input: &Input, findings: &Findings, quiet: bool, color: When) -> Resu
     if diagnostics.is_empty() {
         say(quiet, &format!("{}: nothing to object to", found.path.display()));
     }
-    Ok(Exit::of(&diagnostics, findings.deny))
+    Ok(Exit::of(&diagnostics, findings.deny_warnings()))
 }

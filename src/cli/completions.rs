@@ -29,9 +29,20 @@ mod tests {
     fn every_shell_learns_every_command() {
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for word in
-                ["check", "render", "diff", "schema", "templates", "eject", "completions", "inventory"]
-            {
+            for word in [
+                "init",
+                "check",
+                "render",
+                "diff",
+                "explain",
+                "rules",
+                "schema",
+                "templates",
+                "eject",
+                "completions",
+                "inventory",
+                "duplicate-address",
+            ] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

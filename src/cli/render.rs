@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bayplan::check::settings::Levels;
 use bayplan::diagnostic::Diagnostics;
 use bayplan::source::Sources;
 use bayplan::tree::{Medium, Plan, Tree};
@@ -33,14 +34,15 @@ struct Compared {
     out: PathBuf,
 }
 
-fn compare(input: &Input, output: &Output, force: bool) -> Result<Compared> {
+fn compare(input: &Input, output: &Output) -> Result<Compared> {
     let found = inputs::find(input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
-    compare_with(&found, input, &out, force)
+    compare_with(&found, input, Levels::new(), &out, false)
 }
 
-fn compare_with(found: &Found, input: &Input, out: &Path, force: bool) -> Result<Compared> {
+fn compare_with(found: &Found, input: &Input, levels: Levels, out: &Path, force: bool) -> Result<Compared> {
     let mut inputs: Inputs = inputs::read(found, input)?;
+    inputs.levels = levels;
     let existing = read_existing(out)?;
     inputs.hand_written = existing.hand_written().map(|(path, _)| path.clone()).collect();
     let outcome = compile(&mut inputs);
@@ -64,8 +66,9 @@ pub fn run(
 ) -> Result<Exit> {
     let found = inputs::find(input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    let levels = findings.levels()?;
     let lock = if mode == Mode::Check { None } else { Some(Lock::take(&out)?) };
-    let compared = compare_with(&found, input, &out, mode == Mode::Force)?;
+    let compared = compare_with(&found, input, levels, &out, mode == Mode::Force)?;
     let style = stdout_style(color);
     print(&report::render(
         findings.format,
@@ -74,7 +77,7 @@ pub fn run(
         catalog::codes(),
         style,
     ))?;
-    let exit = Exit::of(&compared.diagnostics, findings.deny);
+    let exit = Exit::of(&compared.diagnostics, findings.deny_warnings());
     let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
         tell("nothing was written\n");
         return Ok(Exit::Findings);
@@ -120,7 +123,7 @@ fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> 
 
 /// Shows what render would change.
 pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<Exit> {
-    let compared = compare(input, output, false)?;
+    let compared = compare(input, output)?;
     if !compared.diagnostics.is_empty() {
         let style = super::stderr_style(color);
         tell(&report::render(
