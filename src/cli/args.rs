@@ -31,11 +31,11 @@ use clap_complete::Shell;
   2  wrong usage, or a file could not be read or written
 
 Examples:
-  bayplan init                  a starter inventory, to begin with
-  bayplan check                 is the inventory sound?
-  bayplan explain RULE          why is that wrong?
-  bayplan diff                  what would render change?
-  bayplan render                write the tree
+  bayplan init                    a starter inventory, to begin with
+  bayplan check                   is the inventory sound?
+  bayplan explain over-quota      why is that wrong?
+  bayplan diff                    what would render change?
+  bayplan render                  write the tree
 
 `bayplan help COMMAND` says more of each."
 )]
@@ -150,8 +150,8 @@ pub enum Command {
     )]
     Init {
         /// The folder to write to; made if it is missing
-        #[arg(default_value = ".", value_name = "DIR", value_hint = ValueHint::DirPath)]
-        folder: PathBuf,
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
         #[command(flatten)]
         quiet: Quiet,
     },

@@ -41,10 +41,16 @@ mod tests {
                 "eject",
                 "completions",
                 "inventory",
-                "duplicate-address",
             ] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
+        }
+    }
+
+    #[test]
+    fn shells_that_complete_values_learn_the_rules() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            assert!(script(shell).contains("duplicate-address"), "{shell}");
         }
     }
 }

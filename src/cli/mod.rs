@@ -45,7 +45,7 @@ fn run(cli: Cli) -> Result<Exit> {
             render::run(&input, &output, &findings, mode, quiet.quiet, cli.color)
         }
         Command::Diff { input, output, quiet } => render::diff(&input, &output, quiet.quiet, cli.color),
-        Command::Init { folder, quiet } => init::run(&folder, quiet.quiet),
+        Command::Init { dir, quiet } => init::run(&dir, quiet.quiet),
         Command::Explain { rule } => explain::run(&rule, cli.color),
         Command::Rules { format } => rules::run(format, cli.color),
         Command::Schema => schema::run(),
