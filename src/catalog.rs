@@ -9,8 +9,8 @@ use crate::{check, inventory, model, render, template, tree};
 pub fn codes() -> &'static [&'static Code] {
     static CODES: LazyLock<Vec<&'static Code>> = LazyLock::new(|| {
         let mut codes: Vec<&'static Code> =
-            [inventory::CODES, model::CODES, render::CODES, &template::CODES[..], &tree::CODES[..]].concat();
-        codes.extend(check::CODES.iter().copied().flatten());
+            [inventory::CODES, model::CODES, render::CODES, template::CODES, tree::CODES].concat();
+        codes.extend(check::codes());
         codes.sort_by_key(|code| code.name);
         codes
     });

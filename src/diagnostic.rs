@@ -12,6 +12,16 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The word that reports and settings use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Which part of a cluster a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,6 +48,38 @@ pub enum Family {
     Tree,
 }
 
+impl Family {
+    /// Every family, in the order of the manual.
+    pub const ALL: [Self; 10] = [
+        Self::Addresses,
+        Self::PortsAndNames,
+        Self::References,
+        Self::Storage,
+        Self::Resources,
+        Self::Security,
+        Self::Gitops,
+        Self::Inventory,
+        Self::Templates,
+        Self::Tree,
+    ];
+
+    /// Its name, in kebab-case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Addresses => "addresses",
+            Self::PortsAndNames => "ports-and-names",
+            Self::References => "references",
+            Self::Storage => "storage",
+            Self::Resources => "resources",
+            Self::Security => "security",
+            Self::Gitops => "gitops",
+            Self::Inventory => "inventory",
+            Self::Templates => "templates",
+            Self::Tree => "tree",
+        }
+    }
+}
+
 /// A rule: a name that never changes meaning, and how it is explained.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Code {
@@ -49,7 +91,32 @@ pub struct Code {
     pub level: Level,
     /// One line: what is wrong when this is reported.
     pub summary: &'static str,
+    /// A page of Markdown: what, why with its source, a wrong and a right example (`src/explain/NAME.md`).
+    pub explain: &'static str,
 }
+
+/// Declares codes and the list `CODES` of them: all of one family, or each with its own. The page of a code is the
+/// file of its name, and a missing one does not compile.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $family:ident, $level:ident, $summary:literal);)+) => {
+        $($(#[doc = $doc])+
+        pub const $id: $crate::diagnostic::Code = $crate::diagnostic::Code {
+            name: $name,
+            family: $crate::diagnostic::Family::$family,
+            level: $crate::diagnostic::Level::$level,
+            summary: $summary,
+            explain: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain/", $name, ".md")),
+        };)+
+        /// The codes of this module.
+        pub const CODES: &[&$crate::diagnostic::Code] = &[$(&$id),+];
+    };
+    ($family:ident: $($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
+        $crate::diagnostic::codes! {
+            $($(#[doc = $doc])+ $id = ($name, $family, $level, $summary);)+
+        }
+    };
+}
+pub(crate) use codes;
 
 impl Code {
     /// A finding of this rule. `message` says what is wrong, lower case, user's names in backticks;

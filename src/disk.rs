@@ -171,9 +171,9 @@ fn shown(root: &Path, at: Option<&TreePath>) -> String {
     }
 }
 
-/// Writes a file that must not exist yet, below `root`, which is made if it is missing. Follows no symbolic link
-/// below `root`.
-pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<()> {
+/// Writes a file below `root`, which is made if it is missing. Whatever is there already is kept, and false returned.
+/// Follows no symbolic link below `root`.
+pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<bool> {
     let full = shown(root, Some(path));
     std::fs::create_dir_all(root).with_context(|| format!("cannot make `{}`", root.display()))?;
     let mut folder = open_named(root)?.with_context(|| format!("`{}` vanished", root.display()))?;
@@ -189,12 +189,11 @@ pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<()> {
         folder = folder.open(below).with_context(|| format!("cannot open the folder of `{full}`"))?;
     }
     let mut file = match folder.write_new(name) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            bail!("`{full}` is already there, and is kept")
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
         file => file.with_context(|| format!("cannot write `{full}`"))?,
     };
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{full}`"))
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{full}`"))?;
+    Ok(true)
 }
 
 /// Reads what stands in the output folder: our files, and what other people put beside them unless it is large.

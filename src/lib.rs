@@ -22,6 +22,7 @@ pub mod tree;
 
 use crate::check::Checked;
 use crate::check::manifests::{HandWritten, manifests};
+use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
 use crate::render::Templates;
@@ -40,6 +41,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// How rules count, whatever the inventory says of them.
+    pub levels: Levels,
 }
 
 impl Inputs {
@@ -50,6 +53,10 @@ impl Inputs {
         inputs
     }
 
+    fn hand_written(&self) -> impl Iterator<Item = (&HandWritten, &Source)> {
+        self.hand_written.iter().map(|file| (file, self.sources.get(file.file)))
+    }
+
     /// The inventory's own file name.
     fn origin(&self) -> &str {
         let path = &self.sources.get(self.inventory).path;
@@ -57,24 +64,31 @@ impl Inputs {
     }
 }
 
-/// Reads the inventory, resolves it and runs every rule. A syntax error that puts the rest in doubt is all that is
-/// said.
+/// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
+/// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
+    let mut found = Diagnostics::default();
+    manifests(inputs.hand_written(), &mut found);
+    judge(inputs, found)
+}
+
+/// `found` is what hand-written files have shown.
+fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
     let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    found.extend(parsed.diagnostics);
     if !parsed.value.sound {
-        return Outcome { value: None, diagnostics: parsed.diagnostics };
+        return Outcome { value: None, diagnostics: found };
     }
     let resolved = model::resolve(&parsed.value);
-    let mut found = parsed.diagnostics;
     found.extend(resolved.diagnostics);
-    check::check(resolved.value, found, catalog::codes())
+    check::check(resolved.value, found, catalog::codes(), &inputs.levels)
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
-    let Outcome { value: checked, mut diagnostics } = check(inputs);
-    let files = inputs.hand_written.iter().map(|file| (file, inputs.sources.get(file.file)));
-    let manifests = manifests(files, &mut diagnostics);
+    let mut found = Diagnostics::default();
+    let manifests = manifests(inputs.hand_written(), &mut found);
+    let Outcome { value: checked, mut diagnostics } = judge(inputs, found);
     let Outcome { value: set, diagnostics: found } = templates(inputs);
     diagnostics.extend(found);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());

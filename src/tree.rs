@@ -8,43 +8,19 @@ use std::fmt::{self, Write};
 use sha2::{Digest, Sha256};
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family, Level};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::source::{Source, Sources, Span};
 
-/// A file that carries our signature was changed by a person.
-pub const HAND_EDITED_FILE: Code = Code {
-    name: "hand-edited-file",
-    family: Family::Tree,
-    level: Level::Error,
-    summary: "a rendered file was changed by hand, so rendering would lose the change",
-};
-
-/// Something that bayplan did not write stands where a file is wanted.
-pub const PATH_TAKEN: Code = Code {
-    name: "path-taken",
-    family: Family::Tree,
-    level: Level::Error,
-    summary: "something that bayplan did not write stands where a file is to be rendered",
-};
-
-/// A symbolic link stands at a wanted path or on the way to it.
-pub const SYMLINK_IN_TREE: Code = Code {
-    name: "symlink-in-tree",
-    family: Family::Tree,
-    level: Level::Error,
-    summary: "a symbolic link stands where a file or folder is to be rendered",
-};
-
-/// Two wanted paths are one on a file system that ignores case.
-pub const PATHS_DIFFER_IN_CASE_ONLY: Code = Code {
-    name: "paths-differ-in-case-only",
-    family: Family::Tree,
-    level: Level::Error,
-    summary: "two rendered paths differ only in upper and lower case: on macOS and Windows they are one",
-};
-
-/// Every code of this module, for `explain` and the manual.
-pub const CODES: [&Code; 4] = [&HAND_EDITED_FILE, &PATH_TAKEN, &SYMLINK_IN_TREE, &PATHS_DIFFER_IN_CASE_ONLY];
+codes! {
+    /// A file that carries our signature was changed by a person.
+    HAND_EDITED_FILE = ("hand-edited-file", Tree, Error, "a rendered file was changed by hand, so rendering would lose the change");
+    /// Something that bayplan did not write stands where a file is wanted.
+    PATH_TAKEN = ("path-taken", Tree, Error, "something that bayplan did not write stands where a file is to be rendered");
+    /// A symbolic link stands at a wanted path or on the way to it.
+    SYMLINK_IN_TREE = ("symlink-in-tree", Tree, Error, "a symbolic link stands where a file or folder is to be rendered");
+    /// Two wanted paths are one on a file system that ignores case.
+    PATHS_DIFFER_IN_CASE_ONLY = ("paths-differ-in-case-only", Tree, Error, "two rendered paths differ only in upper and lower case: on macOS and Windows they are one");
+}
 
 /// A path below the output folder that is safe on every system a repository is checked out on:
 /// relative, `/` between components, unable to climb out. Orders by components, so the files of a

@@ -4,24 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family as Rules, Level};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
 use crate::model::cluster::Pool;
 use crate::model::service::{LoadBalancer, Service};
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
-        $($(#[doc = $doc])+
-        pub const $id: Code =
-            Code { name: $name, family: Rules::Addresses, level: Level::$level, summary: $summary };)+
-        /// The codes of this family.
-        pub const CODES: &[&Code] = &[$(&$id),+];
-    };
-}
-
-codes! {
+codes! { Addresses:
     /// Two things have one address.
     DUPLICATE_ADDRESS = ("duplicate-address", Error, "two things have one address");
     /// A pool holds the address of a machine.

@@ -1,36 +1,22 @@
 //! `[[allow]]`: findings that are known and accepted, each with its reason.
 
-use crate::diagnostic::{Code, Diagnostics, Family, Level, nearest};
+use crate::check::settings::unchangeable;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::model::{Allow, Model};
 use crate::source::Spanned;
 
-/// An entry that accepts nothing.
-pub const UNUSED_ALLOW: Code = Code {
-    name: "unused-allow",
-    family: Family::Inventory,
-    level: Level::Warning,
-    summary: "an `[[allow]]` entry that no finding needs",
-};
-
-/// An entry for a rule that does not exist.
-pub const UNKNOWN_RULE: Code = Code {
-    name: "unknown-rule",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "the name of a rule that does not exist",
-};
-
-/// The codes of this file.
-pub const CODES: &[&Code] = &[&UNUSED_ALLOW, &UNKNOWN_RULE];
-
-/// Findings of these families are about the file itself: nothing can be built on it, so nothing allows them.
-const NEVER_ALLOWED: &[Family] = &[Family::Inventory, Family::References];
+codes! {
+    /// An entry that accepts nothing.
+    UNUSED_ALLOW = ("unused-allow", Inventory, Warning, "an `[[allow]]` entry that no finding needs");
+    /// An entry for a rule that does not exist.
+    UNKNOWN_RULE = ("unknown-rule", Inventory, Error, "the name of a rule that does not exist");
+}
 
 /// Takes out what is allowed, and reports entries that allow nothing.
 pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Code]) {
     let mut used: Vec<Vec<bool>> = model.allow.iter().map(|allow| vec![false; allow.on.len()]).collect();
     diagnostics.retain(|diagnostic| {
-        if NEVER_ALLOWED.contains(&diagnostic.code.family) {
+        if unchangeable(diagnostic.code) {
             return true;
         }
         let mut keep = true;
@@ -49,11 +35,11 @@ pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Cod
     });
     for (allow, used) in model.allow.iter().zip(&used) {
         match known.iter().find(|code| code.name == allow.rule.value) {
-            None => report_unknown(allow, diagnostics, known),
-            Some(code) if NEVER_ALLOWED.contains(&code.family) => diagnostics.push(UNUSED_ALLOW.at(
+            None => diagnostics.push(unknown_rule(&allow.rule, known)),
+            Some(code) if unchangeable(code) => diagnostics.push(UNUSED_ALLOW.at(
                 allow.rule.span,
                 "cannot be accepted",
-                format!("`{}` is about the inventory itself and cannot be accepted", allow.rule),
+                format!("`{}` cannot be accepted: nothing could be rendered without it", allow.rule),
             )),
             Some(_) => {
                 for (on, _) in allow.on.iter().zip(used).filter(|(_, used)| !**used) {
@@ -73,14 +59,13 @@ fn covers(on: &str, subject: &str) -> bool {
     }
 }
 
-fn report_unknown(allow: &Allow, diagnostics: &mut Diagnostics, known: &[&'static Code]) {
-    let diagnostic =
-        UNKNOWN_RULE.at(allow.rule.span, "no such rule", format!("there is no rule `{}`", allow.rule));
-    let near = nearest(&allow.rule, known.iter().map(|code| code.name));
-    diagnostics.push(match near {
+/// A rule that does not exist, with the nearest that does.
+pub fn unknown_rule(rule: &Spanned<String>, known: &[&'static Code]) -> Diagnostic {
+    let diagnostic = UNKNOWN_RULE.at(rule.span, "no such rule", format!("there is no rule `{rule}`"));
+    match nearest(rule, known.iter().map(|code| code.name)) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic,
-    });
+        None => diagnostic.help("`bayplan rules` lists them"),
+    }
 }
 
 fn report_unused(allow: &Allow, on: &Spanned<String>, diagnostics: &mut Diagnostics) {

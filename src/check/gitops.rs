@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::stack::{Layer, SecretProvider};
 use crate::inventory::value::{Engine, seconds};
 use crate::model::cluster::Chart;

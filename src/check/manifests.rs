@@ -1,6 +1,6 @@
 //! What people put into the tree by hand: read, so that kustomize does not fail on it and no secret stands in it.
 
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::{Diagnostics, codes};
 use crate::object::read::read_documents;
 use crate::object::{Id, Value};
 use crate::source::{FileId, Source, Span};

@@ -1,20 +1,5 @@
 //! The rules. Each is a function from the model to findings; none prints, none stops the others.
 
-/// Declares the codes of a family and their list.
-macro_rules! codes {
-    ($family:ident: $($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $level:ident, $summary:literal);)+) => {
-        $($(#[doc = $doc])+
-        pub const $id: Code = Code {
-            name: $name,
-            family: crate::diagnostic::Family::$family,
-            level: crate::diagnostic::Level::$level,
-            summary: $summary,
-        };)+
-        /// The codes of this family.
-        pub const CODES: &[&Code] = &[$(&$id),+];
-    };
-}
-
 pub mod addresses;
 pub mod allow;
 pub mod gitops;
@@ -25,8 +10,10 @@ pub mod ports;
 pub mod resources;
 pub mod secrets;
 pub mod security;
+pub mod settings;
 pub mod storage;
 
+use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
 use crate::model::Model;
 
@@ -55,8 +42,8 @@ const FAMILIES: &[Rules] = &[
     gitops::check,
 ];
 
-/// The codes of each family.
-pub const CODES: &[&[&Code]] = &[
+/// What those rules report: a judgement on a whole model, which settings may change.
+const FINDINGS_OF_RULES: &[&[&Code]] = &[
     addresses::CODES,
     pools::CODES,
     ports::CODES,
@@ -65,18 +52,29 @@ pub const CODES: &[&[&Code]] = &[
     security::CODES,
     gitops::CODES,
     manifests::CODES,
-    allow::CODES,
 ];
 
+/// Every code of this floor.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    FINDINGS_OF_RULES.iter().chain(&[allow::CODES, settings::CODES]).copied().flatten().copied()
+}
+
 /// Runs every rule. `found` is what reading and resolving have found: it counts, too, and findings that the
-/// inventory allows are taken out of all of it.
-pub fn check(model: Model, found: Diagnostics, known: &[&'static Code]) -> Outcome<Option<Checked>> {
+/// inventory allows are taken out of all of it. `asked` is how rules count for whoever asks, whatever the inventory
+/// says of them.
+pub fn check(
+    model: Model,
+    found: Diagnostics,
+    known: &[&'static Code],
+    asked: &Levels,
+) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
     for rules in FAMILIES {
         rules(&model, &mut diagnostics);
     }
     diagnostics.sort();
     allow::apply(&model, &mut diagnostics, known);
+    settings::apply(&model, &mut diagnostics, known, asked);
     let value = (!diagnostics.has_errors()).then(|| Checked(model));
     Outcome { value, diagnostics }
 }

@@ -1,6 +1,6 @@
 //! Pools whose addresses are given out and then announced by nobody.
 
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::{Diagnostics, codes};
 use crate::model::Model;
 use crate::model::cluster::Pool;
 

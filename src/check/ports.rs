@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{meet, nodes, patched, within};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;

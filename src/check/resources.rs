@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::placement::{Objection, nodes, objection, patched, pods};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::model::cluster::Node;
 use crate::model::references::QuantityValue;

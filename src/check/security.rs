@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
 use crate::model::service::{Service, Source};
 use crate::model::stack::{Secret, Stack};

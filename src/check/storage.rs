@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{meet, nodes, patched, pods};
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;

@@ -1,9 +1,15 @@
 //! What the command line takes. Each command accepts only the options that do something there.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use bayplan::report::Format;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use anyhow::{Result, bail};
+use bayplan::catalog;
+use bayplan::check::settings::{Levels, unchangeable};
+use bayplan::diagnostic::nearest;
+use bayplan::inventory::gitops::Setting;
+use bayplan::report::{Format, visible};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -25,9 +31,11 @@ use clap_complete::Shell;
   2  wrong usage, or a file could not be read or written
 
 Examples:
-  bayplan check                 is the inventory sound?
-  bayplan diff                  what would render change?
-  bayplan render                write the tree
+  bayplan init                    a starter inventory, to begin with
+  bayplan check                   is the inventory sound?
+  bayplan explain over-quota      why is that wrong?
+  bayplan diff                    what would render change?
+  bayplan render                  write the tree
 
 `bayplan help COMMAND` says more of each."
 )]
@@ -62,10 +70,13 @@ pub enum Command {
     /// Check the inventory against every rule
     #[command(
         long_about = "Reads the inventory, the templates and what people put into the tree by hand, and \
-            reports every finding at once, in file order, each with the lines it is about. Writes nothing. Errors stand in the way of \
-            rendering; warnings do not, unless --deny warnings says so.",
+            reports every finding at once, in file order, each with the lines it is about. Writes \
+            nothing. Errors stand in the way of rendering; warnings do not, unless --deny warnings \
+            says so. `[checks]` in the inventory and --deny, --warn and --allow here say how a rule \
+            counts.",
         after_help = "Examples:
   bayplan check
+  bayplan check --deny floating-image-tag            not in this cluster
   bayplan check --deny warnings --format github      in a pull request
   bayplan check --format sarif > findings.sarif      for code scanning"
     )]
@@ -129,6 +140,51 @@ pub enum Command {
         output: Output,
         #[command(flatten)]
         quiet: Quiet,
+    },
+
+    /// Write a starter inventory and the files that go with it
+    #[command(
+        long_about = "Writes a commented inventory that checks clean and renders, its JSON Schema for \
+            editors, a .gitignore that keeps keys and plain secrets out of Git, a pre-commit hook and a \
+            workflow for GitHub Actions. Files that are already there are kept.",
+        after_help = "Examples:
+  bayplan init                  here
+  bayplan init my-cluster       in a folder of its own"
+    )]
+    Init {
+        /// The folder to write to; made if it is missing
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
+    /// Explain a rule: why it is one, and how to do it right
+    #[command(
+        long_about = "Prints the page of a rule: what it means, why it is a fault, with the behaviour of \
+            Kubernetes or of the controller behind it, a wrong example and a right one.",
+        after_help = "Examples:
+  bayplan explain duplicate-address
+  bayplan explain sqlite-on-network-storage"
+    )]
+    Explain {
+        /// The rule, as findings name it
+        #[arg(value_parser = RuleName { word: None }, hide_possible_values = true)]
+        rule: String,
+    },
+
+    /// List every rule
+    #[command(
+        long_about = "Lists every rule with its level, its family and a line on what it finds. `[checks]` in \
+            the inventory and --deny, --warn and --allow change how a rule counts.",
+        after_help = "Examples:
+  bayplan rules
+  bayplan rules --format json"
+    )]
+    Rules {
+        /// How the list is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
     },
 
     /// Print the JSON Schema of the inventory
@@ -246,20 +302,108 @@ pub struct Findings {
     #[arg(long, default_value = "text", value_parser = format_parser())]
     pub format: Format,
 
-    /// Count these findings as errors
-    #[arg(long, value_name = "WHAT", value_enum)]
-    pub deny: Option<Deny>,
+    /// Count a rule's findings as errors, or with `warnings` exit 1 on any warning
+    ///
+    /// Like --warn and --allow it can be given several times and overrules `[checks]` of the
+    /// inventory. Of several for one rule the strictest counts.
+    #[arg(long, value_name = "RULE|warnings", value_parser = RuleName { word: Some(WARNINGS) })]
+    #[arg(hide_possible_values = true)]
+    pub deny: Vec<String>,
+
+    /// Count a rule's findings as warnings
+    #[arg(long, value_name = "RULE", value_parser = RuleName { word: None }, hide_possible_values = true)]
+    pub warn: Vec<String>,
+
+    /// Do not report a rule's findings
+    ///
+    /// To accept one finding for good, write an `[[allow]]` entry with its reason instead.
+    #[arg(long, value_name = "RULE", value_parser = RuleName { word: None }, hide_possible_values = true)]
+    pub allow: Vec<String>,
+}
+
+impl Findings {
+    /// Whether a warning is enough for exit 1.
+    pub fn deny_warnings(&self) -> bool {
+        self.deny.iter().any(|word| word == WARNINGS)
+    }
+
+    /// How rules count for this run; the strictest of several settings.
+    ///
+    /// # Errors
+    ///
+    /// If a rule is to count for less that must stay an error.
+    pub fn levels(&self) -> Result<Levels> {
+        for name in self.warn.iter().chain(&self.allow) {
+            if catalog::codes().iter().any(|code| code.name == name && unchangeable(code)) {
+                bail!("`{name}` stays an error: nothing could be rendered without it");
+            }
+        }
+        let mut levels = Levels::new();
+        for (names, setting) in
+            [(&self.allow, Setting::Off), (&self.warn, Setting::Warning), (&self.deny, Setting::Error)]
+        {
+            levels.extend(names.iter().filter(|name| *name != WARNINGS).map(|name| (name.clone(), setting)));
+        }
+        Ok(levels)
+    }
+}
+
+/// What `--deny` takes beside the names of rules.
+const WARNINGS: &str = "warnings";
+
+/// The name of a rule, or one more word. A wrong one is answered with the nearest.
+#[derive(Clone)]
+struct RuleName {
+    word: Option<&'static str>,
+}
+
+impl RuleName {
+    fn known(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.word.into_iter().chain(catalog::codes().iter().map(|code| code.name))
+    }
+}
+
+impl TypedValueParser for RuleName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let names = self.clone();
+        let known = move |name: String| match names.known().find(|known| *known == name) {
+            Some(_) => Ok(name),
+            None => Err(no_such_rule(&name, nearest(&name, names.known()))),
+        };
+        StringValueParser::new().try_map(known).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.known().map(PossibleValue::new)))
+    }
+}
+
+fn no_such_rule(name: &str, near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("there is no rule `{}`; did you mean `{near}`?", visible(name)),
+        None => format!("there is no rule `{}`; `bayplan rules` lists them", visible(name)),
+    }
 }
 
 fn format_parser() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
 }
 
-/// What `--deny` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Deny {
-    /// Exit 1 on warnings, too.
-    Warnings,
+/// How a list is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// A table for people.
+    #[default]
+    Text,
+    /// A list of objects for programs.
+    Json,
 }
 
 /// How much is said.
@@ -275,7 +419,9 @@ mod tests {
     use clap::error::ErrorKind;
     use clap::{Command as ClapCommand, CommandFactory, Parser};
 
-    use super::{Cli, Command, Deny, Format, Input, When};
+    use bayplan::inventory::gitops::Setting;
+
+    use super::{Cli, Command, Format, Input, When};
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split(' '))
@@ -321,7 +467,7 @@ mod tests {
     #[test]
     fn every_command_teaches() {
         let commands = all_commands();
-        assert_eq!(commands.len(), 9);
+        assert_eq!(commands.len(), 12);
         for (name, command) in commands {
             let about = command.get_about().unwrap().to_string();
             assert!(!about.contains('\n') && about.len() < 80, "{name}: {about}");
@@ -371,10 +517,37 @@ mod tests {
         assert_eq!(cli.color, When::Never);
         let Command::Check { input, findings, quiet, .. } = cli.command else { unreachable!() };
         assert_eq!(input, Input { inventory: Some("a.toml".into()), templates: None });
-        assert_eq!(
-            (findings.format, findings.deny, quiet.quiet),
-            (Format::Sarif, Some(Deny::Warnings), true)
-        );
+        assert_eq!((findings.format, quiet.quiet), (Format::Sarif, true));
+        assert!(findings.deny_warnings());
+    }
+
+    #[test]
+    fn the_strictest_setting_of_a_rule_counts() {
+        let line = "bayplan check --allow floating-image-tag --deny floating-image-tag --warn over-quota";
+        let Command::Check { findings, .. } = parse(line).unwrap().command else { unreachable!() };
+        let levels: Vec<_> = findings.levels().unwrap().into_iter().collect();
+        let expected = [("floating-image-tag", Setting::Error), ("over-quota", Setting::Warning)];
+        assert_eq!(levels, expected.map(|(rule, setting)| (rule.to_owned(), setting)));
+    }
+
+    #[test]
+    fn what_must_stay_an_error_cannot_be_lowered() {
+        let levels = |line: &str| {
+            let Command::Check { findings, .. } = parse(line).unwrap().command else { unreachable!() };
+            findings.levels()
+        };
+        assert!(levels("bayplan check --warn unknown-key").is_err());
+        assert!(levels("bayplan check --allow bad-address").is_err());
+        assert!(levels("bayplan check --deny unknown-key").is_ok());
+    }
+
+    #[test]
+    fn a_wrong_rule_is_answered_with_the_nearest() {
+        for line in ["bayplan explain duplicate-adress", "bayplan check --warn duplicate-adress"] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains("did you mean `duplicate-address`?"), "{error}");
+        }
+        assert!(parse("bayplan explain nonsense").unwrap_err().to_string().contains("`bayplan rules`"));
     }
 
     #[test]
@@ -390,6 +563,11 @@ mod tests {
             "bayplan schema --inventory inventory.toml",
             "bayplan templates eject",
             "bayplan completions",
+            "bayplan explain",
+            "bayplan explain nonsense",
+            "bayplan explain warnings",
+            "bayplan check --warn warnings",
+            "bayplan rules --format sarif",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

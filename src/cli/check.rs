@@ -13,6 +13,7 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     let mut inputs = inputs::read(&found, input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
     inputs::add_hand_written(&mut inputs, &read_existing(&out)?, &out);
+    inputs.levels = findings.levels()?;
     let diagnostics = all_findings(&mut inputs);
     print(&report::render(
         findings.format,
@@ -24,5 +25,5 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     if diagnostics.is_empty() {
         say(quiet, &format!("{}: nothing to object to", found.path.display()));
     }
-    Ok(Exit::of(&diagnostics, findings.deny))
+    Ok(Exit::of(&diagnostics, findings.deny_warnings()))
 }

@@ -29,11 +29,28 @@ mod tests {
     fn every_shell_learns_every_command() {
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for word in
-                ["check", "render", "diff", "schema", "templates", "eject", "completions", "inventory"]
-            {
+            for word in [
+                "init",
+                "check",
+                "render",
+                "diff",
+                "explain",
+                "rules",
+                "schema",
+                "templates",
+                "eject",
+                "completions",
+                "inventory",
+            ] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
+        }
+    }
+
+    #[test]
+    fn shells_that_complete_values_learn_the_rules() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            assert!(script(shell).contains("duplicate-address"), "{shell}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::args::Input;
 use crate::disk::{MAX_INVENTORY, read_templates, read_text};
 
 /// The names that are looked for, the first one first.
-const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
+pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
 
 /// An inventory that was found: its path as messages show it, and the folder it stands in.
 #[derive(Debug)]

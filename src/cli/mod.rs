@@ -6,8 +6,11 @@
 pub mod args;
 pub mod check;
 pub mod completions;
+pub mod explain;
+pub mod init;
 pub mod inputs;
 pub mod render;
+pub mod rules;
 pub mod schema;
 pub mod templates;
 
@@ -21,7 +24,7 @@ use bayplan::report::{Style, visible};
 
 use clap::Parser;
 
-use self::args::{Cli, Command, Deny, TemplatesCommand, When};
+use self::args::{Cli, Command, TemplatesCommand, When};
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
@@ -44,6 +47,9 @@ fn run(cli: Cli) -> Result<Exit> {
             render::run(&input, &output, &findings, mode, quiet.quiet, cli.color)
         }
         Command::Diff { input, output, quiet } => render::diff(&input, &output, quiet.quiet, cli.color),
+        Command::Init { dir, quiet } => init::run(&dir, quiet.quiet),
+        Command::Explain { rule } => explain::run(&rule, cli.color),
+        Command::Rules { format } => rules::run(format, cli.color),
         Command::Schema => schema::run(),
         Command::Templates { command: TemplatesCommand::List { input } } => templates::list(&input),
         Command::Templates { command: TemplatesCommand::Eject { path, input, quiet } } => {
@@ -66,8 +72,8 @@ pub enum Exit {
 
 impl Exit {
     /// What findings lead to: errors always to 1, warnings when they are denied.
-    pub fn of(found: &Diagnostics, deny: Option<Deny>) -> Self {
-        let denied = deny == Some(Deny::Warnings) && found.count(Level::Warning) > 0;
+    pub fn of(found: &Diagnostics, deny_warnings: bool) -> Self {
+        let denied = deny_warnings && found.count(Level::Warning) > 0;
         if found.has_errors() || denied { Self::Findings } else { Self::Clean }
     }
 }
@@ -172,11 +178,13 @@ mod tests {
     use bayplan::diagnostic::{Code, Diagnostics, Family, Level};
     use bayplan::source::Span;
 
-    use super::args::{Deny, When};
+    use super::args::When;
     use super::{Exit, draws_boxes, style, unless_closed};
 
-    static FAULT: Code = Code { name: "fault", family: Family::Tree, level: Level::Error, summary: "" };
-    static DOUBT: Code = Code { name: "doubt", family: Family::Tree, level: Level::Warning, summary: "" };
+    static FAULT: Code =
+        Code { name: "fault", family: Family::Tree, level: Level::Error, summary: "", explain: "" };
+    static DOUBT: Code =
+        Code { name: "doubt", family: Family::Tree, level: Level::Warning, summary: "", explain: "" };
 
     fn found(codes: &[&'static Code]) -> Diagnostics {
         let mut found = Diagnostics::default();
@@ -186,11 +194,10 @@ mod tests {
 
     #[test]
     fn findings_decide_the_exit() {
-        let deny = Some(Deny::Warnings);
-        assert_eq!(Exit::of(&found(&[]), deny), Exit::Clean);
-        assert_eq!(Exit::of(&found(&[&DOUBT]), None), Exit::Clean);
-        assert_eq!(Exit::of(&found(&[&DOUBT]), deny), Exit::Findings);
-        assert_eq!(Exit::of(&found(&[&DOUBT, &FAULT]), None), Exit::Findings);
+        assert_eq!(Exit::of(&found(&[]), true), Exit::Clean);
+        assert_eq!(Exit::of(&found(&[&DOUBT]), false), Exit::Clean);
+        assert_eq!(Exit::of(&found(&[&DOUBT]), true), Exit::Findings);
+        assert_eq!(Exit::of(&found(&[&DOUBT, &FAULT]), false), Exit::Findings);
     }
 
     #[test]

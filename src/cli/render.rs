@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bayplan::check::settings::Levels;
 use bayplan::diagnostic::Diagnostics;
 use bayplan::report::{Format, Style};
 use bayplan::source::Sources;
@@ -34,14 +35,15 @@ struct Compared {
     out: PathBuf,
 }
 
-fn compare(input: &Input, output: &Output, force: bool) -> Result<Compared> {
+fn compare(input: &Input, output: &Output) -> Result<Compared> {
     let found = inputs::find(input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
-    compare_with(&found, input, &out, force)
+    compare_with(&found, input, Levels::new(), &out, false)
 }
 
-fn compare_with(found: &Found, input: &Input, out: &Path, force: bool) -> Result<Compared> {
+fn compare_with(found: &Found, input: &Input, levels: Levels, out: &Path, force: bool) -> Result<Compared> {
     let mut inputs: Inputs = inputs::read(found, input)?;
+    inputs.levels = levels;
     let existing = read_existing(out)?;
     inputs::add_hand_written(&mut inputs, &existing, out);
     let outcome = compile(&mut inputs);
@@ -65,8 +67,9 @@ pub fn run(
 ) -> Result<Exit> {
     let found = inputs::find(input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    let levels = findings.levels()?;
     let lock = if mode == Mode::Check { None } else { Some(Lock::take(&out)?) };
-    let compared = compare_with(&found, input, &out, mode == Mode::Force)?;
+    let compared = compare_with(&found, input, levels, &out, mode == Mode::Force)?;
     let style = stdout_style(color);
     print(&report::render(
         findings.format,
@@ -78,7 +81,7 @@ pub fn run(
     if let (Some(plan), Format::Text) = (&compared.plan, findings.format) {
         print(&shown(&plan.diff_of_edits(&out.display().to_string(), medium(style)), style))?;
     }
-    let exit = Exit::of(&compared.diagnostics, findings.deny);
+    let exit = Exit::of(&compared.diagnostics, findings.deny_warnings());
     let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
         tell("nothing was written\n");
         return Ok(Exit::Findings);
@@ -124,7 +127,7 @@ fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> 
 
 /// Shows what render would change.
 pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<Exit> {
-    let compared = compare(input, output, false)?;
+    let compared = compare(input, output)?;
     if !compared.diagnostics.is_empty() {
         let style = super::stderr_style(color);
         tell(&report::render(

@@ -48,7 +48,9 @@ pub fn eject(path: &str, input: &Input, quiet: bool) -> Result<Exit> {
         (None, found) => found?.folder.join("templates"),
     };
     let target = TreePath::parse(path).with_context(|| format!("cannot write `{path}`"))?;
-    write_new(&folder, &target, text)?;
+    if !write_new(&folder, &target, text)? {
+        bail!("`{}/{path}` is already there, and is kept", folder.display());
+    }
     say(quiet, &format!("{}/{path}: yours from now on", folder.display()));
     Ok(Exit::Clean)
 }

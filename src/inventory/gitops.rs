@@ -133,6 +133,18 @@ record! {
     }
 }
 
+choice! {
+    /// How a rule's findings count.
+    pub enum Setting {
+        /// As errors: nothing is rendered while there is one.
+        Error = "error",
+        /// As warnings.
+        Warning = "warning",
+        /// Not at all: they are not reported.
+        Off = "off",
+    }
+}
+
 record! {
     /// A finding that is known and accepted.
     pub struct Allow {

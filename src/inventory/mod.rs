@@ -16,10 +16,10 @@ pub mod value;
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Code, Family, Level, Outcome};
+use crate::diagnostic::{Outcome, codes};
 use crate::inventory::chart::{Chart, Ingress};
 use crate::inventory::environment::Environment;
-use crate::inventory::gitops::{Allow, Gitops};
+use crate::inventory::gitops::{Allow, Gitops, Setting};
 use crate::inventory::network::{Cluster, Metallb, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
@@ -27,58 +27,22 @@ use crate::inventory::service::Service;
 use crate::inventory::stack::{Secret, Stack};
 use crate::inventory::storage::{Nfs, StorageClass};
 use crate::record;
-use crate::source::{FileId, Source};
+use crate::source::{FileId, Source, Spanned};
 
-/// The file is no TOML or YAML.
-pub const SYNTAX: Code = Code {
-    name: "syntax",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "the inventory is not valid TOML or YAML",
-};
-
-/// A limit was passed.
-pub const TOO_MUCH: Code = Code {
-    name: "too-much",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "the inventory is larger or deeper than bayplan reads",
-};
-
-/// A key that no table has.
-pub const UNKNOWN_KEY: Code = Code {
-    name: "unknown-key",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "a key that means nothing here, often a typing error",
-};
-
-/// A value of the wrong type.
-pub const WRONG_TYPE: Code = Code {
-    name: "wrong-type",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "a value of the wrong type, or outside the words that a key allows",
-};
-
-/// A key that must be there is not.
-pub const MISSING_KEY: Code = Code {
-    name: "missing-key",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "a key that must be given is missing",
-};
-
-/// Characters that cannot be carried.
-pub const BAD_TEXT: Code = Code {
-    name: "bad-text",
-    family: Family::Inventory,
-    level: Level::Error,
-    summary: "a character or key that no YAML writer can carry through kustomize",
-};
-
-/// The codes of this floor.
-pub const CODES: &[&Code] = &[&SYNTAX, &TOO_MUCH, &UNKNOWN_KEY, &WRONG_TYPE, &MISSING_KEY, &BAD_TEXT];
+codes! {
+    /// The file is no TOML or YAML.
+    SYNTAX = ("syntax", Inventory, Error, "the inventory is not valid TOML or YAML");
+    /// A limit was passed.
+    TOO_MUCH = ("too-much", Inventory, Error, "the inventory is larger or deeper than bayplan reads");
+    /// A key that no table has.
+    UNKNOWN_KEY = ("unknown-key", Inventory, Error, "a key that means nothing here, often a typing error");
+    /// A value of the wrong type.
+    WRONG_TYPE = ("wrong-type", Inventory, Error, "a value of the wrong type, or outside the words that a key allows");
+    /// A key that must be there is not.
+    MISSING_KEY = ("missing-key", Inventory, Error, "a key that must be given is missing");
+    /// Characters that cannot be carried.
+    BAD_TEXT = ("bad-text", Inventory, Error, "a character or key that no YAML writer can carry through kustomize");
+}
 
 record! {
     /// Every fact of a cluster, once. `bayplan check` compares them, `bayplan render` writes the manifests.
@@ -109,6 +73,8 @@ record! {
         environments: Map<Environment>,
         /// Where the tree is committed, and who applies it.
         gitops: Option<Gitops>,
+        /// How rules count, by name: `floating-image-tag = "error"`. Faults that leave nothing to render stay errors.
+        checks: Map<Spanned<Setting>>,
         /// Findings that are known and accepted.
         allow: List<Allow>,
     }

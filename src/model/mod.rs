@@ -21,9 +21,10 @@ use std::sync::Arc;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
-use crate::diagnostic::{Code, Family, Level, Outcome};
-use crate::inventory::Inventory;
+use crate::diagnostic::{Diagnostics, Outcome, codes};
+use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
+use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
@@ -32,21 +33,7 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::source::{Span, Spanned};
 
-macro_rules! codes {
-    ($list:ident: $($(#[doc = $doc:literal])+ $id:ident = ($name:literal, $family:ident, $level:ident, $summary:literal);)+) => {
-        $($(#[doc = $doc])+
-        pub const $id: Code = Code {
-            name: $name,
-            family: Family::$family,
-            level: Level::$level,
-            summary: $summary,
-        };)+
-        /// The codes of this floor.
-        pub const $list: &[&Code] = &[$(&$id),+];
-    };
-}
-
-codes! { CODES:
+codes! {
     /// An address, range or network that cannot be read.
     BAD_ADDRESS = ("bad-address", Addresses, Error, "an address, range or network that cannot be read");
     /// A quantity that cannot be read.
@@ -99,6 +86,9 @@ pub struct Model {
     /// Every address, range and network that something claims.
     #[serde(skip)]
     pub claims: Vec<AddressClaim>,
+    /// How rules count.
+    #[serde(skip)]
+    pub checks: Vec<Check>,
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
@@ -132,6 +122,15 @@ pub struct Environment {
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
+}
+
+/// How the findings of a rule count.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The rule.
+    pub rule: Spanned<String>,
+    /// What it is set to.
+    pub setting: Spanned<Setting>,
 }
 
 /// A finding that is known and accepted.
@@ -184,7 +183,8 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
     let ingress = cluster::lower_ingress(shared, &charts);
-    let allow = lower_allow(inventory);
+    let checks = lower_checks(inventory);
+    let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
         cluster,
         network,
@@ -198,6 +198,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         base: Environment::default(),
         environments: Vec::new(),
         claims: Vec::new(),
+        checks,
         allow,
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
@@ -235,7 +236,23 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     Outcome { value: model, diagnostics: resolver.found }
 }
 
-fn lower_allow(inventory: &Inventory) -> Vec<Allow> {
+fn lower_checks(inventory: &Inventory) -> Vec<Check> {
+    let entries = inventory.tables.checks.iter();
+    entries
+        .map(|(rule, entry)| Check { rule: Spanned::new(rule.clone(), entry.key), setting: entry.value })
+        .collect()
+}
+
+/// An empty reason is none: whoever reads the entry in a year would have to guess.
+fn lower_allow(inventory: &Inventory, found: &mut Diagnostics) -> Vec<Allow> {
+    let reasons = inventory.tables.allow.iter().filter_map(|entry| entry.reason.as_ref());
+    for reason in reasons.filter(|reason| reason.trim().is_empty()) {
+        found.push(
+            MISSING_KEY
+                .at(reason.span, "says nothing", "an `[[allow]]` entry gives no reason")
+                .help("say in a few words why the finding is accepted, and until when"),
+        );
+    }
     let entries = inventory.tables.allow.iter();
     let complete = entries.filter_map(|entry| Some((entry, entry.rule.as_ref()?, entry.on.as_ref()?)));
     complete

@@ -15,7 +15,7 @@ use minijinja::Value as Named;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::Checked;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family, Level, Outcome};
+use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::Model;
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
@@ -27,32 +27,14 @@ use crate::source::{FileId, Span};
 use crate::template::{Engine, Kind, TemplateSet};
 use crate::tree::{Tree, TreePath};
 
-/// Two templates make one file, or one object.
-pub const DUPLICATE_OUTPUT: Code = Code {
-    name: "duplicate-output",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "two templates make the same file, or the same object in one build",
-};
-
-/// An object without a name or kind, or in a namespace where its folder does not lead.
-pub const MISPLACED_OBJECT: Code = Code {
-    name: "misplaced-object",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template makes an object without kind or name, or one for another namespace than its stack's",
-};
-
-/// A `patch` that nothing fits.
-pub const PATCH_WITHOUT_OBJECT: Code = Code {
-    name: "patch-without-object",
-    family: Family::References,
-    level: Level::Error,
-    summary: "a `patch` for a kind of object that the service does not have, or that cannot be merged",
-};
-
-/// The codes of this floor.
-pub const CODES: &[&Code] = &[&DUPLICATE_OUTPUT, &MISPLACED_OBJECT, &PATCH_WITHOUT_OBJECT];
+codes! {
+    /// Two templates make one file, or one object.
+    DUPLICATE_OUTPUT = ("duplicate-output", Templates, Error, "two templates make the same file, or the same object in one build");
+    /// An object without a name or kind, or in a namespace where its folder does not lead.
+    MISPLACED_OBJECT = ("misplaced-object", Templates, Error, "a template makes an object without kind or name, or one for another namespace than its stack's");
+    /// A `patch` that nothing fits.
+    PATCH_WITHOUT_OBJECT = ("patch-without-object", References, Error, "a `patch` for a kind of object that the service does not have, or that cannot be merged");
+}
 
 /// What rendering needs beside the model.
 #[derive(Clone, Copy, Debug)]

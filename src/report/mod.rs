@@ -7,6 +7,7 @@ mod escape;
 mod excerpt;
 mod github;
 mod json;
+pub mod page;
 mod sarif;
 mod text;
 

@@ -41,7 +41,10 @@ fn rule(code: &Code) -> Value {
     json!({
         "id": code.name,
         "shortDescription": { "text": code.summary },
-        "help": { "text": format!("{}\n\n`bayplan explain {}` says more.", code.summary, code.name) },
+        "help": {
+            "text": format!("{}\n\n`bayplan explain {}` says more.", code.summary, code.name),
+            "markdown": code.explain,
+        },
         "defaultConfiguration": { "level": code.level },
         "properties": { "tags": [code.family] },
     })

@@ -15,12 +15,14 @@ static DUPLICATE: Code = Code {
     family: Family::Addresses,
     level: Level::Error,
     summary: "two owners claim one address",
+    explain: "",
 };
 static TAG: Code = Code {
     name: "floating-image-tag",
     family: Family::Security,
     level: Level::Warning,
     summary: "an image tag that may move",
+    explain: "",
 };
 
 const INVENTORY: &str = "\
@@ -93,7 +95,7 @@ error[duplicate-address]: 192.168.1.61 is claimed twice
   |
   = help: 192.168.1.62 is free
 
-1 error, 1 warning
+1 error, 1 warning; `bayplan explain duplicate-address` says more
 "#;
     assert_eq!(text(&clash(), &sources(INVENTORY)), expected);
 }
@@ -235,7 +237,7 @@ fn two_hundred_findings_are_abridged_in_file_order() {
     let places: Vec<usize> = (0..200).map(|nth| report.find(&format!("number {nth}\n")).unwrap()).collect();
     assert!(places.is_sorted());
     assert!(
-        report.ends_with("\n\n200 errors, 1 warning\n  200 duplicate-address\n    1 floating-image-tag\n"),
+        report.ends_with("\n\n200 errors, 1 warning; `bayplan explain duplicate-address` says more\n  200 duplicate-address\n    1 floating-image-tag\n"),
         "{report}"
     );
 }

@@ -11,7 +11,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level as Title, Rende
 use super::escape::{visible, visible_lines};
 use super::excerpt::{Excerpt, excerpts};
 use super::{main_label, other_labels, positions};
-use crate::diagnostic::{Diagnostic, Label, Level};
+use crate::diagnostic::{Diagnostic, Family, Label, Level};
 use crate::source::Sources;
 
 /// A rule with more findings than this is abridged …
@@ -172,7 +172,7 @@ fn put_place(drawn: &str, nth: usize, place: &str) -> String {
 
 fn on_one_line(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
     let level =
-        paint(&format!("{}[{}]", word(diagnostic.level), diagnostic.code.name), diagnostic.level, style);
+        paint(&format!("{}[{}]", diagnostic.level.word(), diagnostic.code.name), diagnostic.level, style);
     let message = visible(&diagnostic.message);
     match main_label(diagnostic) {
         None => format!("{level} {message}\n"),
@@ -181,13 +181,6 @@ fn on_one_line(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Stri
             let path = visible(&sources.get(label.span.file).path);
             format!("{level} {path}:{}:{}: {message}\n", start.line, start.column)
         }
-    }
-}
-
-fn word(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
     }
 }
 
@@ -220,9 +213,19 @@ fn totals(found: &[&Diagnostic], style: Style) -> String {
         .into_iter()
         .map(|level| (level, found.iter().filter(|diagnostic| diagnostic.level == level).count()))
         .filter(|(_, count)| *count > 0)
-        .map(|(level, count)| format!("{count} {}{}", word(level), if count == 1 { "" } else { "s" }))
+        .map(|(level, count)| format!("{count} {}{}", level.word(), if count == 1 { "" } else { "s" }))
         .collect();
     let bold = DEFAULT_EMPHASIS_STYLE;
     let line = parts.join(", ");
-    if style.color { format!("{bold}{line}{bold:#}\n") } else { format!("{line}\n") }
+    let line = if style.color { format!("{bold}{line}{bold:#}") } else { line };
+    match worth_explaining(found) {
+        Some(rule) => format!("{line}; `bayplan explain {rule}` says more\n"),
+        None => format!("{line}\n"),
+    }
+}
+
+/// The first rule of those that weigh most. What is wrong with the file itself is said by its message alone.
+fn worth_explaining(found: &[&Diagnostic]) -> Option<&'static str> {
+    let explained = found.iter().filter(|diagnostic| diagnostic.code.family != Family::Inventory);
+    explained.min_by_key(|diagnostic| std::cmp::Reverse(diagnostic.level)).map(|first| first.code.name)
 }

@@ -25,59 +25,22 @@ pub use filters::YamlText;
 pub use given::{given, given_list, given_map};
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
 
-use crate::diagnostic::{Code, Family, Level};
+use crate::diagnostic::codes;
 
-/// The engine cannot read a template.
-pub const TEMPLATE_SYNTAX: Code = Code {
-    name: "template-syntax",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template cannot be read",
-};
-
-/// A template uses a name that nothing has.
-pub const TEMPLATE_UNDEFINED: Code = Code {
-    name: "template-undefined",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template uses a value that does not exist",
-};
-
-/// A template fails while it is rendered.
-pub const TEMPLATE_ERROR: Code = Code {
-    name: "template-error",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template fails while it is rendered",
-};
-
-/// A template takes more time, text or depth than it may.
-pub const TEMPLATE_LIMIT: Code = Code {
-    name: "template-limit",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template takes more time or space than it may",
-};
-
-/// What a template rendered is not YAML, or not an object.
-pub const TEMPLATE_YAML: Code = Code {
-    name: "template-yaml",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "what a template renders is not a YAML object",
-};
-
-/// A template stands where no output can follow from.
-pub const TEMPLATE_PATH: Code = Code {
-    name: "template-path",
-    family: Family::Templates,
-    level: Level::Error,
-    summary: "a template's path is no route to an output file",
-};
-
-/// Every code of this room, for the catalog.
-pub const CODES: [&Code; 6] =
-    [&TEMPLATE_SYNTAX, &TEMPLATE_UNDEFINED, &TEMPLATE_ERROR, &TEMPLATE_LIMIT, &TEMPLATE_YAML, &TEMPLATE_PATH];
+codes! {
+    /// The engine cannot read a template.
+    TEMPLATE_SYNTAX = ("template-syntax", Templates, Error, "a template cannot be read");
+    /// A template uses a name that nothing has.
+    TEMPLATE_UNDEFINED = ("template-undefined", Templates, Error, "a template uses a value that does not exist");
+    /// A template fails while it is rendered.
+    TEMPLATE_ERROR = ("template-error", Templates, Error, "a template fails while it is rendered");
+    /// A template takes more time, text or depth than it may.
+    TEMPLATE_LIMIT = ("template-limit", Templates, Error, "a template takes more time or space than it may");
+    /// What a template rendered is not YAML, or not an object.
+    TEMPLATE_YAML = ("template-yaml", Templates, Error, "what a template renders is not a YAML object");
+    /// A template stands where no output can follow from.
+    TEMPLATE_PATH = ("template-path", Templates, Error, "a template's path is no route to an output file");
+}
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,9 @@ mod whole;
 
 mod cases;
 mod docs;
+mod explain;
 mod hostile;
+mod init;
 mod invariants;
 mod layers;
 mod manual;
