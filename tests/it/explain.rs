@@ -16,6 +16,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "hand-edited-file",
     "misplaced-object",
     "path-taken",
+    "secret-in-clear-text",
     "paths-differ-in-case-only",
     "symlink-in-tree",
     "template-error",
@@ -25,6 +26,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "template-undefined",
     "template-yaml",
     "too-much",
+    "unreadable-manifest",
 ];
 
 /// The fenced inventory below a heading of a page.
