@@ -194,6 +194,8 @@ pub struct Pool {
     pub priority: Option<i64>,
     /// The peers it is announced to; none means all.
     pub peers: Vec<String>,
+    /// How many of its addresses nothing asks for by name: what is left for `ip = "auto"` and for later.
+    pub left: u64,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -819,6 +821,7 @@ fn lower_pool(
             || services.keys().map(String::as_str).collect(),
         ),
         priority: table.priority.as_ref().map(|priority| priority.value),
+        left: 0,
         peers: known_only(
             resolver,
             peer_names,

@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use sha2::{Digest, Sha256};
 
+use crate::address::RangeSet;
 use crate::model::claims::{AddressClaim, ClaimKind};
 use crate::model::cluster::{AddressRow, Chart, Cluster, Metallb, Network, Nfs, Node, Pool};
 use crate::model::stack::Stack;
@@ -113,6 +114,16 @@ pub fn addresses(model: &Model) -> Vec<AddressRow> {
         .collect();
     claims.sort_by_key(|claim| (claim.range, &claim.owner));
     claims.into_iter().map(|claim| row(model, claim)).collect()
+}
+
+/// Counts what each pool has left once every fixed address is taken.
+pub fn count_left(model: &mut Model) {
+    let fixed = model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer);
+    let fixed: RangeSet = fixed.map(|claim| claim.range).collect();
+    for pool in &mut model.metallb.pools {
+        let whole: RangeSet = pool.addresses.iter().map(|range| range.value).collect();
+        pool.left = u64::try_from(whole.minus(&fixed).len()).unwrap_or(u64::MAX);
+    }
 }
 
 fn row(model: &Model, claim: &AddressClaim) -> AddressRow {

@@ -232,6 +232,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     marks::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
+    facts::count_left(&mut model);
     model.network.addresses = facts::addresses(&model);
     Outcome { value: model, diagnostics: resolver.found }
 }
