@@ -299,7 +299,7 @@ pub struct Lock {
     root: Folder,
     path: PathBuf,
     /// The system holds the lock as long as this is open.
-    _held: File,
+    held: File,
     /// A lock file that is to be removed.
     has_file: bool,
     /// The output folder was made for this run, and goes again if nothing came into it.
@@ -332,7 +332,7 @@ impl Lock {
             Err(std::fs::TryLockError::WouldBlock) => return Err(busy(path)),
             Err(std::fs::TryLockError::Error(_)) => (lock_file(&root, path)?, true),
         };
-        Ok(Self { root, path: path.to_owned(), _held: held, has_file, made_root })
+        Ok(Self { root, path: path.to_owned(), held, has_file, made_root })
     }
 }
 
@@ -354,6 +354,9 @@ fn busy(path: &Path) -> anyhow::Error {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // A process that was started meanwhile may still hold the same open file: without this, the lock would
+        // outlive the value until that process has begun its own work.
+        let _ = self.held.unlock();
         // What cannot be tidied up here does no harm: the next run takes both as they are.
         if self.has_file {
             let _ = self.root.remove(LOCK_FILE);
