@@ -7,8 +7,52 @@ use serde_json::{Value, json};
 use crate::inventory::Tables;
 use crate::inventory::record::{Record, Schemas};
 
-/// The schema (draft 7, which TOML and YAML editors understand), with a description for every key.
+/// The schema (draft 7, which TOML and YAML editors understand), with a description for every key. What an
+/// environment leaves out of a table stands in the defaults: there nothing is required.
 pub fn inventory_schema() -> Value {
+    let mut root = tables_schema();
+    let strict = root["definitions"].clone();
+    let mut left = Vec::new();
+    for key in ["services", "stacks"] {
+        point_to_loose(&mut root["definitions"]["Environment"]["properties"][key], &mut left);
+    }
+    while let Some(name) = left.pop() {
+        let loose = format!("{name}{LOOSE}");
+        if !root["definitions"][&loose].is_null() {
+            continue;
+        }
+        let mut table = strict[&name].clone();
+        table.as_object_mut().and_then(|table| table.remove("required"));
+        point_to_loose(&mut table, &mut left);
+        root["definitions"][loose] = table;
+    }
+    root
+}
+
+/// What the name of a table ends in where it is laid over the defaults.
+const LOOSE: &str = "InEnvironment";
+
+/// Lets every pointer lead to the loose form of its table, and notes which tables need one.
+fn point_to_loose(schema: &mut Value, tables: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(path) if key == "$ref" => {
+                        tables.push(path.trim_start_matches("#/definitions/").to_owned());
+                        path.push_str(LOOSE);
+                    }
+                    value => point_to_loose(value, tables),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| point_to_loose(item, tables)),
+        _ => {}
+    }
+}
+
+/// The schema of the tables as they stand outside environments.
+pub fn tables_schema() -> Value {
     let mut schemas = Schemas::default();
     schemas.of::<Tables>();
     let mut root = schemas.0.remove(Tables::NAME).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bayplan::inventory::schema::inventory_schema;
+use bayplan::inventory::schema::tables_schema;
 use bayplan::object::Value;
 use bayplan::object::emit::emit_documents;
 use bayplan::object::read::read_documents;
@@ -140,7 +140,7 @@ fn nothing_in_a_tree_is_an_unfinished_thought() {
 /// An inventory key that no sample uses is a key that no test has seen rendered.
 #[test]
 fn the_inventories_use_every_key() {
-    let schema = inventory_schema();
+    let schema = tables_schema();
     let mut used = BTreeSet::new();
     for sample in all() {
         walk(&schema, &schema, &sample.value(), &mut used);
