@@ -117,11 +117,23 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
         file: *file,
         text: inputs.sources.get(*file).text.clone(),
     });
-    let own = own.collect();
-    TemplateSet::new(builtin, own)
+    // An ejected template that nobody has changed yet is still the built-in one.
+    let changed =
+        own.filter(|own| !template::builtin::BUILTIN.contains(&(own.path.as_str(), own.text.as_str())));
+    let changed = changed.collect();
+    TemplateSet::new(builtin, changed)
 }
 
-/// Everything that is wrong, with or without a tree.
+/// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
+/// fit whatever the rules let pass, so that leaves the user's own templates and patches.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
+    if inputs.templates.is_empty() {
+        let Outcome { value: checked, diagnostics } = check(inputs);
+        let patched =
+            |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
+        if !checked.as_ref().is_some_and(patched) {
+            return diagnostics;
+        }
+    }
     compile(inputs).diagnostics
 }
