@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use sha2::{Digest, Sha256};
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
@@ -420,9 +421,12 @@ impl Plan {
     pub fn compare(wanted: &Tree, existing: &Existing, force: bool) -> Self {
         let mut plan = Self { conflicts: case_twins(wanted), ..Self::default() };
         let blocked = plan.find_blocked_folders(wanted, existing);
-        for (path, content) in wanted.iter() {
+        let files: Vec<(&TreePath, &str)> = wanted.iter().collect();
+        let signed: Vec<String> =
+            files.par_iter().map(|(path, content)| sign(path, &wanted.origin, content)).collect();
+        for ((path, _), after) in files.into_iter().zip(signed) {
             if !path.folders().any(|folder| blocked.contains(&folder)) {
-                plan.place(path, sign(path, &wanted.origin, content), existing.get(path), force);
+                plan.place(path, after, existing.get(path), force);
             }
         }
         for (path, entry) in existing.iter().filter(|(path, _)| !wanted.contains(path)) {
