@@ -7,8 +7,9 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::service::{Service, Source, Volume};
+use crate::model::service::Service;
 use crate::model::stack::{Claim, Stack};
+use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
 
 codes! { Storage:

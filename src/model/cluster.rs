@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::address::{Family, Range, parse_cidr, parse_pool_entry, parse_range_or_host};
+use crate::diagnostic::Diagnostic;
 use crate::inventory;
 use crate::inventory::chart::IngressProvider;
 use crate::inventory::network::{Advertise, Role};
@@ -1056,4 +1057,23 @@ fn mend_name(name: &str, kind: NameKind) -> String {
 /// An amount for sums; absent counts as nothing.
 pub fn amount(quantity: Option<&Spanned<QuantityValue>>) -> Option<Quantity> {
     quantity.map(|quantity| quantity.value.amount)
+}
+
+/// Of keys that exclude each other exactly one must be given. `what` is the table they stand in, `place` where.
+///
+/// # Errors
+/// The finding, if none or more than one is.
+pub fn one_of(given: &[(&str, Option<Span>)], what: &str, place: Span) -> Result<(), Diagnostic> {
+    let keys: Vec<String> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let mut there = given.iter().filter_map(|(key, span)| Some((key, (*span)?)));
+    match (there.next(), there.next()) {
+        (Some(_), None) => Ok(()),
+        (Some((first, first_span)), Some((second, second_span))) => Err(CONFLICTING_KEYS
+            .at(second_span, "and this", format!("{what} has both `{first}` and `{second}`"))
+            .because(first_span, "this")
+            .help("keep one of them")),
+        (None, _) => Err(inventory::MISSING_KEY
+            .at(place, "does not say which", format!("{what} has none of {}", keys.join(", ")))
+            .help(format!("add one of {}", keys.join(", ")))),
+    }
 }

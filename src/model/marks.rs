@@ -9,8 +9,9 @@ use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, PodSecurity};
 use crate::model::cluster::Ingress;
 use crate::model::gitops::Gitops;
-use crate::model::service::{Service, Source};
+use crate::model::service::Service;
 use crate::model::stack::{Claim, Stack};
+use crate::model::volume::Source;
 use crate::model::{Environment, Model};
 
 /// Labels or annotations.

@@ -10,9 +10,11 @@ pub mod facts;
 pub mod flows;
 pub mod gitops;
 pub mod marks;
+pub mod probe;
 pub mod references;
 pub mod service;
 pub mod stack;
+pub mod volume;
 pub mod waves;
 pub mod written;
 

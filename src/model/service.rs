@@ -10,16 +10,15 @@ use crate::address::{Family, parse_range_or_host};
 use crate::inventory;
 use crate::inventory::chart::Ingress;
 use crate::inventory::record::Map;
-use crate::inventory::service::{EmptyDirTable, Kind, PortTable, Protocol, Strategy, TrafficPolicy};
-use crate::inventory::storage::Backend;
+use crate::inventory::service::{Kind, PortTable, Protocol, Strategy, TrafficPolicy};
 use crate::inventory::value::{OneOrMany, Scalar, Text};
-use crate::model::cluster::{
-    NameKind, NfsPath, check_name, gpus, list, name_fault, nfs_path, optional, report_unknown, texts,
-};
+use crate::model::cluster::{NameKind, check_name, gpus, list, name_fault, optional, report_unknown, texts};
 use crate::model::marks::Annotations;
+use crate::model::probe::{Probe, lower_probe};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Around, Claim, Secret, Stack, quantities};
-use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::model::stack::{Around, Claim, Stack, known_secret, quantities};
+use crate::model::volume::{Source, Volume, lower_volumes};
+use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// `ip = "auto"`: any address of a pool.
@@ -216,67 +215,6 @@ pub struct Resources {
     /// What may be used at most.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Spanned<QuantityValue>>,
-}
-
-/// Something mounted.
-#[derive(Clone, Debug, Serialize)]
-pub struct Volume {
-    /// Its name: mounts of one claim share the name of the first.
-    pub name: String,
-    /// Whether an earlier mount has already brought its source along.
-    pub again: bool,
-    /// Where it appears.
-    pub mount: Spanned<String>,
-    /// A part of it.
-    pub sub_path: Option<String>,
-    /// Read-only.
-    pub read_only: bool,
-    /// Where it comes from, in Kubernetes' spelling.
-    pub source: Json,
-    /// Where it comes from, for rules.
-    #[serde(skip)]
-    pub from: Source,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
-}
-
-/// Where a volume comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// A claim of the stack, and what keeps its data.
-    Claim {
-        /// Its name.
-        name: String,
-        /// What keeps the data, if known.
-        backend: Option<Backend>,
-    },
-    /// An NFS export.
-    Nfs(NfsPath),
-    /// A folder that lives as long as the pod.
-    EmptyDir,
-    /// A path on the node.
-    HostPath(String),
-    /// A ConfigMap.
-    ConfigMap(String),
-    /// A Secret.
-    Secret(String),
-    /// Unknown: what the inventory names does not exist.
-    Unknown,
-}
-
-/// How health is told, in Kubernetes' spelling.
-#[derive(Clone, Debug, Serialize)]
-pub struct Probe {
-    /// Until it succeeds, the other two wait.
-    pub startup: Json,
-    /// Takes the pod out of the Service.
-    pub readiness: Json,
-    /// Restarts the container.
-    pub liveness: Json,
-    /// The port it names, for rules.
-    #[serde(skip)]
-    pub port: Option<Spanned<String>>,
 }
 
 /// A thing that another one waits for or talks to.
@@ -611,37 +549,6 @@ fn lower_secret_env(
     variables
 }
 
-/// The secret of this name in the service's own stack; reported if there is none.
-fn known_secret<'s>(
-    resolver: &mut Resolver<'_>,
-    stack: Option<&'s Stack>,
-    name: &Spanned<String>,
-) -> Option<&'s Secret> {
-    let stack = stack?;
-    if let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) {
-        return Some(secret);
-    }
-    let elsewhere =
-        resolver.inventory.tables.secrets.get(&name.value).and_then(|secret| secret.stack.as_ref());
-    match elsewhere {
-        Some(other) => {
-            let message =
-                format!("secret `{name}` lives in stack `{other}`, out of reach of stack `{}`", stack.name);
-            resolver.found.push(
-                UNKNOWN_REFERENCE
-                    .at(name.span, "another namespace's secret", message)
-                    .because(other.span, "declared for this stack")
-                    .help(format!("declare a secret with `stack = \"{}\"`", stack.name)),
-            );
-        }
-        None => {
-            let known = resolver.known(stack.secrets.iter().map(|secret| secret.key.as_str()));
-            report_unknown(resolver, name, "secret", &known);
-        }
-    }
-    None
-}
-
 fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
     let mut ports = Vec::new();
     for (name, entry) in map {
@@ -933,226 +840,6 @@ fn lower_node_selector(
         selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
     }
     selector
-}
-
-fn lower_volumes(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stack: Option<&Stack>,
-    table: &inventory::service::Service,
-) -> Vec<Volume> {
-    let mut volumes: Vec<Volume> = Vec::new();
-    for (name, entry) in &table.volumes {
-        let Some(written) = entry.value.on() else { continue };
-        check_name(resolver, name, entry.key, "a volume", NameKind::Label);
-        let (from, source) = lower_source(resolver, around, stack, name, written);
-        let mount = written.mount.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
-        if !mount.value.is_empty() && (!mount.starts_with('/') || mount.contains(':')) {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(mount.span, "not an absolute path", format!("`{mount}` is not a path to mount at"))
-                    .help("write an absolute path without `:`, such as /config"),
-            );
-        }
-        let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
-        if let Some(path) =
-            sub_path.as_ref().filter(|path| path.starts_with('/') || path.split('/').any(|part| part == ".."))
-        {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(
-                        path.span,
-                        "not inside the volume",
-                        format!("`{path}` is not a path inside the volume"),
-                    )
-                    .help("write a relative path without `..`"),
-            );
-        }
-        let same = volumes.iter().find(|volume| !volume.again && volume.source == source);
-        volumes.push(Volume {
-            again: same.is_some(),
-            name: same.map_or_else(|| name.clone(), |volume| volume.name.clone()),
-            mount,
-            sub_path: sub_path.map(|path| path.value),
-            read_only: written.read_only.is_some_and(|flag| flag.value),
-            source,
-            from,
-            place: entry.key,
-        });
-    }
-    volumes
-}
-
-fn lower_source(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stack: Option<&Stack>,
-    name: &str,
-    written: &inventory::service::Volume,
-) -> (Source, Json) {
-    let given = [
-        ("claim", written.claim.as_ref().map(|text| text.span)),
-        ("nfs", written.nfs.as_ref().map(|text| text.span)),
-        ("empty-dir", written.empty_dir.as_ref().map(|table| table.0.span)),
-        ("host-path", written.host_path.as_ref().map(|text| text.span)),
-        ("config-map", written.config_map.as_ref().map(|text| text.span)),
-        ("secret", written.secret.as_ref().map(|text| text.span)),
-    ];
-    let given: Vec<(&str, Span)> = given.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
-    match given.as_slice() {
-        [_] => {}
-        [] => {
-            resolver.found.push(
-                inventory::MISSING_KEY
-                    .at(
-                        written.span,
-                        "says where, not what",
-                        format!("volume `{name}` does not say what is mounted"),
-                    )
-                    .help("add one of `claim`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret`"),
-            );
-            return (Source::Unknown, Json::Null);
-        }
-        [(first, first_span), (second, second_span), ..] => resolver.found.push(
-            CONFLICTING_KEYS
-                .at(*second_span, "and this", format!("volume `{name}` has both `{first}` and `{second}`"))
-                .because(*first_span, "this")
-                .help("keep one of them, or make two volumes"),
-        ),
-    }
-    source_of(resolver, around, stack, written).unwrap_or((Source::Unknown, Json::Null))
-}
-
-fn source_of(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stack: Option<&Stack>,
-    written: &inventory::service::Volume,
-) -> Option<(Source, Json)> {
-    if let Some(claim) = &written.claim {
-        let claim = resolver.text(claim);
-        let stack = stack?;
-        let Some(known) = stack.claims.iter().find(|known| known.name == claim.value) else {
-            let known = resolver.known(stack.claims.iter().map(|claim| claim.name.as_str()));
-            report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
-            return None;
-        };
-        let json = json!({ "persistentVolumeClaim": { "claimName": claim.value } });
-        return Some((Source::Claim { name: claim.value, backend: known.backend }, json));
-    }
-    if let Some(nfs) = &written.nfs {
-        let named = resolver.text(nfs);
-        let path = nfs_path(resolver, &around.model.nfs, &named)?;
-        let json = json!({ "nfs": { "server": path.server, "path": path.path } });
-        return Some((Source::Nfs(path), json));
-    }
-    if let Some(table) = &written.empty_dir {
-        return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
-    }
-    if let Some(path) = &written.host_path {
-        let path = resolver.text(path).value;
-        return Some((Source::HostPath(path.clone()), json!({ "hostPath": { "path": path } })));
-    }
-    if let Some(name) = &written.config_map {
-        let name = resolver.text(name).value;
-        return Some((Source::ConfigMap(name.clone()), json!({ "configMap": { "name": name } })));
-    }
-    let secret = resolver.text(written.secret.as_ref()?);
-    let known = known_secret(resolver, stack, &secret)?;
-    Some((Source::Secret(known.name.clone()), json!({ "secret": { "secretName": known.name } })))
-}
-
-fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> Json {
-    let mut options = serde_json::Map::new();
-    if table.memory.is_some_and(|flag| flag.value) {
-        options.insert("medium".to_owned(), json!("Memory"));
-    }
-    if let Some(size) = table.size.as_ref().and_then(|size| resolver.quantity(size)) {
-        options.insert("sizeLimit".to_owned(), json!(size.value.text));
-    }
-    json!({ "emptyDir": options })
-}
-
-fn lower_probe(
-    resolver: &mut Resolver<'_>,
-    table: &inventory::service::Service,
-    ports: &[Port],
-    main_port: Option<&str>,
-) -> Option<Probe> {
-    let probe = table.probe.as_ref()?.on()?;
-    let given = [
-        ("http", probe.http.as_ref().map(|text| text.span)),
-        ("tcp", probe.tcp.as_ref().map(|text| text.span)),
-        ("grpc", probe.grpc.as_ref().map(|text| text.span)),
-        ("exec", probe.exec.first().map(|text| text.span)),
-    ];
-    let given: Vec<(&str, Span)> = given.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
-    match given.as_slice() {
-        [_] => {}
-        [] => {
-            resolver.found.push(
-                inventory::MISSING_KEY
-                    .at(probe.span, "does not say how", "`probe` does not say how health is told")
-                    .help("add one of `http`, `tcp`, `grpc`, `exec`"),
-            );
-            return None;
-        }
-        [(first, first_span), (second, second_span), ..] => resolver.found.push(
-            CONFLICTING_KEYS
-                .at(*second_span, "and this", format!("`probe` has both `{first}` and `{second}`"))
-                .because(*first_span, "this")
-                .help("keep one of them"),
-        ),
-    }
-    let (handler, port) = probe_handler(resolver, probe, ports, main_port)?;
-    let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
-        time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
-    };
-    let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
-    let failures = probe.failures.map_or(3, |failures| failures.value);
-    let startup = (seconds(&probe.startup, 300) + period - 1) / period;
-    let with = |failures: i64| {
-        let mut json = handler.clone();
-        json["periodSeconds"] = json!(period);
-        json["timeoutSeconds"] = json!(timeout);
-        json["failureThreshold"] = json!(failures);
-        json
-    };
-    Some(Probe { startup: with(startup), readiness: with(failures), liveness: with(failures), port })
-}
-
-fn probe_handler(
-    resolver: &mut Resolver<'_>,
-    probe: &inventory::service::Probe,
-    ports: &[Port],
-    main_port: Option<&str>,
-) -> Option<(Json, Option<Spanned<String>>)> {
-    if !probe.exec.is_empty() {
-        return Some((json!({ "exec": { "command": list(resolver, &probe.exec) } }), None));
-    }
-    if let Some(port) = probe.tcp.as_ref().map(|text| resolver.text(text)) {
-        return Some((json!({ "tcpSocket": { "port": port.value } }), Some(port)));
-    }
-    if let Some(port) = probe.grpc.as_ref().map(|text| resolver.text(text)) {
-        let number = ports.iter().find(|known| known.name == port.value).map_or(0, |port| port.target_port);
-        return Some((json!({ "grpc": { "port": number } }), Some(port)));
-    }
-    let path = resolver.text(probe.http.as_ref()?);
-    let port = probe.port.as_ref().map(|text| resolver.text(text));
-    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), path.span)));
-    let Some(port) = port else {
-        resolver.found.push(
-            BAD_VALUE
-                .at(path.span, "on which port?", "`probe` asks over HTTP, and the service has no port")
-                .help("add the port to `ports`"),
-        );
-        return None;
-    };
-    let mut get = json!({ "path": path.value, "port": port.value });
-    if probe.tls.is_some_and(|flag| flag.value) {
-        get["scheme"] = json!("HTTPS");
-    }
-    Some((json!({ "httpGet": get }), Some(port)))
 }
 
 #[cfg(test)]

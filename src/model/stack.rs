@@ -16,7 +16,7 @@ use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service::{Service, lower_service};
-use crate::model::{CONFLICTING_KEYS, Environment, Model, flows};
+use crate::model::{CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
 
 /// A namespace of services in one environment.
@@ -506,4 +506,35 @@ pub fn report_undeclared(resolver: &mut Resolver<'_>) {
             report_unknown(resolver, stack, "stack", &stacks);
         }
     }
+}
+
+/// The secret of this name in the service's own stack; reported if there is none.
+pub fn known_secret<'s>(
+    resolver: &mut Resolver<'_>,
+    stack: Option<&'s Stack>,
+    name: &Spanned<String>,
+) -> Option<&'s Secret> {
+    let stack = stack?;
+    if let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) {
+        return Some(secret);
+    }
+    let elsewhere =
+        resolver.inventory.tables.secrets.get(&name.value).and_then(|secret| secret.stack.as_ref());
+    match elsewhere {
+        Some(other) => {
+            let message =
+                format!("secret `{name}` lives in stack `{other}`, out of reach of stack `{}`", stack.name);
+            resolver.found.push(
+                UNKNOWN_REFERENCE
+                    .at(name.span, "another namespace's secret", message)
+                    .because(other.span, "declared for this stack")
+                    .help(format!("declare a secret with `stack = \"{}\"`", stack.name)),
+            );
+        }
+        None => {
+            let known = resolver.known(stack.secrets.iter().map(|secret| secret.key.as_str()));
+            report_unknown(resolver, name, "secret", &known);
+        }
+    }
+    None
 }
