@@ -3,6 +3,10 @@
 /// Every built-in template: its path in the folder, and its text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
+    ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
+    ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
+    ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
     (

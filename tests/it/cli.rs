@@ -23,7 +23,7 @@ ports.sql = 5432
 
 const WEB: &str = "out/apps/home/base/web.yaml";
 const BASE: &str = "out/apps/home/base/kustomization.yaml";
-const SERVICE_TEMPLATE: &str = "templates/apps/{stack}/base/{service}.yaml.j2";
+const WORKLOAD_TEMPLATE: &str = "templates/apps/{stack}/base/_workload.j2";
 
 fn rendered() -> Desk {
     let desk = Desk::with(HOME);
@@ -276,12 +276,12 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn an_ejected_template_takes_effect() {
     let desk = rendered();
-    let path = SERVICE_TEMPLATE.strip_prefix("templates/").unwrap();
+    let path = WORKLOAD_TEMPLATE.strip_prefix("templates/").unwrap();
     assert_said(&desk.run("templates list"), 0, &[&format!("{path}  "), "built in"]);
     let eject = desk.command(&["templates", "eject", path]).output().unwrap();
     assert!(eject.status.success());
     desk.ok("render --check");
-    desk.edit(SERVICE_TEMPLATE, "revisionHistoryLimit: 3", "revisionHistoryLimit: 9");
+    desk.edit(WORKLOAD_TEMPLATE, "revisionHistoryLimit: 3", "revisionHistoryLimit: 9");
     let list = desk.ok("templates list").out;
     let line = list.lines().find(|line| line.starts_with(&format!("{path} "))).unwrap();
     assert!(line.ends_with("replaced by yours"), "{line}");
@@ -289,7 +289,7 @@ fn an_ejected_template_takes_effect() {
     assert!(desk.read(WEB).contains("revisionHistoryLimit: 9"));
     let again = Said::from(desk.command(&["templates", "eject", path]).output().unwrap());
     assert_eq!(again.code, Some(2), "the changed one is kept: {}", again.all());
-    assert!(desk.read(SERVICE_TEMPLATE).contains("revisionHistoryLimit: 9"));
+    assert!(desk.read(WORKLOAD_TEMPLATE).contains("revisionHistoryLimit: 9"));
     assert_said(&desk.run("templates eject README.j2"), 2, &["did you mean `README.md.j2`?"]);
 }
 
