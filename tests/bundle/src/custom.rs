@@ -114,12 +114,27 @@ fn fields(item: &ItemStruct, api: &str, enums: &BTreeMap<String, Node>) -> Type 
         for field in &named.named {
             let own = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
             let name = renamed(&field.attrs).unwrap_or_else(|| own.trim_start_matches("r#").to_owned());
-            let (node, required) = node(&field.ty, api, enums);
+            let (mut node, required) = node(&field.ty, api, enums);
+            if is_amount(&name, &node) {
+                node = if node == Node::IntOrText {
+                    Node::Quantity
+                } else {
+                    Node::Map(Box::new(Node::Quantity))
+                };
+            }
             of.fields.insert(name, Field { node, required, since: 0 });
         }
     }
     of.open = of.fields.is_empty();
     of
+}
+
+/// Definitions say the same of amounts and of ports: maps of such are requests and limits, the rest tell their names.
+fn is_amount(name: &str, node: &Node) -> bool {
+    let name = name.to_ascii_lowercase();
+    let telling =
+        ["capacity", "size", "sizelimit", "divisor", "storage"].iter().any(|end| name.ends_with(end));
+    *node == Node::Map(Box::new(Node::IntOrText)) || telling && *node == Node::IntOrText
 }
 
 /// What a Rust type says of a value, and whether it must be there.
@@ -145,8 +160,7 @@ fn node(of: &syn::Type, api: &str, enums: &BTreeMap<String, Node>) -> (Node, boo
         "bool" => Node::Bool,
         "i32" | "i64" | "u32" | "u64" => Node::Integer,
         "f32" | "f64" => Node::Number,
-        // Definitions say the same of quantities.
-        "IntOrString" => Node::Quantity,
+        "IntOrString" => Node::IntOrText,
         "Value" | "Condition" => Node::Any,
         "ObjectReference" => Node::Object("api.core.v1.ObjectReference".to_owned()),
         other => enums.get(other).cloned().unwrap_or_else(|| Node::Object(format!("{api}/{other}"))),

@@ -56,6 +56,9 @@ fn main() {
     whole.extend(packed);
     std::fs::write(here.join("../../src/object/schemas.bin"), whole).expect("schemas.bin");
     if let Some(name) = std::env::args().nth(1) {
+        for ((version, kind), of) in &schemas.kinds {
+            println!("{version} {kind}: {}", of.of);
+        }
         show(&schemas, &name);
     }
 }
