@@ -21,7 +21,7 @@ pub mod template;
 pub mod tree;
 
 use crate::check::Checked;
-use crate::check::manifests::{HandWritten, manifests};
+use crate::check::manifests::{HandWritten, Manifest, manifests};
 use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
@@ -68,12 +68,12 @@ impl Inputs {
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let mut found = Diagnostics::default();
-    manifests(inputs.hand_written(), &mut found);
-    judge(inputs, found)
+    let written = manifests(inputs.hand_written(), &mut found);
+    judge(inputs, &written, found)
 }
 
 /// `found` is what hand-written files have shown.
-fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
+fn judge(inputs: &Inputs, written: &[Manifest<'_>], mut found: Diagnostics) -> Outcome<Option<Checked>> {
     let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
@@ -81,16 +81,17 @@ fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
     }
     let resolved = model::resolve(&parsed.value);
     found.extend(resolved.diagnostics);
+    check::objects::hand_written(written, &resolved.value, &mut found);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
+    let Outcome { value: set, diagnostics: of_templates } = templates(inputs);
     let mut found = Diagnostics::default();
     let manifests = manifests(inputs.hand_written(), &mut found);
-    let Outcome { value: checked, mut diagnostics } = judge(inputs, found);
-    let Outcome { value: set, diagnostics: found } = templates(inputs);
-    diagnostics.extend(found);
+    let Outcome { value: checked, mut diagnostics } = judge(inputs, &manifests, found);
+    diagnostics.extend(of_templates);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
     let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit, services);
     diagnostics.extend(found);

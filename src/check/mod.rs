@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod allow;
 pub mod gitops;
 pub mod manifests;
+pub mod objects;
 pub mod placement;
 pub mod pools;
 pub mod ports;
@@ -13,18 +14,36 @@ pub mod security;
 pub mod settings;
 pub mod storage;
 
+use std::collections::BTreeSet;
+
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
 use crate::model::Model;
+use crate::source::Span;
 
 /// A model that no rule objects to. Only [`check`] makes one, and only it can be rendered.
 #[derive(Clone, Debug)]
-pub struct Checked(Model);
+pub struct Checked {
+    model: Model,
+    /// How rules count for whoever asked.
+    asked: Levels,
+    /// The places of `[[allow]]` entries that were needed.
+    accepted: BTreeSet<Span>,
+}
 
 impl Checked {
     /// The model.
     pub fn model(&self) -> &Model {
-        &self.0
+        &self.model
+    }
+
+    /// What was found in the objects that the model makes: less what the inventory accepts, each with the level
+    /// that is asked for. Entries of `[[allow]]` for these rules that accept nothing are reported here, as only now
+    /// all of their findings are known.
+    pub fn accept(&self, found: &mut Diagnostics, known: &[&'static Code]) {
+        found.sort();
+        allow::apply(&self.model, found, known, objects::is_of_objects, &mut self.accepted.clone());
+        settings::set_levels(&self.model, found, known, &self.asked);
     }
 }
 
@@ -40,6 +59,7 @@ const FAMILIES: &[Rules] = &[
     storage::check,
     security::check,
     gitops::check,
+    objects::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
@@ -52,6 +72,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     security::CODES,
     gitops::CODES,
     manifests::CODES,
+    objects::CODES,
 ];
 
 /// Every code of this floor.
@@ -73,8 +94,9 @@ pub fn check(
         rules(&model, &mut diagnostics);
     }
     diagnostics.sort();
-    allow::apply(&model, &mut diagnostics, known);
+    let mut accepted = BTreeSet::new();
+    allow::apply(&model, &mut diagnostics, known, |code| !objects::is_of_objects(code), &mut accepted);
     settings::apply(&model, &mut diagnostics, known, asked);
-    let value = (!diagnostics.has_errors()).then(|| Checked(model));
+    let value = (!diagnostics.has_errors()).then(|| Checked { model, asked: asked.clone(), accepted });
     Outcome { value, diagnostics }
 }

@@ -10,6 +10,7 @@ pub mod formats;
 pub mod merge;
 pub mod order;
 pub mod patch;
+pub mod place;
 pub mod read;
 pub mod schema;
 pub mod sense;

@@ -18,6 +18,8 @@ pub struct Fault {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
+    /// Whether a newer definition of a custom kind may well allow it.
+    pub unsure: bool,
 }
 
 /// The way to a value: `spec.ports[0].name`.
@@ -54,6 +56,8 @@ pub enum Verdict {
     Checked(Vec<Fault>),
     /// No cluster of that version serves such an object.
     Unserved {
+        /// The field that is wrong: `apiVersion` or `kind`.
+        field: &'static str,
         /// Why, in words.
         reason: String,
         /// What to write instead.
@@ -73,10 +77,12 @@ pub fn judge(object: &Value, minor: Option<u32>) -> Verdict {
     let known = bundle.kind(version, kind);
     if let Some(found) = unserved(version, kind, known.map_or((0, 0), |kind| kind.served), minor) {
         let help = (!found.instead.is_empty()).then(|| format!("write `apiVersion: {}`", found.instead));
-        return Verdict::Unserved { reason: found.reason, help };
+        let now = minor.map_or(String::new(), |minor| format!(", and the cluster runs 1.{minor}"));
+        return Verdict::Unserved { field: "apiVersion", reason: format!("{}{now}", found.reason), help };
     }
     let Some(known) = known else { return stranger(bundle, version, kind) };
-    let mut walk = Walk { bundle, minor, secret: kind == "Secret", faults: Vec::new() };
+    let mut walk =
+        Walk { bundle, minor, secret: kind == "Secret", custom: is_custom(known), faults: Vec::new() };
     walk.object(object, known.of, &Here::ROOT);
     sense::judge(object, known, &mut walk.faults);
     Verdict::Checked(walk.faults)
@@ -85,7 +91,7 @@ pub fn judge(object: &Value, minor: Option<u32>) -> Verdict {
 /// Judges a value against a type by name, such as `api.core.v1.SecurityContext`.
 pub fn judge_value(value: &Value, of: &str, minor: Option<u32>) -> Vec<Fault> {
     let bundle = Bundle::get();
-    let mut walk = Walk { bundle, minor, secret: false, faults: Vec::new() };
+    let mut walk = Walk { bundle, minor, secret: false, custom: false, faults: Vec::new() };
     if let Some(of) = bundle.named(of) {
         walk.object(value, of, &Here::ROOT);
     }
@@ -105,28 +111,44 @@ fn stranger(bundle: &Bundle, version: &str, kind: &str) -> Verdict {
         // Version 1 before its drafts.
         others.sort_by_key(|known| (known.version.contains("alpha"), known.version.contains("beta")));
         let help = format!("write `apiVersion: {}`", others[0].version);
-        return Verdict::Unserved { reason: format!("`{kind}` has no such version"), help: Some(help) };
+        return Verdict::Unserved {
+            field: "apiVersion",
+            reason: format!("`{kind}` has no version `{version}`"),
+            help: Some(help),
+        };
     }
     if let Some(near) = nearest(kind, of_group.iter().map(|known| known.name)) {
         let help = format!("did you mean `{near}`?");
-        return Verdict::Unserved { reason: format!("there is no such kind as `{kind}`"), help: Some(help) };
+        return Verdict::Unserved {
+            field: "kind",
+            reason: format!("there is no kind `{kind}`"),
+            help: Some(help),
+        };
     }
     let elsewhere = bundle.kinds().iter().find(|known| known.name == kind);
     match elsewhere {
         Some(known) if of_core(own) => {
             let help = format!("write `apiVersion: {}`", known.version);
             let reason = format!("`{version}` has no kind `{kind}`");
-            Verdict::Unserved { reason, help: Some(help) }
+            Verdict::Unserved { field: "apiVersion", reason, help: Some(help) }
         }
-        None if of_core(own) && !of_group.is_empty() => {
-            Verdict::Unserved { reason: format!("`{version}` has no kind `{kind}`"), help: None }
-        }
+        None if of_core(own) && !of_group.is_empty() => Verdict::Unserved {
+            field: "kind",
+            reason: format!("`{version}` has no kind `{kind}`"),
+            help: None,
+        },
         Some(known) if nearest(version, [known.version]).is_some() => {
             let help = format!("did you mean `{}`?", known.version);
-            Verdict::Unserved { reason: format!("no `{kind}` is known there"), help: Some(help) }
+            let reason = format!("`{version}` has no kind `{kind}`");
+            Verdict::Unserved { field: "apiVersion", reason, help: Some(help) }
         }
         _ => Verdict::Unknown,
     }
+}
+
+fn is_custom(kind: &Kind) -> bool {
+    let group = kind.version.rsplit_once('/').map_or("", |(group, _)| group);
+    group.contains('.') && (!group.ends_with(".k8s.io") || group == "gateway.networking.k8s.io")
 }
 
 /// Groups that only Kubernetes itself has.
@@ -175,12 +197,14 @@ struct Walk {
     minor: Option<u32>,
     /// Whether no value may be shown.
     secret: bool,
+    /// Whether the kind is no built-in one: then the cluster may have a newer definition.
+    custom: bool,
     faults: Vec<Fault>,
 }
 
 impl Walk {
     fn fault(&mut self, here: &Here<'_>, message: impl Into<String>, help: Option<String>) {
-        self.faults.push(Fault { path: here.path(), message: message.into(), help });
+        self.faults.push(Fault { path: here.path(), message: message.into(), help, unsure: false });
     }
 
     fn wrong(&mut self, here: &Here<'_>, wanted: &str, value: &Value) {
@@ -290,7 +314,9 @@ impl Walk {
     fn unknown(&mut self, key: &str, of: &Type, members: &Map, here: &Here<'_>) {
         let free = || of.fields.iter().map(|field| field.name).filter(|name| !members.contains_key(*name));
         let near = free().find(|name| name.eq_ignore_ascii_case(key)).or_else(|| nearest(key, free()));
-        self.fault(here, "unknown field", near.map(|near| format!("did you mean `{near}`?")));
+        let unsure = self.custom && near.is_none();
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        self.faults.push(Fault { path: here.path(), message: "unknown field".to_owned(), help, unsure });
     }
 
     /// Elements with the same keys.
@@ -391,7 +417,7 @@ mod tests {
                         .to_owned()
                 })
                 .collect(),
-            Verdict::Unserved { reason, help } => vec![format!("{reason} {}", help.unwrap_or_default())],
+            Verdict::Unserved { reason, help, .. } => vec![format!("{reason} {}", help.unwrap_or_default())],
             Verdict::Unknown => vec!["unknown".to_owned()],
         }
     }
@@ -485,20 +511,20 @@ mod tests {
         };
         assert_eq!(
             judge("policy/v1beta1", "PodDisruptionBudget"),
-            ["Kubernetes serves it up to 1.24 only write `apiVersion: policy/v1`"]
+            ["Kubernetes serves it up to 1.24 only, and the cluster runs 1.34 write `apiVersion: policy/v1`"]
         );
         assert_eq!(
             judge("apps/v2", "Deployment"),
-            ["`Deployment` has no such version write `apiVersion: apps/v1`"]
+            ["`Deployment` has no version `apps/v2` write `apiVersion: apps/v1`"]
         );
         assert_eq!(
             judge("apps/v1", "Deploymnt"),
-            ["there is no such kind as `Deploymnt` did you mean `Deployment`?"]
+            ["there is no kind `Deploymnt` did you mean `Deployment`?"]
         );
         assert_eq!(judge("v1", "Deployment"), ["`v1` has no kind `Deployment` write `apiVersion: apps/v1`"]);
         assert_eq!(
             judge("metallb.io/v1", "IPAddressPool"),
-            ["`IPAddressPool` has no such version write `apiVersion: metallb.io/v1beta1`"]
+            ["`IPAddressPool` has no version `metallb.io/v1` write `apiVersion: metallb.io/v1beta1`"]
         );
         assert_eq!(judge("example.com/v1", "Thing"), ["unknown"]);
     }

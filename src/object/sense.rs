@@ -57,7 +57,7 @@ fn is_open(text: &str) -> bool {
 
 impl Sense<'_> {
     fn fault(&mut self, here: &Here<'_>, message: impl Into<String>) {
-        self.faults.push(Fault { path: here.path(), message: message.into(), help: None });
+        self.faults.push(Fault { path: here.path(), message: message.into(), help: None, unsure: false });
     }
 
     fn metadata(&mut self, object: &Value, kind: &Kind) {

@@ -5,6 +5,7 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod judge;
 mod kustomization;
 mod overlay;
 mod plan;
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::Value as Named;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::catalog;
 use crate::check::Checked;
+use crate::check::manifests::Manifest;
 use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::Model;
 use crate::object::emit::emit_documents;
@@ -57,16 +60,26 @@ enum Rendered {
 pub fn render(
     checked: &Checked,
     templates: Templates<'_>,
-    hand_written: &[TreePath],
+    hand_written: &[Manifest<'_>],
     origin: &str,
 ) -> Outcome<Option<Tree>> {
     let model = checked.model();
+    let contexts = Contexts::new(model);
     let mut diagnostics = Diagnostics::default();
     let mut files = Files::default();
-    for (job, rendered) in rendered(model, templates, &mut diagnostics) {
+    let made = rendered(model, &contexts, templates, &mut diagnostics);
+    let mut found = judge::judge(model, &contexts, templates, &made);
+    for (job, rendered) in made {
         files.add(model, &job, rendered, &mut diagnostics);
     }
-    let tree = files.into_tree(model, hand_written, origin, &mut diagnostics);
+    let listed: Vec<TreePath> = hand_written
+        .iter()
+        .filter(|manifest| manifest.is_listed())
+        .map(|manifest| manifest.path.clone())
+        .collect();
+    let tree = files.into_tree(model, &listed, origin, &mut diagnostics);
+    checked.accept(&mut found, catalog::codes());
+    diagnostics.extend(found);
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }
@@ -77,7 +90,8 @@ pub fn render(
 pub fn deployed(checked: &Checked, templates: Templates<'_>) -> Outcome<BTreeMap<TreePath, Vec<Value>>> {
     let mut diagnostics = Diagnostics::default();
     let mut folders: BTreeMap<TreePath, Vec<Value>> = BTreeMap::new();
-    for (job, rendered) in rendered(checked.model(), templates, &mut diagnostics) {
+    let contexts = Contexts::new(checked.model());
+    for (job, rendered) in rendered(checked.model(), &contexts, templates, &mut diagnostics) {
         if let (Rendered::Objects(objects), Some(folder)) = (rendered, folder_of(&job, checked.model())) {
             folders.entry(folder).or_default().extend(objects);
         }
@@ -100,13 +114,13 @@ fn folder_of(job: &Job<'_>, model: &Model) -> Option<TreePath> {
 /// Every job and what it made; what went wrong is reported.
 fn rendered<'a>(
     model: &Model,
+    contexts: &Contexts,
     templates: Templates<'a>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<(Job<'a>, Rendered)> {
-    let contexts = Contexts::new(model);
     let jobs = plan::jobs(model, templates.set, diagnostics);
     let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
-        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+        jobs.par_iter().map(|job| run(model, contexts, templates, job)).collect();
     let mut made = Vec::with_capacity(jobs.len());
     let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
     let mut seen = BTreeMap::new();
