@@ -1,0 +1,185 @@
+//! Backups and failover: schedules that can be read, secrets that can open what they are for, data that comes along.
+
+use std::collections::BTreeMap;
+
+use crate::cron;
+use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::backup::{CopyMethod, Mover};
+use crate::inventory::storage::Backend;
+use crate::model::backup::Backup;
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+use crate::source::{Span, Spanned};
+
+codes! { Storage:
+    /// A schedule that no cron reads.
+    BAD_SCHEDULE = ("bad-schedule", Error, "a schedule that cron cannot read");
+    /// Two backups in one place.
+    SHARED_BACKUP_REPOSITORY = ("shared-backup-repository", Error, "two claims are backed up to one place");
+    /// A secret without what the mover asks for.
+    INCOMPLETE_BACKUP_SECRET = ("incomplete-backup-secret", Error, "the secret of a backup lacks a key that its mover asks for");
+    /// A snapshot that the storage cannot make.
+    UNSUPPORTED_COPY_METHOD = ("unsupported-copy-method", Error, "a snapshot or clone of storage that can make none");
+    /// Data that stays on the node that is gone.
+    UNMOVABLE_CLAIM = ("unmovable-claim", Error, "a stack can fail over, and a claim of it is on the disk of one node");
+}
+
+/// Runs every rule about backups and failover.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for backup in &stack.backups {
+                schedule(&backup.schedule, &subject(stack, &backup.claim), found);
+                copy_method(stack, backup, found);
+                secret_keys(stack, backup, found);
+            }
+            shared(environment, stack, found);
+            failover(stack, found);
+        }
+    }
+    for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
+        schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
+    }
+}
+
+fn subject(stack: &Stack, claim: &str) -> String {
+    format!("stacks.{}.claims.{claim}", stack.name)
+}
+
+fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+    // What did not resolve has been reported.
+    if schedule.is_empty() && schedule.span == Span::default() {
+        return;
+    }
+    if let Err(why) = cron::parse(schedule) {
+        let message = format!("`{schedule}` is no schedule: {why}");
+        found.push(
+            BAD_SCHEDULE
+                .at(schedule.span, "not a cron schedule", message)
+                .about(about)
+                .help("write minute, hour, day of the month, month and day of the week: `30 3 * * *` is every night at half past three"),
+        );
+    }
+}
+
+/// Folders of a node and exports of a NAS have no snapshots in Kubernetes.
+fn copy_method(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
+    let Some(claim) = stack.claims.iter().find(|claim| claim.name == backup.claim) else { return };
+    let on = match claim.backend {
+        Some(Backend::Local) => "a local disk",
+        Some(Backend::Nfs) => "NFS",
+        _ => return,
+    };
+    if backup.copy_method == CopyMethod::Direct {
+        return;
+    }
+    let word = backup.copy_method.word();
+    found.push(
+        UNSUPPORTED_COPY_METHOD
+            .at(
+                backup.place,
+                word,
+                format!("claim `{}` is on {on}, of which there is no {}", claim.name, word.to_lowercase()),
+            )
+            .because(claim.place, format!("on {on}"))
+            .about(subject(stack, &claim.name))
+            .help("write `copy-method = \"Direct\"`: the files are read while the service goes on writing"),
+    );
+}
+
+fn secret_keys(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
+    let wanted: &[&str] = match backup.mover {
+        Mover::Restic => &["RESTIC_REPOSITORY", "RESTIC_PASSWORD"],
+        Mover::Rclone => &["rclone.conf"],
+    };
+    let about = subject(stack, &backup.claim);
+    lacking(stack, &backup.secret_key, wanted, backup.mover.word(), &about, found);
+}
+
+fn lacking(
+    stack: &Stack,
+    name: &Spanned<String>,
+    wanted: &[&str],
+    mover: &str,
+    about: &str,
+    found: &mut Diagnostics,
+) {
+    let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) else { return };
+    let lacks: Vec<&str> =
+        wanted.iter().copied().filter(|key| !secret.keys.iter().any(|known| known.value == *key)).collect();
+    if lacks.is_empty() || secret.external.as_ref().is_some_and(|external| external.extract.is_some()) {
+        return;
+    }
+    let message =
+        format!("secret `{}` has no {}, which {mover} asks for", secret.key, lacks.join(" and no "));
+    found.push(
+        INCOMPLETE_BACKUP_SECRET
+            .at(name.span, format!("no {}", lacks.join(", no ")), message)
+            .because(secret.place, "the secret")
+            .about(about)
+            .help(format!("add {} to its `keys`, and their values to its file", lacks.join(" and "))),
+    );
+}
+
+/// restic would find the other claim's files in its repository, rclone would delete them.
+fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let mut places: BTreeMap<(&str, &str, Option<&str>), &Backup> = BTreeMap::new();
+    let mut backups: Vec<&Backup> = stack.backups.iter().collect();
+    backups.sort_by_key(|backup| backup.place);
+    for backup in backups {
+        let place = match backup.mover {
+            Mover::Restic => (backup.secret.as_str(), "", None),
+            Mover::Rclone => {
+                (backup.secret.as_str(), backup.rclone_path.as_str(), backup.rclone_section.as_deref())
+            }
+        };
+        let Some(first) = places.get(&place) else {
+            places.insert(place, backup);
+            continue;
+        };
+        let message = format!(
+            "claims `{}` and `{}` of stack `{}` are backed up to one place: secret `{}` names only one",
+            first.claim, backup.claim, stack.name, backup.secret_key
+        );
+        let help = match backup.mover {
+            Mover::Restic => "give each claim a secret with a RESTIC_REPOSITORY of its own",
+            Mover::Rclone => "give each claim an `rclone-path` of its own",
+        };
+        let span = if backup.secret_key.span == first.secret_key.span {
+            backup.place
+        } else {
+            backup.secret_key.span
+        };
+        found.push(
+            SHARED_BACKUP_REPOSITORY
+                .at(span, format!("claim `{}`", backup.claim), message)
+                .because(first.place, format!("claim `{}`", first.claim))
+                .about(subject(stack, &backup.claim))
+                .about(format!("environments.{}", environment.name))
+                .help(help),
+        );
+    }
+}
+
+fn failover(stack: &Stack, found: &mut Diagnostics) {
+    let Some(failover) = &stack.failover else { return };
+    let about = format!("stacks.{}", stack.name);
+    schedule(&failover.schedule, &about, found);
+    lacking(stack, &failover.secret_key, &["psk.txt"], "rsync over TLS", &about, found);
+    for claim in &stack.claims {
+        if claim.backend != Some(Backend::Local) || claim.on_both {
+            continue;
+        }
+        let message = format!(
+            "stack `{}` can fail over to `{}`, and claim `{}` stays on one node's disk",
+            stack.name, failover.standby, claim.name
+        );
+        found.push(
+            UNMOVABLE_CLAIM
+                .at(claim.place, "on one node", message)
+                .because(failover.place, "the failover")
+                .about(subject(stack, &claim.name))
+                .help("write `local = \"/srv/FOLDER\"` for a folder on both nodes, which is copied; or move it to storage that both reach"),
+        );
+    }
+}
