@@ -99,10 +99,8 @@ pub fn table(all: &[Wanted<'_>], there: impl Fn(&str) -> bool) -> String {
     let head = ["SECRET", "PROVIDER", "OWNER", "ENVIRONMENT", "KEYS", "FILE"].map(str::to_owned);
     let rows = all.iter().map(|one| {
         let keys = one.secret.keys.iter().map(|key| key.value.as_str()).collect::<Vec<_>>().join(",");
-        let file = found(one, &there).map_or_else(
-            || one.path().map_or_else(|| "-".to_owned(), |path| format!("missing: {path}")),
-            |path| path,
-        );
+        let file = found(one, &there)
+            .unwrap_or_else(|| one.path().map_or_else(|| "-".to_owned(), |path| format!("missing: {path}")));
         [
             one.secret.key.clone(),
             one.secret.provider.word().to_owned(),

@@ -73,7 +73,7 @@ impl Desk {
 }
 
 /// The one finding there is.
-fn only(found: Vec<String>, rule: &str, words: &str) {
+fn only(found: &[String], rule: &str, words: &str) {
     assert!(
         found.len() == 1 && found[0].starts_with(rule) && found[0].contains(words),
         "{rule}, {words}: {found:#?}"
@@ -135,23 +135,23 @@ fn a_sealed_secret_goes_from_template_to_tree() {
 
     let staging = file("staging");
     desk.edit(&staging, |text| without_line(text, "tmdb-key:"));
-    only(desk.findings("media-keys"), "missing-secret-key", "no key `tmdb-key`");
+    only(&desk.findings("media-keys"), "missing-secret-key", "no key `tmdb-key`");
     desk.edit(&staging, |text| text.replace("plex-claim:", "plex-token:"));
     let found = desk.findings("media-keys").join("\n");
     assert!(found.contains("undeclared-secret-key") && found.contains("has key `plex-token`"), "{found}");
 
     // Copied from the other environment: it would not open.
     fs::copy(desk.path(&file("production")), desk.path(&staging)).unwrap();
-    only(desk.findings("media-keys"), "misnamed-secret", "is for namespace `media`");
+    only(&desk.findings("media-keys"), "misnamed-secret", "is for namespace `media`");
     fs::write(desk.path(&staging), seal("production", "namespace-wide")).unwrap();
-    only(desk.findings("media-keys"), "misnamed-secret", "seal it again for the right namespace");
+    only(&desk.findings("media-keys"), "misnamed-secret", "seal it again for the right namespace");
     fs::write(desk.path(&staging), seal("production", "cluster-wide")).unwrap();
     assert_eq!(desk.findings("media-keys"), Vec::<String>::new());
     desk.edit(&staging, |text| text.replace("name: media-keys", "name: keys"));
-    only(desk.findings("media-keys"), "misnamed-secret", "change its name");
+    only(&desk.findings("media-keys"), "misnamed-secret", "change its name");
     fs::write(desk.path(&staging), seal("staging", "strict").replace("name: media-keys", "name: keys"))
         .unwrap();
-    only(desk.findings("media-keys"), "misnamed-secret", "strict scope");
+    only(&desk.findings("media-keys"), "misnamed-secret", "strict scope");
 
     fs::write(desk.path(&staging), desk.filled(&["media-keys", "--environment", "staging"])).unwrap();
     let found = desk.findings("media-keys").join("\n");
@@ -204,7 +204,7 @@ fn a_sops_secret_goes_from_template_to_tree() {
     // Without `encrypted_regex` all of it is encrypted.
     fs::write(desk.path(file), desk.filled(&["papers"])).unwrap();
     run(&sops, &["encrypt", "--age", public, "--in-place", file], desk.0.path(), "");
-    only(desk.findings("papers"), "bad-secret-file", "encrypted as a whole");
+    only(&desk.findings("papers"), "bad-secret-file", "encrypted as a whole");
 
     // A chart's, whose namespace no overlay sets.
     let router = "out/infrastructure/controllers/router.sops.yaml";
@@ -212,7 +212,7 @@ fn a_sops_secret_goes_from_template_to_tree() {
     run(&sops, &["--config", "out/sops.config", "encrypt", "--in-place", router], desk.0.path(), "");
     assert_eq!(desk.findings("router"), Vec::<String>::new());
     desk.edit(router, |text| text.replace("namespace: metallb-system", "namespace: default"));
-    only(desk.findings("router"), "misnamed-secret", "lives in `metallb-system`");
+    only(&desk.findings("router"), "misnamed-secret", "lives in `metallb-system`");
 }
 
 #[test]

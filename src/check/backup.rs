@@ -6,8 +6,9 @@ use crate::cron;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::backup::{CopyMethod, Mover};
 use crate::inventory::storage::Backend;
-use crate::model::backup::Backup;
+use crate::model::backup::{Backup, Failover};
 use crate::model::stack::Stack;
+use crate::model::volume::Source;
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
@@ -20,6 +21,8 @@ codes! { Storage:
     INCOMPLETE_BACKUP_SECRET = ("incomplete-backup-secret", Error, "the secret of a backup lacks a key that its mover asks for");
     /// A snapshot that the storage cannot make.
     UNSUPPORTED_COPY_METHOD = ("unsupported-copy-method", Error, "a snapshot or clone of storage that can make none");
+    /// Pods that stay while their data moves.
+    PINNED_AGAINST_FAILOVER = ("pinned-against-failover", Error, "a service mounts data that moves with its stack, and stays on its node");
     /// Data that stays on the node that is gone.
     UNMOVABLE_CLAIM = ("unmovable-claim", Error, "a stack can fail over, and a claim of it is on the disk of one node");
 }
@@ -37,6 +40,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             failover(stack, found);
         }
     }
+    shared_locations(model, found);
     for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
         schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
     }
@@ -161,11 +165,55 @@ fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
     }
 }
 
+/// Two of Velero's locations in one folder would prune each other's backups.
+fn shared_locations(model: &Model, found: &mut Diagnostics) {
+    let mut places = BTreeMap::new();
+    for location in model.velero.iter().flat_map(|velero| &velero.locations) {
+        let place = (&location.provider, &location.bucket, &location.prefix, &location.config);
+        let Some(first) = places.insert(place, location) else { continue };
+        let message =
+            format!("locations `{}` and `{}` are one folder of one bucket", first.name, location.name);
+        found.push(
+            SHARED_BACKUP_REPOSITORY
+                .at(location.place, "the same place", message)
+                .because(first.place, "a location")
+                .about(format!("velero.locations.{}", location.name))
+                .help("give each a `prefix` of its own, or keep one"),
+        );
+    }
+}
+
+fn pinned(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
+    let moves = |name: &str| stack.claims.iter().any(|claim| claim.on_both && claim.name == name);
+    for service in &stack.services {
+        let mounts = service
+            .volumes
+            .iter()
+            .find(|volume| matches!(&volume.from, Source::Claim { name, .. } if moves(name)));
+        let Some(volume) = mounts else { continue };
+        let (span, why) = match &service.node {
+            Some(node) if node.span == failover.place => continue,
+            Some(node) => (node.span, format!("stays on node `{node}`")),
+            None => (service.place, "runs on every node".to_owned()),
+        };
+        let message = format!("service `{}` mounts what moves with its stack, and {why}", service.key);
+        found.push(
+            PINNED_AGAINST_FAILOVER
+                .at(span, "does not move along", message)
+                .because(volume.place, "mounted here")
+                .because(failover.place, "the failover")
+                .about(format!("services.{}", service.key))
+                .help("drop `node`: the failover says where the stack runs; or mount something else"),
+        );
+    }
+}
+
 fn failover(stack: &Stack, found: &mut Diagnostics) {
     let Some(failover) = &stack.failover else { return };
     let about = format!("stacks.{}", stack.name);
     schedule(&failover.schedule, &about, found);
     lacking(stack, &failover.secret_key, &["psk.txt"], "rsync over TLS", &about, found);
+    pinned(stack, failover, found);
     for claim in &stack.claims {
         if claim.backend != Some(Backend::Local) || claim.on_both {
             continue;

@@ -1,7 +1,7 @@
 //! The files that people keep for their secrets beside the rendered ones: is there one for each, is it encrypted,
 //! and does it hold what the inventory says?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::manifests::HandWritten;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
@@ -128,8 +128,11 @@ pub fn check<'f>(
     if wanted.iter().all(|wanted| wanted.secret.ending().is_none()) {
         return;
     }
+    let asked: BTreeSet<&String> = wanted.iter().flat_map(|one| [&one.folder, &one.other]).collect();
     for (file, source) in files.filter(|(file, _)| file.path.name().ends_with(".yaml")) {
-        let Some(folder) = file.path.parent() else { continue };
+        let Some(folder) = file.path.parent().filter(|folder| asked.contains(&folder.to_string())) else {
+            continue;
+        };
         let Ok(documents) = read_documents(&source.text) else { continue };
         let kept = Kept { path: file.path.as_str(), file: file.file, source, documents };
         folders.entry(folder.to_string()).or_default().push(kept);
@@ -265,11 +268,8 @@ fn clear_values(
     entries: &BTreeMap<&str, &Value>,
     found: &mut Diagnostics,
 ) {
-    let clear = |value: &Value| {
-        value
-            .as_str()
-            .is_none_or(|text| !text.is_empty() && !(text.starts_with("ENC[") && text.ends_with(']')))
-    };
+    let encrypted = |text: &str| text.starts_with("ENC[") && text.ends_with(']');
+    let clear = |value: &Value| value.as_str().is_none_or(|text| !(text.is_empty() || encrypted(text)));
     for (key, _) in entries.iter().filter(|(_, value)| clear(value)) {
         let span = key_place(kept, key);
         hide_around(kept, span, found);

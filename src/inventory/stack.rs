@@ -38,8 +38,8 @@ record! {
         env: Map<Scalar>,
         /// Storage that its services mount, by name: a PersistentVolumeClaim each.
         claims: Map<Claim>,
-        /// Two nodes that can both run it, one at a time.
-        failover: Option<Failover>,
+        /// Two nodes that can both run it, one at a time. An environment does without by `false`.
+        failover: Option<OrOff<Failover>>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
         /// What containers get that ask for nothing: a LimitRange.

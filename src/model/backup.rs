@@ -8,7 +8,7 @@ use crate::inventory::MISSING_KEY;
 use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Retain};
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
-use crate::inventory::value::PassthroughTable;
+use crate::inventory::value::{OrOff, PassthroughTable};
 use crate::model::cluster::{optional, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Stack, known_secret};
@@ -94,9 +94,9 @@ pub struct Failover {
 pub fn lower_failover(
     resolver: &mut Resolver<'_>,
     model: &Model,
-    table: Option<&inventory::backup::Failover>,
+    table: Option<&OrOff<inventory::backup::Failover>>,
 ) -> Option<Failover> {
-    let table = table?;
+    let table = table?.on()?;
     let primary = known_node(resolver, model, table.primary.as_ref()?)?;
     let standby = known_node(resolver, model, table.standby.as_ref()?)?;
     if primary.value == standby.value {
@@ -214,7 +214,7 @@ fn lower_backup(
                     "no `rclone-section`",
                     format!("the backup of claim `{}` names no section of rclone.conf", claim.name),
                 )
-                .about(about.clone())
+                .about(about)
                 .help("add `rclone-section`: the name in brackets in rclone.conf"),
         );
     }

@@ -8,7 +8,7 @@ use crate::inventory::MISSING_KEY;
 use crate::inventory::secret::{Remote, SecretProvider};
 use crate::model::cluster::{Chart, NameKind, check_name, optional, report_unknown};
 use crate::model::references::Resolver;
-use crate::model::{BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
 
 /// A Secret that services or a chart read from.
@@ -139,6 +139,14 @@ fn lower_secret(
     let name = optional(resolver, entry.name.as_ref()).unwrap_or_else(|| key.to_owned());
     check_name(resolver, &name, entry.key, "a Secret", NameKind::Subdomain);
     let keys: Vec<Spanned<String>> = entry.keys.iter().map(|text| resolver.text(text)).collect();
+    for written in keys.iter().filter(|written| !is_key(written)) {
+        resolver.found.push(
+            BAD_NAME
+                .at(written.span, "not a key", format!("`{written}` cannot be a key of a Secret"))
+                .about(format!("secrets.{key}"))
+                .help("write letters, digits, `-`, `_` and `.` only"),
+        );
+    }
     Secret {
         provider: entry.provider.as_ref().map_or(SecretProvider::Manual, |provider| provider.value),
         kind: entry.r#type.as_ref().map(|text| resolver.text(text)),
@@ -149,6 +157,11 @@ fn lower_secret(
         key: key.to_owned(),
         place: entry.key,
     }
+}
+
+fn is_key(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(known) && ![".", ".."].contains(&text)
 }
 
 fn lower_external(

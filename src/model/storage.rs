@@ -13,7 +13,7 @@ use crate::model::backup::Failover;
 use crate::model::cluster::{NameKind, NfsPath, check_name, list, nfs_path, optional, report_unknown, texts};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::Around;
-use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Model};
+use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::{Span, Spanned};
 
 /// Storage that services mount.
@@ -211,7 +211,7 @@ fn lower_claim(
     };
     let plain = Copy {
         name: name.to_owned(),
-        volume: given_volume.clone().or_else(|| own.then(|| format!("{}-{name}", home.namespace))),
+        volume: given_volume.or_else(|| own.then(|| format!("{}-{name}", home.namespace))),
         source: volume_source(resolver, table, nfs.as_ref(), read_only),
         node: None,
     };
@@ -269,6 +269,9 @@ fn volume_source(
     Some(source)
 }
 
+/// What VolSync calls the Service of a destination, before the destination's own name.
+const VOLSYNC_SERVICE: &str = "volsync-rsync-tls-dst-";
+
 /// The claims on a node's disk: on the node that the claim names, or on both of the stack's failover.
 fn local_copies(
     resolver: &mut Resolver<'_>,
@@ -304,6 +307,17 @@ fn local_copies(
         );
         return vec![Copy { source, ..plain }];
     };
+    let longest = failover.primary.len().max(failover.standby.len());
+    if VOLSYNC_SERVICE.len() + name.len() + "-to-".len() + longest > 63 {
+        let message =
+            format!("claim `{name}` and its node make a name of over 63 characters for VolSync's Service");
+        resolver.found.push(
+            BAD_NAME
+                .at(disk.span, "too long to be copied", message)
+                .about(format!("stacks.{}.claims.{name}", home.stack))
+                .help("give the claim a shorter name"),
+        );
+    }
     let on = |node: &str| Copy {
         name: format!("{name}-{node}"),
         volume: Some(format!("{}-{name}-{node}", home.namespace)),
