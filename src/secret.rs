@@ -76,9 +76,14 @@ pub fn template(one: &Wanted<'_>, out: &str) -> String {
     format!("{}{}", head(one, out), emit(&object))
 }
 
+/// A name as one line can show it. Names that Kubernetes refuses are reported elsewhere, and printed all the same.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// What to do with it, as comments.
 fn head(one: &Wanted<'_>, out: &str) -> String {
-    let path = one.path().map(|path| format!("{out}/{path}")).unwrap_or_default();
+    let path = one.path().map(|path| plain(&format!("{out}/{path}"))).unwrap_or_default();
     let next = match one.secret.provider {
         SecretProvider::SealedSecrets => {
             format!("# then: kubeseal --format yaml < THIS-FILE > {path}\n# and delete this file.\n")
@@ -109,6 +114,7 @@ pub fn table(all: &[Wanted<'_>], there: impl Fn(&str) -> bool) -> String {
             if keys.is_empty() { "-".to_owned() } else { keys },
             file,
         ]
+        .map(|cell| plain(&cell))
     });
     let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);

@@ -40,6 +40,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             failover(stack, found);
         }
     }
+    shared_entries(model, found);
     shared_locations(model, found);
     for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
         schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
@@ -162,6 +163,46 @@ fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
                 .about(format!("environments.{}", environment.name))
                 .help(help),
         );
+    }
+}
+
+/// Where restic's repository stands in a secret store, if the secret comes from one.
+fn entry<'m>(stack: &'m Stack, backup: &Backup) -> Option<(&'m str, &'m str, Option<&'m str>)> {
+    let secret = stack.secrets.iter().find(|secret| secret.key == backup.secret_key.value)?;
+    let external = secret.external.as_ref().filter(|external| external.store_kind == "ClusterSecretStore")?;
+    if let Some(entry) = &external.extract {
+        return Some((&external.store, entry, None));
+    }
+    let key = external.data.iter().find(|item| item.key == "RESTIC_REPOSITORY")?;
+    Some((&external.store, &key.remote, key.property.as_deref()))
+}
+
+/// What is sealed differs by environment; an entry of a store is the same for all that read it.
+fn shared_entries(model: &Model, found: &mut Diagnostics) {
+    let mut entries = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for backup in stack.backups.iter().filter(|backup| backup.mover == Mover::Restic) {
+                let Some(entry) = entry(stack, backup) else { continue };
+                let (first, other, first_backup) =
+                    *entries.entry(entry).or_insert((environment, stack, backup));
+                // Two claims of one namespace have been compared by their secret.
+                if first_backup.secret == backup.secret && first.name == environment.name {
+                    continue;
+                }
+                let message = format!(
+                    "claims `{}` of namespace `{}` and `{}` of `{}` are backed up to one repository: entry `{}` of store `{}` names it",
+                    first_backup.claim, other.namespace, backup.claim, stack.namespace, entry.1, entry.0
+                );
+                found.push(
+                    SHARED_BACKUP_REPOSITORY
+                        .at(backup.place, format!("in environment `{}`", environment.name), message)
+                        .because(first_backup.place, format!("in environment `{}`", first.name))
+                        .about(subject(stack, &backup.claim))
+                        .help("switch it off in one environment with `backup = false`, or give it another `secret` there"),
+                );
+            }
+        }
     }
 }
 

@@ -252,7 +252,7 @@ pub enum Command {
 /// What can be done with secrets.
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
-    /// List every secret: where it lives, how it gets there, and whether its file is there
+    /// List every secret, and whether its file is there
     #[command(
         long_about = "Lists every secret in every environment: its provider, the stack or chart it belongs to, \
             its keys, and the file that people keep for it in the tree, or that it is missing.",
