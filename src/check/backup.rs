@@ -96,6 +96,7 @@ fn secret_keys(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
     let wanted: &[&str] = match backup.mover {
         Mover::Restic => &["RESTIC_REPOSITORY", "RESTIC_PASSWORD"],
         Mover::Rclone => &["rclone.conf"],
+        Mover::RsyncTls => &["psk.txt"],
     };
     let about = subject(stack, &backup.claim);
     lacking(stack, &backup.secret_key, wanted, backup.mover.word(), &about, found);
@@ -128,14 +129,15 @@ fn lacking(
 
 /// restic would find the other claim's files in its repository, rclone would delete them.
 fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
-    let mut places: BTreeMap<(&str, &str, Option<&str>), &Backup> = BTreeMap::new();
+    let mut places: BTreeMap<_, &Backup> = BTreeMap::new();
     let mut backups: Vec<&Backup> = stack.backups.iter().collect();
     backups.sort_by_key(|backup| backup.place);
     for backup in backups {
         let place = match backup.mover {
-            Mover::Restic => (backup.secret.as_str(), "", None),
+            Mover::RsyncTls => (backup.address.as_deref().unwrap_or_default(), "", None, backup.port),
+            Mover::Restic => (backup.secret.as_str(), "", None, None),
             Mover::Rclone => {
-                (backup.secret.as_str(), backup.rclone_path.as_str(), backup.rclone_section.as_deref())
+                (backup.secret.as_str(), backup.rclone_path.as_str(), backup.rclone_section.as_deref(), None)
             }
         };
         let Some(first) = places.get(&place) else {
@@ -143,12 +145,13 @@ fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
             continue;
         };
         let message = format!(
-            "claims `{}` and `{}` of stack `{}` are backed up to one place: secret `{}` names only one",
-            first.claim, backup.claim, stack.name, backup.secret_key
+            "claims `{}` and `{}` of stack `{}` are backed up to one place",
+            first.claim, backup.claim, stack.name
         );
         let help = match backup.mover {
             Mover::Restic => "give each claim a secret with a RESTIC_REPOSITORY of its own",
             Mover::Rclone => "give each claim an `rclone-path` of its own",
+            Mover::RsyncTls => "give each claim an `address` of its own: a destination has one volume",
         };
         let span = if backup.secret_key.span == first.secret_key.span {
             backup.place

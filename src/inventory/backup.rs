@@ -15,6 +15,8 @@ choice! {
         Restic = "restic",
         /// rclone: one copy of the files, on whatever rclone knows.
         Rclone = "rclone",
+        /// rsync over TLS: one copy of the files, in a volume of another cluster whose VolSync listens.
+        RsyncTls = "rsync-tls",
     }
 }
 
@@ -35,7 +37,7 @@ record! {
     pub struct BackupTable {
         /// What carries the data away. Default `restic`.
         mover: Option<Spanned<Mover>>,
-        /// The secret that tells where to and opens it, by its name in this inventory. restic: RESTIC_REPOSITORY and RESTIC_PASSWORD; rclone: rclone.conf.
+        /// The secret that tells where to and opens it, by its name in this inventory. restic: RESTIC_REPOSITORY and RESTIC_PASSWORD; rclone: rclone.conf; rsync-tls: psk.txt.
         secret: Option<Text>,
         /// When, as a cron schedule in UTC: `30 3 * * *`. Default: every night, at a minute of its own.
         schedule: Option<Text>,
@@ -57,6 +59,10 @@ record! {
         rclone_section: Option<Text>,
         /// The bucket or folder there (`rclone`). Default: `NAMESPACE/CLAIM`.
         rclone_path: Option<Text>,
+        /// The address or name where the other cluster's ReplicationDestination listens (`rsync-tls`).
+        address: Option<Text>,
+        /// The port there (`rsync-tls`). Default 8000.
+        port: Option<Whole>,
         /// The mover's pod security context, in Kubernetes' spelling: whose files it must be able to read.
         mover_security_context: Option<PassthroughTable>,
         /// Whether it rests. Default false.

@@ -13,7 +13,7 @@ use crate::model::cluster::{optional, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Stack, known_secret};
 use crate::model::storage::Claim;
-use crate::model::{BAD_VALUE, Model};
+use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::{Span, Spanned};
 
 /// A copy of a claim elsewhere, made by schedule.
@@ -49,6 +49,10 @@ pub struct Backup {
     pub rclone_section: Option<String>,
     /// The path there.
     pub rclone_path: String,
+    /// Where the other cluster listens.
+    pub address: Option<String>,
+    /// The port there.
+    pub port: Option<i64>,
     /// The mover's security context.
     pub mover_security_context: Json,
     /// Whenever it changes, the data is fetched back.
@@ -172,6 +176,17 @@ pub fn lower_backups(
         stack.failover = Some(failover);
     }
     let defaults = resolver.inventory.tables.backup.clone().unwrap_or_default();
+    if let Some(restore) = &defaults.restore {
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(
+                    restore.span,
+                    "every claim at once",
+                    "`[backup]` has `restore`, which would fetch every claim back".to_owned(),
+                )
+                .help("write it into the `backup` of the claim that is to be fetched back"),
+        );
+    }
     let mut backups = Vec::new();
     for claim in &stack.claims {
         let Some(entry) = table.claims.get(&claim.name) else { continue };
@@ -206,16 +221,41 @@ fn lower_backup(
     let known = known_secret(resolver, Some(stack), &secret)?;
     let mover = table.mover.map_or(Mover::Restic, |mover| mover.value);
     let rclone_section = optional(resolver, table.rclone_section.as_ref());
-    if mover == Mover::Rclone && rclone_section.is_none() && complete {
+    let address = optional(resolver, table.address.as_ref());
+    let lacks = match mover {
+        Mover::Rclone if rclone_section.is_none() => {
+            Some(("rclone-section", "the name in brackets in rclone.conf"))
+        }
+        Mover::RsyncTls if address.is_none() => {
+            Some(("address", "where the other cluster's ReplicationDestination listens"))
+        }
+        _ => None,
+    };
+    if let Some((key, what)) = lacks.filter(|_| complete) {
+        let message = format!("the backup of claim `{}` by {} has no `{key}`", claim.name, mover.word());
         resolver.found.push(
             MISSING_KEY
-                .at(
-                    place,
-                    "no `rclone-section`",
-                    format!("the backup of claim `{}` names no section of rclone.conf", claim.name),
-                )
+                .at(place, format!("no `{key}`"), message)
                 .about(about)
-                .help("add `rclone-section`: the name in brackets in rclone.conf"),
+                .help(format!("add `{key}`: {what}")),
+        );
+    }
+    if let (Mover::RsyncTls, Some(restore)) = (mover, &table.restore) {
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(
+                    restore.span,
+                    "nothing to fetch",
+                    format!("claim `{}` has `restore`, and rsync only sends", claim.name),
+                )
+                .help("copy the other way from the other cluster: it has a `backup` of its own"),
+        );
+    }
+    for port in table.port.iter().filter(|port| !(1..=65535).contains(&port.value)) {
+        resolver.found.push(
+            BAD_PORT
+                .at(port.span, "no port", format!("`{port}` is no port"))
+                .help("write a number from 1 to 65535"),
         );
     }
     for days in table.prune_interval_days.iter().filter(|days| days.value < 1) {
@@ -244,6 +284,8 @@ fn lower_backup(
         rclone_path: optional(resolver, table.rclone_path.as_ref())
             .unwrap_or_else(|| format!("{}/{}", stack.namespace.value, claim.name)),
         rclone_section,
+        address,
+        port: table.port.map(|port| port.value),
         mover_security_context: context(resolver, table.mover_security_context.as_ref()),
         restore: optional(resolver, table.restore.as_ref()),
         restore_as_of: optional(resolver, table.restore_as_of.as_ref()),
