@@ -9,6 +9,7 @@
 pub mod address;
 pub mod catalog;
 pub mod check;
+pub mod cron;
 pub mod diagnostic;
 pub mod inventory;
 pub mod model;
@@ -16,14 +17,16 @@ pub mod object;
 pub mod quantity;
 pub mod render;
 pub mod report;
+pub mod secret;
 pub mod source;
 pub mod template;
 pub mod tree;
 
-use crate::check::Checked;
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
+use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Outcome};
+use crate::model::Model;
 use crate::object::emit::emit;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
@@ -41,6 +44,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
+    pub rendered: bool,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
 }
@@ -81,7 +86,20 @@ fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
     }
     let resolved = model::resolve(&parsed.value);
     found.extend(resolved.diagnostics);
+    secret_files::check(&resolved.value, inputs.hand_written(), inputs.rendered, &mut found);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)
+}
+
+/// What the inventory means, whatever is wrong with it; none if it cannot be read at all.
+pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return Outcome { value: None, diagnostics: parsed.diagnostics };
+    }
+    let Outcome { value, diagnostics: found } = model::resolve(&parsed.value);
+    let mut diagnostics = parsed.diagnostics;
+    diagnostics.extend(found);
+    Outcome { value: Some(value), diagnostics }
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
-use crate::inventory::stack::{Layer, SecretProvider};
+use crate::inventory::secret::SecretProvider;
+use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, seconds};
 use crate::model::cluster::Chart;
 use crate::model::gitops::Gitops;
+use crate::model::secret::Secret;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::source::Span;
@@ -52,9 +54,12 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     revision(model, gitops, found);
     tree_path(model, gitops, found);
     argocd_out_of_sight(model, gitops, found);
+    let charts = model.chart_secrets.iter().map(|chart| &chart.secret);
+    encrypted_secrets(gitops, gitops.infrastructure, charts, found);
     for environment in &model.environments {
         for stack in &environment.stacks {
-            encrypted_secrets(gitops, stack, found);
+            let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+            encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
             orders(model, gitops, environment, stack, found);
         }
     }
@@ -187,12 +192,16 @@ fn tree_path(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
 }
 
 /// Argo CD applies what it finds; Flux decrypts if it is told how.
-fn encrypted_secrets(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
-    let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+fn encrypted_secrets<'m>(
+    gitops: &Gitops,
+    engine: Engine,
+    secrets: impl Iterator<Item = &'m Secret>,
+    found: &mut Diagnostics,
+) {
     let (message, help) = match engine {
         Engine::Argocd => (
             "Argo CD applies it and does not decrypt SOPS",
-            "use another `provider`, such as \"sealed-secrets\"; accept this finding if Argo CD has a plugin for it",
+            "use another `provider`, such as \"sealed-secrets\"; accept this finding if Argo CD has a plugin for it, such as KSOPS",
         ),
         Engine::Flux if gitops.flux.decryption.is_none() => (
             "Flux is not told how to decrypt it",
@@ -200,7 +209,7 @@ fn encrypted_secrets(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
         ),
         Engine::Flux => return,
     };
-    for secret in stack.secrets.iter().filter(|secret| secret.provider == SecretProvider::Sops) {
+    for secret in secrets.filter(|secret| secret.provider == SecretProvider::Sops) {
         let diagnostic = UNDECRYPTED_SECRET.at(
             secret.place,
             "encrypted with SOPS",

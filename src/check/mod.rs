@@ -2,12 +2,14 @@
 
 pub mod addresses;
 pub mod allow;
+pub mod backup;
 pub mod gitops;
 pub mod manifests;
 pub mod placement;
 pub mod pools;
 pub mod ports;
 pub mod resources;
+pub mod secret_files;
 pub mod secrets;
 pub mod security;
 pub mod settings;
@@ -38,7 +40,9 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     resources::check,
     storage::check,
+    backup::check,
     security::check,
+    secret_files::check_types,
     gitops::check,
 ];
 
@@ -49,9 +53,11 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     resources::CODES,
     storage::CODES,
+    backup::CODES,
     security::CODES,
     gitops::CODES,
     manifests::CODES,
+    secret_files::CODES,
 ];
 
 /// Every code of this floor.

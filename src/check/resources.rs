@@ -9,6 +9,7 @@ use crate::model::cluster::Node;
 use crate::model::references::QuantityValue;
 use crate::model::service::Service;
 use crate::model::stack::{Limits, Stack};
+use crate::model::storage::Claim;
 use crate::model::{Environment, Model};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -468,19 +469,23 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
 
 /// What claims take of a quota's key.
 fn stored(stack: &Stack, key: &str) -> Option<Quantity> {
-    let size =
-        |claim: &crate::model::stack::Claim| claim.size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
-    let sum = |of: &dyn Fn(&crate::model::stack::Claim) -> bool| {
-        stack.claims.iter().filter(|claim| of(claim)).map(size).fold(Quantity::ZERO, Quantity::saturating_add)
+    // What somebody else makes is not known; what can fail over is there twice.
+    let claims = || {
+        let made = stack.claims.iter().filter(|claim| !claim.existing);
+        made.flat_map(|claim| std::iter::repeat_n(claim, claim.copies.len()))
+    };
+    let size = |claim: &Claim| claim.size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
+    let sum = |of: &dyn Fn(&Claim) -> bool| {
+        claims().filter(|claim| of(claim)).map(size).fold(Quantity::ZERO, Quantity::saturating_add)
     };
     let count = |number: usize| Quantity::from_integer(i64::try_from(number).unwrap_or(i64::MAX));
     let class = key.split_once(".storageclass.storage.k8s.io/");
     match (key, class) {
-        ("persistentvolumeclaims" | "count/persistentvolumeclaims", _) => Some(count(stack.claims.len())),
+        ("persistentvolumeclaims" | "count/persistentvolumeclaims", _) => Some(count(claims().count())),
         ("requests.storage", _) => Some(sum(&|_| true)),
         (_, Some((class, "requests.storage"))) => Some(sum(&|claim| claim.class.as_deref() == Some(class))),
         (_, Some((class, "persistentvolumeclaims"))) => {
-            Some(count(stack.claims.iter().filter(|claim| claim.class.as_deref() == Some(class)).count()))
+            Some(count(claims().filter(|claim| claim.class.as_deref() == Some(class)).count()))
         }
         _ => None,
     }

@@ -8,8 +8,9 @@ use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
+use crate::model::secret::Secret;
 use crate::model::service::Service;
-use crate::model::stack::{Secret, Stack};
+use crate::model::stack::Stack;
 use crate::model::volume::Source;
 use crate::model::written::Written;
 use crate::model::{Environment, Model};
@@ -583,15 +584,18 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let patches = stack.services.iter().flat_map(|service| &service.patches);
         let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let stores: String = stack.secret_stores.iter().map(|store| store.provider.to_string()).collect();
+        let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
+        let copied: BTreeSet<&String> =
+            copied.chain(stack.failover.iter().map(|failover| &failover.secret_key.value)).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {
                 stack,
                 secret,
                 keys: Some(BTreeSet::new()),
             });
-            let whole =
-                stack.services.is_empty() || values.contains(&secret.name) || patches.contains(&secret.name);
-            if whole {
+            let named = [&values, &patches, &stores].iter().any(|text| text.contains(&secret.name));
+            if stack.services.is_empty() || named || copied.contains(&secret.key) {
                 reading.keys = None;
             }
         }

@@ -8,7 +8,8 @@ use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::model::service::Service;
-use crate::model::stack::{Claim, Stack};
+use crate::model::stack::Stack;
+use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
 

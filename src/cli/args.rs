@@ -215,6 +215,23 @@ pub enum Command {
         command: TemplatesCommand,
     },
 
+    /// Print a secret to fill in, or list what secrets there are
+    #[command(
+        arg_required_else_help = true,
+        subcommand_required = true,
+        long_about = "The inventory has the names and keys of secrets, never their values. These commands help \
+            to make what holds the values: a file for kubeseal or SOPS for each secret in each \
+            environment.",
+        after_help = "Examples:
+  bayplan secret list
+  bayplan secret template media-secrets --environment production > media.secret.yaml"
+    )]
+    Secret {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+
     /// Print a completion script for a shell
     #[command(
         long_about = "Prints a script that teaches your shell to complete bayplan's commands and \
@@ -229,6 +246,49 @@ pub enum Command {
         /// The shell to write for
         #[arg(value_enum)]
         shell: Shell,
+    },
+}
+
+/// What can be done with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// List every secret, and whether its file is there
+    #[command(
+        long_about = "Lists every secret in every environment: its provider, the stack or chart it belongs to, \
+            its keys, and the file that people keep for it in the tree, or that it is missing.",
+        after_help = "Examples:
+  bayplan secret list
+  bayplan secret list --format json"
+    )]
+    List {
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+        /// How the list is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Print a secret in clear text, with values to fill in
+    #[command(
+        long_about = "Prints the Secret that a service reads: its name, namespace, type and keys, each with \
+            the value REPLACE-ME. Fill in the values and hand it to kubeseal or sops; never commit \
+            it as it is. How to go on stands in its first lines.",
+        after_help = "Examples:
+  bayplan secret template media-secrets > media.secret.yaml
+  bayplan secret template media-secrets --environment staging > media.secret.yaml"
+    )]
+    Template {
+        /// The secret, by its name in the inventory
+        name: String,
+        /// The environment, if there is more than one
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -467,7 +527,7 @@ mod tests {
     #[test]
     fn every_command_teaches() {
         let commands = all_commands();
-        assert_eq!(commands.len(), 12);
+        assert_eq!(commands.len(), 15);
         for (name, command) in commands {
             let about = command.get_about().unwrap().to_string();
             assert!(!about.contains('\n') && about.len() < 80, "{name}: {about}");
@@ -562,6 +622,8 @@ mod tests {
             "bayplan diff --format json",
             "bayplan schema --inventory inventory.toml",
             "bayplan templates eject",
+            "bayplan secret",
+            "bayplan secret template",
             "bayplan completions",
             "bayplan explain",
             "bayplan explain nonsense",

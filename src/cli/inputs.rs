@@ -73,4 +73,5 @@ pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
         inputs.hand_written.push(HandWritten { path: path.clone(), file });
     }
+    inputs.rendered = existing.iter().next().is_some();
 }

@@ -12,6 +12,7 @@ pub mod inputs;
 pub mod render;
 pub mod rules;
 pub mod schema;
+pub mod secret;
 pub mod templates;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -24,7 +25,7 @@ use bayplan::report::{Style, visible};
 
 use clap::Parser;
 
-use self::args::{Cli, Command, TemplatesCommand, When};
+use self::args::{Cli, Command, SecretCommand, TemplatesCommand, When};
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
@@ -54,6 +55,12 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Templates { command: TemplatesCommand::List { input } } => templates::list(&input),
         Command::Templates { command: TemplatesCommand::Eject { path, input, quiet } } => {
             templates::eject(&path, &input, quiet.quiet)
+        }
+        Command::Secret { command: SecretCommand::List { input, output, format } } => {
+            secret::list(&input, &output, format)
+        }
+        Command::Secret { command: SecretCommand::Template { name, environment, input, output } } => {
+            secret::template(&name, environment.as_deref(), &input, &output)
         }
         Command::Completions { shell } => completions::run(shell),
     }

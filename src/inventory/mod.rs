@@ -2,6 +2,7 @@
 //!
 //! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
 
+pub mod backup;
 pub mod chart;
 pub mod environment;
 pub mod gitops;
@@ -9,6 +10,7 @@ pub mod network;
 pub mod node;
 pub mod record;
 pub mod schema;
+pub mod secret;
 pub mod service;
 pub mod stack;
 pub mod storage;
@@ -17,14 +19,16 @@ pub mod value;
 use std::sync::Arc;
 
 use crate::diagnostic::{Outcome, codes};
+use crate::inventory::backup::{BackupTable, Velero};
 use crate::inventory::chart::{Chart, Ingress};
 use crate::inventory::environment::Environment;
 use crate::inventory::gitops::{Allow, Gitops, Setting};
 use crate::inventory::network::{Cluster, Metallb, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
+use crate::inventory::secret::{Secret, SecretStore, Sops};
 use crate::inventory::service::Service;
-use crate::inventory::stack::{Secret, Stack};
+use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
 use crate::record;
 use crate::source::{FileId, Source, Spanned};
@@ -69,6 +73,14 @@ record! {
         charts: Map<Chart>,
         /// Secrets that services read from, by name.
         secrets: Map<Secret>,
+        /// Where the External Secrets operator finds secrets, by name.
+        secret_stores: Map<SecretStore>,
+        /// Who can read what SOPS encrypts.
+        sops: Option<Sops>,
+        /// What backups of claims have in common.
+        backup: Option<BackupTable>,
+        /// Velero: where backups of whole namespaces go, and when they are made.
+        velero: Option<Velero>,
         /// Deployments of the stacks, by name. Without any, there is one named `default`.
         environments: Map<Environment>,
         /// Where the tree is committed, and who applies it.

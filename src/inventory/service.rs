@@ -151,6 +151,7 @@ choice! {
 }
 
 /// Declares a table with a short form: a value that stands for the one key that matters.
+#[macro_export]
 macro_rules! short_form {
     ($(#[doc = $doc:literal])+ $name:ident($table:ident), $words:literal, $from:expr, $schema:expr) => {
         $(#[doc = $doc])+
@@ -257,8 +258,8 @@ record! {
         nfs: Option<Text>,
         /// A folder that lives as long as the pod: its largest size (`"20Gi"`), `true` for no limit, or a table.
         empty_dir: Option<EmptyDir>,
-        /// A path on the node.
-        host_path: Option<Text>,
+        /// A path on the node, or a table with what must be there.
+        host_path: Option<HostPath>,
         /// A ConfigMap, by its name in Kubernetes.
         config_map: Option<Text>,
         /// A secret, by its name in this inventory.
@@ -293,6 +294,48 @@ short_form!(
         }
     },
     json!({ "anyOf": [{ "type": "string", "examples": ["20Gi"] }, { "const": true }] })
+);
+
+choice! {
+    /// What must be at a path of the node.
+    pub enum HostPathType {
+        /// A folder.
+        Directory = "Directory",
+        /// A folder, which is made if it is missing.
+        DirectoryOrCreate = "DirectoryOrCreate",
+        /// A file.
+        File = "File",
+        /// A file, which is made if it is missing.
+        FileOrCreate = "FileOrCreate",
+        /// A socket.
+        Socket = "Socket",
+        /// A character device.
+        CharDevice = "CharDevice",
+        /// A block device.
+        BlockDevice = "BlockDevice",
+    }
+}
+
+record! {
+    /// A path on the node, in full.
+    pub struct HostPathTable {
+        /// The path.
+        #[required]
+        path: Option<Text>,
+        /// What must be there before the pod starts. Default: nothing is looked for.
+        r#type: Option<Spanned<HostPathType>>,
+    }
+}
+
+short_form!(
+    /// A path on the node.
+    HostPath(HostPathTable),
+    "a path such as \"/dev/dri\", or a table { path, type }",
+    |node, reader| {
+        let path = Text::decode(node, reader).filter(|_| node.text().is_some())?;
+        Some(HostPathTable { span: node.span, path: Some(path), r#type: None })
+    },
+    json!({ "type": "string", "examples": ["/dev/dri"] })
 );
 
 record! {

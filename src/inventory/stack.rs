@@ -1,9 +1,13 @@
-//! Stacks: a namespace of services, its claims, quota and secrets.
+//! Stacks: a namespace of services, its claims and quota.
 
-use crate::inventory::record::{List, Map};
-use crate::inventory::value::{Flag, PodSecurity, QuantityText, Scalar, Text};
+use serde_json::{Value as Json, json};
+
+use crate::inventory::backup::{Backup, Failover};
+use crate::inventory::node::Node;
+use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
+use crate::inventory::value::{Flag, OrOff, PassthroughTable, PodSecurity, QuantityText, Scalar, Text};
 use crate::source::Spanned;
-use crate::{choice, record};
+use crate::{choice, record, short_form};
 
 choice! {
     /// Which layer of the tree a stack belongs to.
@@ -34,6 +38,8 @@ record! {
         env: Map<Scalar>,
         /// Storage that its services mount, by name: a PersistentVolumeClaim each.
         claims: Map<Claim>,
+        /// Two nodes that can both run it, one at a time. An environment does without by `false`.
+        failover: Option<OrOff<Failover>>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
         /// What containers get that ask for nothing: a LimitRange.
@@ -64,10 +70,9 @@ choice! {
 }
 
 record! {
-    /// Storage that services mount: a PersistentVolumeClaim.
+    /// Storage that services mount: a PersistentVolumeClaim. At most one of `class`, `nfs`, `local`, `csi` and `volume` says what keeps the data.
     pub struct Claim {
-        /// Its size, as a quantity: `50Gi`.
-        #[required]
+        /// Its size, as a quantity: `50Gi`. Every claim has one that is not `existing`.
         size: Option<QuantityText>,
         /// How it may be mounted. Default `ReadWriteOnce`.
         access_modes: List<Spanned<AccessMode>>,
@@ -75,10 +80,46 @@ record! {
         class: Option<Text>,
         /// An NFS export as `server/export`: a PersistentVolume of its own is written, and the data kept when the claim goes. Instead of `class`.
         nfs: Option<Text>,
+        /// A folder or disk of one node: a PersistentVolume of its own is written that only that node can mount, and the data kept when the claim goes. A path such as `/srv/plex` where the stack has a `failover`, else a table with the node.
+        local: Option<LocalDisk>,
+        /// A volume of a CSI driver that exists already (`driver`, `volumeHandle` …), in Kubernetes' spelling: a PersistentVolume of its own is written.
+        csi: Option<PassthroughTable>,
+        /// A PersistentVolume that exists already, by its name in Kubernetes: the claim is bound to it.
+        volume: Option<Text>,
+        /// Whether somebody else makes the claim: services mount it, and none is written. Default false.
+        existing: Option<Flag>,
+        /// Mount options of the volume that is written for `nfs` or `csi`. Default: those of the NFS server.
+        mount_options: List<Text>,
+        /// Whether the volume that is written for `nfs` or `csi` is mounted read-only. Default false.
+        read_only: Option<Flag>,
+        /// How it is backed up, by VolSync: `true` for what `[backup]` says, or a table. An environment switches it off with `false`.
+        backup: Option<OrOff<Backup>>,
         /// Annotations for the claim.
         annotations: Map<Scalar>,
     }
 }
+
+record! {
+    /// A folder or disk of one node, in full.
+    pub struct LocalDiskTable {
+        /// The folder, which must exist on the node.
+        #[required]
+        path: Option<Text>,
+        /// The node, by name. Default: the nodes of the stack's `failover`.
+        node: Option<Text>,
+    }
+}
+
+short_form!(
+    /// A folder or disk of one node: its path, or a table.
+    LocalDisk(LocalDiskTable),
+    "a path such as \"/srv/plex\", or a table { path, node }",
+    |node, reader| {
+        let path = Text::decode(node, reader).filter(|_| node.text().is_some())?;
+        Some(LocalDiskTable { span: node.span, path: Some(path), node: None })
+    },
+    json!({ "type": "string", "examples": ["/srv/plex"] })
+);
 
 record! {
     /// What containers get that ask for nothing: a LimitRange.
@@ -91,36 +132,5 @@ record! {
         max: Map<QuantityText>,
         /// The least that one container may ask for.
         min: Map<QuantityText>,
-    }
-}
-
-choice! {
-    /// How a secret gets into the cluster.
-    pub enum SecretProvider {
-        /// A SealedSecret that people make with kubeseal.
-        SealedSecrets = "sealed-secrets",
-        /// A SOPS-encrypted Secret that Flux decrypts.
-        Sops = "sops",
-        /// The External Secrets operator.
-        ExternalSecrets = "external-secrets",
-        /// By hand, outside Git.
-        Manual = "manual",
-    }
-}
-
-record! {
-    /// A Secret that services read from: its keys, never its values.
-    pub struct Secret {
-        /// The stack whose namespace it lives in.
-        #[required]
-        stack: Option<Text>,
-        /// How it gets into the cluster. Default `manual`.
-        provider: Option<Spanned<SecretProvider>>,
-        /// The keys that services may read. Their values never stand here.
-        keys: List<Text>,
-        /// The Secret's name in Kubernetes. Default: its name in this inventory.
-        name: Option<Text>,
-        /// What it is for.
-        description: Option<Text>,
     }
 }

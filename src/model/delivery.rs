@@ -79,6 +79,7 @@ fn permit(model: &mut Model) {
         );
         destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
         destinations.push(model.metallb.namespace.clone());
+        destinations.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
         // Charts put leases and metrics Services there.
         destinations.push("kube-system".to_owned());
     }
@@ -95,7 +96,7 @@ fn permit(model: &mut Model) {
         if stacks.iter().any(|stack| stack.writes_namespace) {
             cluster_kinds.push(kind("", "Namespace"));
         }
-        if stacks.iter().flat_map(|stack| &stack.claims).any(|claim| claim.volume.is_some()) {
+        if stacks.iter().flat_map(|stack| &stack.claims).any(|claim| claim.writes_volume) {
             cluster_kinds.push(kind("", "PersistentVolume"));
         }
     }

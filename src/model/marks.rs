@@ -10,7 +10,8 @@ use crate::inventory::value::{Engine, PodSecurity};
 use crate::model::cluster::Ingress;
 use crate::model::gitops::Gitops;
 use crate::model::service::Service;
-use crate::model::stack::{Claim, Stack};
+use crate::model::stack::Stack;
+use crate::model::storage::Claim;
 use crate::model::volume::Source;
 use crate::model::{Environment, Model};
 

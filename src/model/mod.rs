@@ -3,6 +3,7 @@
 //! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
+pub mod backup;
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
@@ -12,8 +13,12 @@ pub mod gitops;
 pub mod marks;
 pub mod probe;
 pub mod references;
+pub mod secret;
 pub mod service;
+pub mod sops;
 pub mod stack;
+pub mod storage;
+pub mod velero;
 pub mod volume;
 pub mod waves;
 pub mod written;
@@ -31,8 +36,11 @@ use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
 use crate::model::references::Resolver;
+use crate::model::secret::{ChartSecret, SecretStore};
 use crate::model::service::Service;
+use crate::model::sops::Sops;
 use crate::model::stack::Stack;
+use crate::model::velero::Velero;
 use crate::source::{Span, Spanned};
 
 codes! {
@@ -77,6 +85,14 @@ pub struct Model {
     pub ingress: Option<Ingress>,
     /// Helm charts, by name.
     pub charts: Vec<Chart>,
+    /// Secrets in the namespaces of charts, by name.
+    pub chart_secrets: Vec<ChartSecret>,
+    /// Where the External Secrets operator finds secrets, for every namespace.
+    pub secret_stores: Vec<SecretStore>,
+    /// Who can read what SOPS encrypts, if the inventory says.
+    pub sops: Option<Sops>,
+    /// Backups of whole namespaces, if the inventory says.
+    pub velero: Option<Velero>,
     /// Where the tree is committed and who applies it, if the inventory says.
     pub gitops: Option<Gitops>,
     /// The inventory's defaults: what bases are rendered from. Never deployed by itself.
@@ -181,6 +197,9 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let network = cluster::lower_network(shared);
     let nodes = cluster::lower_nodes(shared);
     let charts = cluster::lower_charts(shared, gitops.as_ref());
+    let chart_secrets = secret::lower_chart_secrets(shared, &charts);
+    let secret_stores = secret::lower_stores(shared, None);
+    let sops = sops::lower(shared);
     let metallb = cluster::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
@@ -196,6 +215,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         storage_classes,
         ingress,
         charts,
+        chart_secrets,
+        secret_stores,
+        sops,
+        velero: None,
         gitops,
         base: Environment::default(),
         environments: Vec::new(),
@@ -227,6 +250,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         model.environments.push(only);
     }
     stack::report_undeclared(&mut resolver);
+    model.velero = velero::lower(&mut resolver, &model);
     waves::order(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
     cluster::serve_namespaces(&mut model);

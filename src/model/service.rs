@@ -16,7 +16,8 @@ use crate::model::cluster::{NameKind, check_name, gpus, list, name_fault, option
 use crate::model::marks::Annotations;
 use crate::model::probe::{Probe, lower_probe};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Around, Claim, Stack, known_secret, quantities};
+use crate::model::stack::{Around, Stack, known_secret, quantities};
+use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume, lower_volumes};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
@@ -375,8 +376,8 @@ pub fn lower_service(
         talks_to: lower_dependencies(resolver, around, &table.talks_to),
         egress: table.egress.iter().filter_map(|text| lower_egress(resolver, text)).collect(),
         monitor: lower_monitor(resolver, table, main_port.as_deref()),
-        node: lower_node(resolver, around, table),
-        node_selector: lower_node_selector(resolver, table),
+        node: lower_node(resolver, around, table).or_else(|| active_node(stack, table, kind)),
+        node_selector: lower_node_selector(resolver, table, active_node(stack, table, kind)),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
         gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
@@ -831,13 +832,28 @@ fn lower_node(
     Some(node)
 }
 
+/// The node that runs the stack of a failover, for a service that names none itself.
+fn active_node(
+    stack: Option<&Stack>,
+    table: &inventory::service::Service,
+    kind: Kind,
+) -> Option<Spanned<String>> {
+    let failover = stack?.failover.as_ref()?;
+    let free = table.node.is_none() && kind != Kind::DaemonSet;
+    free.then(|| Spanned::new(failover.active.clone(), failover.place))
+}
+
 fn lower_node_selector(
     resolver: &mut Resolver<'_>,
     table: &inventory::service::Service,
+    active: Option<Spanned<String>>,
 ) -> BTreeMap<String, String> {
     let mut selector = texts(resolver, &table.node_selector);
     if let Some(node) = &table.node {
         selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
+    }
+    if let Some(node) = active {
+        selector.insert("kubernetes.io/hostname".to_owned(), node.value);
     }
     selector
 }

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::inventory::stack::{AccessMode, Layer, SecretProvider};
-use crate::inventory::storage::Backend;
+use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
-use crate::model::cluster::{
-    NameKind, NfsPath, check_name, name_fault, nfs_path, optional, report_unknown, texts,
-};
+use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
+use crate::model::cluster::{NameKind, check_name, name_fault, optional, report_unknown, texts};
 use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
 use crate::model::service::{Service, lower_service};
-use crate::model::{CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE, flows};
+use crate::model::storage::{Claim, Home, lower_claims};
+use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
 
 /// A namespace of services in one environment.
@@ -50,6 +50,12 @@ pub struct Stack {
     pub limits: Option<Limits>,
     /// Secrets that services read from, by name.
     pub secrets: Vec<Secret>,
+    /// Where the External Secrets operator finds them, for this stack alone.
+    pub secret_stores: Vec<SecretStore>,
+    /// Copies of its claims elsewhere, by claim.
+    pub backups: Vec<Backup>,
+    /// The other node that it can run on.
+    pub failover: Option<Failover>,
     /// Labels for every object, with the recommended ones.
     pub labels: BTreeMap<String, String>,
     /// Labels for the namespace: those, and its Pod Security Standard.
@@ -74,40 +80,6 @@ pub struct Stack {
     pub place: Span,
 }
 
-/// Storage that services mount.
-#[derive(Clone, Debug, Serialize)]
-pub struct Claim {
-    /// Its name.
-    pub name: String,
-    /// Its size.
-    pub size: Option<Spanned<QuantityValue>>,
-    /// How it may be mounted.
-    pub access_modes: Vec<AccessMode>,
-    /// The storage class; the inventory's default class if it names none. An empty one asks for no provisioning.
-    pub class: Option<String>,
-    /// The export behind it, if it has a volume of its own.
-    pub nfs: Option<NfsPath>,
-    /// The volume of its own, named for the namespace because volumes are the cluster's.
-    pub volume: Option<String>,
-    /// Annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// What keeps the data, if the inventory knows.
-    #[serde(skip)]
-    pub backend: Option<Backend>,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
-}
-
-impl Claim {
-    /// Whether pods on two nodes cannot have it mounted at once.
-    pub fn one_node(&self) -> bool {
-        self.access_modes
-            .iter()
-            .all(|mode| matches!(mode, AccessMode::ReadWriteOnce | AccessMode::ReadWriteOncePod))
-    }
-}
-
 /// What containers get that ask for nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
@@ -119,24 +91,6 @@ pub struct Limits {
     pub max: BTreeMap<String, Spanned<QuantityValue>>,
     /// The least that one container may ask for.
     pub min: BTreeMap<String, Spanned<QuantityValue>>,
-}
-
-/// A Secret that services read from.
-#[derive(Clone, Debug, Serialize)]
-pub struct Secret {
-    /// Its name in the inventory.
-    pub key: String,
-    /// Its name in Kubernetes.
-    pub name: String,
-    /// How it gets there.
-    pub provider: SecretProvider,
-    /// Its keys.
-    pub keys: Vec<Spanned<String>>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
 }
 
 /// What lowering the services of an environment needs to know of it.
@@ -260,8 +214,10 @@ fn lower_stack(
         env.extend(texts(resolver, &own.env));
     }
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);
+    let failover = lower_failover(resolver, model, table.failover.as_ref());
+    let home = Home { stack: name, namespace: &namespace, failover: failover.as_ref() };
     let by_a_chart = model.charts.iter().any(|chart| chart.namespace.value == namespace.value);
-    Stack {
+    let mut stack = Stack {
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
         part_of: optional(resolver, table.part_of.as_ref()).unwrap_or_else(|| name.to_owned()),
@@ -270,7 +226,7 @@ fn lower_stack(
         isolate: table.isolate.as_ref().is_some_and(|flag| flag.value),
         env_digest: (!env.is_empty()).then(|| digest(&env)),
         env,
-        claims: lower_claims(resolver, model, &table.claims, &namespace),
+        claims: lower_claims(resolver, around, &table.claims, home),
         quota: quantities(resolver, &table.quota),
         limits: table.limits.as_ref().map(|limits| Limits {
             default: quantities(resolver, &limits.default),
@@ -279,6 +235,9 @@ fn lower_stack(
             min: quantities(resolver, &limits.min),
         }),
         secrets: lower_secrets(resolver, name),
+        secret_stores: lower_stores(resolver, Some(name)),
+        backups: Vec::new(),
+        failover: failover.clone(),
         labels: texts(resolver, &table.labels),
         namespace_labels: BTreeMap::new(),
         network: BTreeMap::new(),
@@ -289,9 +248,11 @@ fn lower_stack(
         delivery: None,
         services: Vec::new(),
         name: name.to_owned(),
-        namespace,
+        namespace: namespace.clone(),
         place,
-    }
+    };
+    lower_backups(resolver, &mut stack, table, around.complete);
+    stack
 }
 
 /// Ten hexadecimal digits that change with any variable.
@@ -339,94 +300,6 @@ pub fn quantities(
     map: &inventory::record::Map<inventory::value::QuantityText>,
 ) -> BTreeMap<String, Spanned<QuantityValue>> {
     map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))).collect()
-}
-
-fn lower_claims(
-    resolver: &mut Resolver<'_>,
-    model: &Model,
-    tables: &inventory::record::Map<inventory::stack::Claim>,
-    namespace: &str,
-) -> Vec<Claim> {
-    tables
-        .iter()
-        .map(|(name, entry)| {
-            check_name(resolver, name, entry.key, "a claim", NameKind::Subdomain);
-            let mut claim = lower_claim(resolver, model, name, &entry.value, namespace);
-            claim.place = entry.key;
-            claim
-        })
-        .collect()
-}
-
-fn lower_claim(
-    resolver: &mut Resolver<'_>,
-    model: &Model,
-    name: &str,
-    table: &inventory::stack::Claim,
-    namespace: &str,
-) -> Claim {
-    if let (Some(class), Some(nfs)) = (&table.class, &table.nfs) {
-        resolver.found.push(
-            CONFLICTING_KEYS
-                .at(nfs.span, "an export of its own", format!("claim `{name}` has both `class` and `nfs`"))
-                .because(class.span, "a storage class")
-                .help("keep `class` to have a volume made, `nfs` to use an existing export"),
-        );
-    }
-    let written = table.nfs.as_ref().map(|text| resolver.text(text));
-    let has_export = written.is_some();
-    let nfs = written.and_then(|written| nfs_path(resolver, &model.nfs, &written));
-    let class = table.class.as_ref().map(|text| resolver.text(text));
-    let class = class.and_then(|class| known_class(resolver, model, class));
-    let default = model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone());
-    let class = if has_export { Some(String::new()) } else { class.or(default) };
-    let backend = match (&nfs, &class) {
-        (Some(_), _) => Some(Backend::Nfs),
-        (None, Some(class)) => model.storage_class(class).map(|class| class.backend),
-        (None, None) => None,
-    };
-    let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
-    Claim {
-        size: table.size.as_ref().and_then(|size| resolver.quantity(size)),
-        access_modes: if modes.is_empty() { vec![AccessMode::ReadWriteOnce] } else { modes },
-        class,
-        nfs,
-        volume: has_export.then(|| format!("{namespace}-{name}")),
-        annotations: texts(resolver, &table.annotations),
-        backend,
-        name: name.to_owned(),
-        place: table.span,
-    }
-}
-
-fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
-    // An inventory that declares no class at all leaves them to the cluster.
-    if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
-        return Some(class.value);
-    }
-    let known = resolver.known(model.storage_classes.iter().map(|class| class.name.as_str()));
-    report_unknown(resolver, &class, "storage class", &known);
-    None
-}
-
-fn lower_secrets(resolver: &mut Resolver<'_>, stack: &str) -> Vec<Secret> {
-    let tables = &resolver.inventory.tables.secrets;
-    tables
-        .iter()
-        .filter(|(_, entry)| entry.stack.as_ref().is_some_and(|name| name.value == stack))
-        .map(|(key, entry)| {
-            let name = optional(resolver, entry.name.as_ref()).unwrap_or_else(|| key.clone());
-            check_name(resolver, &name, entry.key, "a Secret", NameKind::Subdomain);
-            Secret {
-                provider: entry.provider.as_ref().map_or(SecretProvider::Manual, |provider| provider.value),
-                keys: entry.keys.iter().map(|text| resolver.text(text)).collect(),
-                description: optional(resolver, entry.description.as_ref()),
-                name,
-                key: key.clone(),
-                place: entry.key,
-            }
-        })
-        .collect()
 }
 
 fn lower_services(
@@ -501,11 +374,7 @@ pub fn report_undeclared(resolver: &mut Resolver<'_>) {
             }
         }
     }
-    for secret in tables.secrets.values() {
-        if let Some(stack) = secret.stack.as_ref().filter(|stack| !tables.stacks.contains_key(&stack.value)) {
-            report_unknown(resolver, stack, "stack", &stacks);
-        }
-    }
+    report_homeless(resolver);
 }
 
 /// The secret of this name in the service's own stack; reported if there is none.

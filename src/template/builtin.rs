@@ -3,12 +3,21 @@
 /// Every built-in template: its path in the folder, and its text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    (
+        "apps/{stack}/base/_external-secret.j2",
+        include_str!("../../templates/apps/{stack}/base/_external-secret.j2"),
+    ),
     ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
     ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
+    ("apps/{stack}/base/backups.yaml.j2", include_str!("../../templates/apps/{stack}/base/backups.yaml.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
+    (
+        "apps/{stack}/base/external-secrets.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/external-secrets.yaml.j2"),
+    ),
     (
         "apps/{stack}/base/namespace.yaml.j2",
         include_str!("../../templates/apps/{stack}/base/namespace.yaml.j2"),
@@ -54,13 +63,22 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
     ),
     (
+        "infrastructure/configs/secrets.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/secrets.yaml.j2"),
+    ),
+    (
         "infrastructure/configs/storage-classes.yaml.j2",
         include_str!("../../templates/infrastructure/configs/storage-classes.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/velero.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/velero.yaml.j2"),
     ),
     (
         "infrastructure/controllers/{chart}.yaml.j2",
         include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2"),
     ),
+    ("sops.config.j2", include_str!("../../templates/sops.config.j2")),
 ];
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ const PAGES: &[&str] = &[
     "docs/ci.md",
     "docs/cli.md",
     "docs/inventory.md",
+    "docs/secrets.md",
+    "docs/storage.md",
     "docs/templates.md",
 ];
 
@@ -34,6 +36,7 @@ const PAGES: &[&str] = &[
 const NOT_OURS: &[&str] = &[
     "inventory.yaml",
     "kustomization.yaml",
+    "out/sops.config",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",
     "values.yaml",
 ];

@@ -14,6 +14,7 @@ mod whole;
 mod cases;
 mod docs;
 mod explain;
+mod failover;
 mod hostile;
 mod init;
 mod invariants;
