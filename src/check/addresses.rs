@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
+use crate::model::balancer::LoadBalancer;
 use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
-use crate::model::cluster::Pool;
-use crate::model::service::{LoadBalancer, Service};
+use crate::model::load_balancer::Pool;
+use crate::model::service::Service;
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
@@ -424,7 +425,7 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         );
         return;
     }
-    let avoiding = model.metallb.pools.iter().filter(|pool| pool.avoid_buggy_ips);
+    let avoiding = model.pools().iter().filter(|pool| pool.avoid_buggy_ips);
     let pool = avoiding.into_iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)));
     let buggy = matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
     if let Some(pool) = pool.filter(|_| buggy && claim.kind == ClaimKind::LoadBalancer) {
@@ -450,7 +451,7 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     }
     let judged = match claim.kind {
         ClaimKind::Host | ClaimKind::Dhcp => true,
-        ClaimKind::Pool => claim.pool.is_some_and(|pool| model.metallb.pools[pool].l2),
+        ClaimKind::Pool => claim.pool.is_some_and(|pool| model.pools()[pool].l2),
         ClaimKind::LoadBalancer => pool_of(model, claim.range.first()).is_none(),
         ClaimKind::Lan | ClaimKind::Pods | ClaimKind::Services => false,
     };
@@ -480,12 +481,12 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
 
 /// The pool that holds an address.
 fn pool_of(model: &Model, address: IpAddr) -> Option<&Pool> {
-    model.metallb.pools.iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+    model.pools().iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
 }
 
 /// A load balancer can only have an address of a pool. An inventory without pools leaves that to others.
 fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found: &mut Diagnostics) {
-    if claim.kind != ClaimKind::LoadBalancer || model.metallb.pools.is_empty() {
+    if claim.kind != ClaimKind::LoadBalancer || model.pools().is_empty() {
         return;
     }
     let address = claim.range.first();
@@ -502,8 +503,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
             .because(asked.span, "this pool is asked for"),
         (Some(_), _) => return,
         (None, _) => {
-            let names: Vec<String> =
-                model.metallb.pools.iter().map(|pool| format!("`{}`", pool.name)).collect();
+            let names: Vec<String> = model.pools().iter().map(|pool| format!("`{}`", pool.name)).collect();
             let shown =
                 if names.len() > 5 { format!("any of {} pools", names.len()) } else { names.join(", ") };
             let message = format!(
@@ -513,7 +513,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
             );
             let mut diagnostic =
                 ADDRESS_OUTSIDE_POOLS.at(claim.span, "no pool can give this address", message);
-            for pool in model.metallb.pools.iter().take(4) {
+            for pool in model.pools().iter().take(4) {
                 let entries: Vec<String> =
                     pool.addresses.iter().take(6).map(|entry| entry.to_string()).collect();
                 diagnostic =
@@ -640,16 +640,14 @@ fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &s
     if !balancer.addresses.is_empty() || balancer.unread {
         return;
     }
-    let asked = balancer
-        .pool
-        .as_ref()
-        .and_then(|name| model.metallb.pools.iter().find(|pool| pool.name == name.value));
+    let asked =
+        balancer.pool.as_ref().and_then(|name| model.pools().iter().find(|pool| pool.name == name.value));
     if let (Some(pool), Some(name)) = (asked, &balancer.pool) {
         if !serves(pool, service, suffix) {
             found.push(refusal(pool, name, &who).about(&subject));
         }
-    } else if asked.is_none() && !model.metallb.pools.is_empty() {
-        let mut automatic = model.metallb.pools.iter().filter(|pool| pool.auto_assign).peekable();
+    } else if asked.is_none() && !model.pools().is_empty() {
+        let mut automatic = model.pools().iter().filter(|pool| pool.auto_assign).peekable();
         let pool = automatic.peek().copied();
         if let Some(pool) = pool.filter(|_| !automatic.any(|pool| serves(pool, service, suffix))) {
             found.push(refusal(pool, &Spanned::new("any address", balancer.place), &who).about(&subject));
@@ -673,7 +671,7 @@ fn refusal<T: std::fmt::Display>(pool: &Pool, wanted: &Spanned<T>, who: &str) ->
     POOL_REFUSES_SERVICE
         .at(wanted.span, format!("asked for by {who}"), format!("pool `{}` does not serve {who}", pool.name))
         .because(pool.place, format!("serves only {}", limits.join(", ")))
-        .about(format!("metallb.pools.{}", pool.name))
+        .about(pool.subject.clone())
         .help(
             "choose an address of a pool that serves it, or add it to the pool's `namespaces` or `services`",
         )
@@ -689,7 +687,7 @@ struct Wanting<'m> {
 
 /// `ip = "auto"` takes what is left. Services with one key share an address as far as MetalLB lets them.
 fn exhausted(model: &Model, found: &mut Diagnostics) {
-    let pools = &model.metallb.pools;
+    let pools = model.pools();
     if pools.is_empty() {
         return;
     }
@@ -741,7 +739,7 @@ impl Shared<'_> {
 fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
     let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
     let pool_at = |address: IpAddr| {
-        model.metallb.pools.iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+        model.pools().iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
     };
     for environment in &model.environments {
         for service in environment.services() {
@@ -764,7 +762,7 @@ fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
 
 /// Who wants any address. A service that every pool in question refuses has been reported by [`refused`].
 fn wanting(model: &Model) -> Vec<Wanting<'_>> {
-    let pools = &model.metallb.pools;
+    let pools = model.pools();
     let mut wanting = Vec::new();
     for environment in &model.environments {
         for service in environment.services() {
@@ -803,7 +801,7 @@ fn available(pool: &Pool) -> RangeSet {
 }
 
 fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
-    let pools = &model.metallb.pools;
+    let pools = model.pools();
     let (service, balancer) = wanting.asking;
     let who = match model.environments.len() {
         1 => format!("service `{}`", service.key),
@@ -818,7 +816,7 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
     for pool in wanting.eligible.iter().take(4) {
         diagnostic = diagnostic
             .because(pools[*pool].place, "every address of this pool is taken")
-            .about(format!("metallb.pools.{}", pools[*pool].name));
+            .about(pools[*pool].subject.clone());
     }
     let help = match wanting.eligible.as_slice() {
         [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
@@ -848,7 +846,7 @@ impl Offers {
             taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
         }
         let taken: RangeSet = taken.into_iter().collect();
-        let free = model.metallb.pools.iter().map(|pool| available(pool).minus(&taken));
+        let free = model.pools().iter().map(|pool| available(pool).minus(&taken));
         Self { pools: free.collect(), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::model::Model;
-use crate::model::cluster::Pool;
+use crate::model::load_balancer::Pool;
 
 codes! { Addresses:
     /// A pool that no advertisement announces.
@@ -11,13 +11,13 @@ codes! { Addresses:
 
 /// MetalLB gives out addresses of a pool that no advertisement selects, and nobody can reach them.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    for pool in &model.metallb.pools {
+    for pool in model.pools() {
         let Some((key, reason, help)) = silence(model, pool) else { continue };
         let span = model.place_of("", &["metallb", "pools", &pool.name, key]).unwrap_or(pool.place);
         found.push(
             UNANNOUNCED_POOL
                 .at(span, reason, format!("nobody announces the addresses of pool `{}`: {reason}", pool.name))
-                .about(format!("metallb.pools.{}", pool.name))
+                .about(pool.subject.clone())
                 .help(help),
         );
     }

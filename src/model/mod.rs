@@ -3,15 +3,21 @@
 //! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
+pub mod balancer;
+pub mod bgp;
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
 pub mod gitops;
+pub mod ingress;
+pub mod load_balancer;
 pub mod marks;
+pub mod middleware;
 pub mod probe;
 pub mod references;
+pub mod route;
 pub mod service;
 pub mod stack;
 pub mod volume;
@@ -28,8 +34,10 @@ use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
-use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
+use crate::model::cluster::{Chart, Cluster, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
+use crate::model::ingress::Ingress;
+use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
 use crate::model::references::Resolver;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -67,8 +75,14 @@ pub struct Model {
     pub network: Network,
     /// The machines, by name.
     pub nodes: Vec<Node>,
-    /// Pools and how they are announced.
+    /// What gives services their addresses.
+    pub load_balancer: LoadBalancing,
+    /// MetalLB's pools and how they are announced.
     pub metallb: Metallb,
+    /// Cilium's pools and how they are announced.
+    pub cilium: Cilium,
+    /// kube-vip's pools.
+    pub kube_vip: KubeVip,
     /// NFS servers, by name.
     pub nfs: Vec<Nfs>,
     /// Storage classes, by name.
@@ -181,17 +195,23 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let network = cluster::lower_network(shared);
     let nodes = cluster::lower_nodes(shared);
     let charts = cluster::lower_charts(shared, gitops.as_ref());
-    let metallb = cluster::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let load_balancer = load_balancer::lower_load_balancer(shared);
+    let metallb = load_balancer::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let cilium = load_balancer::lower_cilium(shared, &nodes, &charts);
+    let kube_vip = load_balancer::lower_kube_vip(shared);
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
-    let ingress = cluster::lower_ingress(shared, &charts);
+    let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
     let checks = lower_checks(inventory);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
         cluster,
         network,
         nodes,
+        load_balancer,
         metallb,
+        cilium,
+        kube_vip,
         nfs,
         storage_classes,
         ingress,
@@ -205,6 +225,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
+    ingress::ask_for_addresses(&mut model);
     let declared: Vec<Option<&str>> = std::iter::once(None)
         .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
         .collect();
@@ -229,7 +250,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     stack::report_undeclared(&mut resolver);
     waves::order(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
-    cluster::serve_namespaces(&mut model);
+    load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
     marks::mark(&mut model);
     facts::gather(&mut model);
