@@ -8,6 +8,7 @@ use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
+use crate::model::route::Route;
 use crate::model::service::Service;
 use crate::model::stack::{Secret, Stack};
 use crate::model::volume::Source;
@@ -583,14 +584,16 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let patches = stack.services.iter().flat_map(|service| &service.patches);
         let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let routes = stack.services.iter().filter_map(|service| service.route.as_ref());
+        let routes: String = routes.map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {
                 stack,
                 secret,
                 keys: Some(BTreeSet::new()),
             });
-            let whole =
-                stack.services.is_empty() || values.contains(&secret.name) || patches.contains(&secret.name);
+            let whole = stack.services.is_empty()
+                || [&values, &patches, &routes].iter().any(|text| text.contains(&secret.name));
             if whole {
                 reading.keys = None;
             }
@@ -615,6 +618,13 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     for reading in readings.values() {
         report_unused(model, reading, found);
     }
+}
+
+/// What names the Secrets that a route reads: its certificate's, and those of its middlewares.
+fn read_by_route(route: &Route) -> String {
+    let certificate = route.tls.iter().filter_map(|tls| tls.secret.clone());
+    let specs = route.copies.iter().map(|copy| copy.spec.to_string());
+    certificate.chain(specs).collect::<Vec<_>>().join(" ")
 }
 
 fn report_unused(model: &Model, reading: &Reading<'_>, found: &mut Diagnostics) {

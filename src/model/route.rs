@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol, Tls};
 use crate::inventory::value::Text;
 use crate::model::cluster::known_only;
-use crate::model::ingress::Ingress;
+use crate::model::ingress::{Ingress, Listener};
 use crate::model::middleware::{Copy, copies, copy_name};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
@@ -49,6 +49,9 @@ pub struct Route {
     pub redirect_points: Vec<String>,
     /// Whether plain HTTP is answered with a redirect.
     pub redirect: bool,
+    /// A host that no listener of the Gateway serves.
+    #[serde(skip)]
+    pub unserved: Option<Spanned<String>>,
     /// The listeners of the Gateway; `none` attaches to all.
     pub listeners: Vec<Option<String>>,
     /// The listeners that send clients on to HTTPS.
@@ -133,6 +136,7 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
         add("redirect-https", json!({ "redirectScheme": { "scheme": "https", "permanent": true } }));
     }
     let (entry_points, redirect_points) = entry_points(ingress, wanted.tls, tls_on, redirect);
+    let unserved = unserved(ingress, &wanted.hosts, tls_on);
     let (listeners, redirect_listeners) = listeners(ingress, &wanted.hosts, wanted.tls, tls_on);
     Route {
         name: wanted.name.to_owned(),
@@ -151,6 +155,7 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
         entry_points,
         redirect_points,
         redirect,
+        unserved,
         listeners,
         redirect_listeners,
         middlewares,
@@ -293,15 +298,33 @@ fn listeners(
             _ => (vec![named], vec!["http".to_owned()]),
         };
     };
+    // Where none serves its hosts, a rule says so for each environment; the base may hold names without a domain.
     let serving = |protocol: ListenerProtocol| -> Vec<String> {
-        let of_protocol = gateway.listeners.iter().filter(|listener| listener.protocol == protocol);
-        let serves = |listener: &&crate::model::ingress::Listener| {
-            hosts.iter().any(|host| listener.hostname.as_deref().is_none_or(|pattern| matches(pattern, host)))
-        };
-        of_protocol.filter(serves).map(|listener| listener.name.clone()).collect()
+        let speaking: Vec<&Listener> =
+            gateway.listeners.iter().filter(|listener| listener.protocol == protocol).collect();
+        let serves = |listener: &&&Listener| hosts.iter().any(|host| serves(listener, host));
+        let chosen: Vec<&&Listener> = speaking.iter().filter(serves).collect();
+        let chosen = if chosen.is_empty() { speaking.iter().collect() } else { chosen };
+        chosen.into_iter().map(|listener| listener.name.clone()).collect()
     };
-    let wanted = if tls { ListenerProtocol::Https } else { ListenerProtocol::Http };
-    (serving(wanted).into_iter().map(Some).collect(), serving(ListenerProtocol::Http))
+    (serving(spoken(tls)).into_iter().map(Some).collect(), serving(ListenerProtocol::Http))
+}
+
+fn spoken(tls: bool) -> ListenerProtocol {
+    if tls { ListenerProtocol::Https } else { ListenerProtocol::Http }
+}
+
+fn serves(listener: &Listener, host: &str) -> bool {
+    listener.hostname.as_deref().is_none_or(|pattern| matches(pattern, host))
+}
+
+/// A host that no listener of the Gateway serves.
+fn unserved(ingress: &Ingress, hosts: &[Spanned<String>], tls: bool) -> Option<Spanned<String>> {
+    let gateway = ingress.written_gateway.as_ref()?;
+    let served = |host: &str| {
+        gateway.listeners.iter().any(|listener| listener.protocol == spoken(tls) && serves(listener, host))
+    };
+    hosts.iter().find(|host| !served(host)).cloned()
 }
 
 /// Whether a listener's host name and a route's have names in common.
