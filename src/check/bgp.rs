@@ -99,13 +99,16 @@ fn meet(model: &Model, one: &Peer, other: &Peer) -> bool {
         };
         open(peer) || peer.nodes.contains(name) || peer.node_selectors.iter().any(by_labels)
     };
-    let mut nodes = model.nodes.iter();
+    let mut nodes = model.nodes.iter().take(MOST_NODES);
     (open(one) && open(other))
         || nodes.any(|node| chosen(one, &node.labels, &node.name) && chosen(other, &node.labels, &node.name))
 }
 
+/// Two peers are looked for on at most this many nodes.
+const MOST_NODES: usize = 256;
+
 /// One peer is compared with at most this many others.
-const MOST_PARTNERS: usize = 64;
+const MOST_PARTNERS: usize = 16;
 
 fn pairs(model: &Model, found: &mut Diagnostics) {
     let peers = &model.metallb.peers;

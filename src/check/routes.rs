@@ -1,12 +1,13 @@
 //! Routes: hosts that two things want or no listener serves, chains in a circle, a dashboard for everyone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::ports::{DUPLICATE_HOST, UNROUTED_HOST};
 use crate::diagnostic::{Diagnostics, codes};
-use crate::inventory::ingress::ListenerProtocol;
-use crate::model::ingress::{Gateway, Ingress};
-use crate::model::middleware::Middleware;
+use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
+use crate::model::gateway::Gateway;
+use crate::model::ingress::Ingress;
+use crate::model::middleware::{Middleware, position};
 use crate::model::route::Route;
 use crate::model::{DEPENDENCY_CYCLE, Model, UNORDERABLE_DEPENDENCY};
 use crate::source::{Span, Spanned};
@@ -14,12 +15,18 @@ use crate::source::{Span, Spanned};
 codes! {
     /// A host that no listener of the Gateway serves.
     UNSERVED_HOST = ("unserved-host", PortsAndNames, Error, "a host that no listener of the Gateway serves");
+    /// One entry point for two ports, or for HTTP and a port.
+    DUPLICATE_ENTRY_POINT = ("duplicate-entry-point", PortsAndNames, Error, "an entry point of Traefik that two ports want, or that serves hosts");
+    /// A key of a route where there is none.
+    UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`");
     /// Traefik's dashboard without anything that asks who is there.
     OPEN_DASHBOARD = ("open-dashboard", Security, Warning, "Traefik's dashboard is open to whoever reaches its host");
 }
 
 /// Runs every rule about routes.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    unused_keys(model, found);
+    entry_points(model, found);
     let Some(ingress) = &model.ingress else { return unrouted_charts(model, found) };
     duplicate_hosts(model, ingress, found);
     open_dashboard(ingress, found);
@@ -28,6 +35,81 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     if let Some(gateway) = &ingress.written_gateway {
         for route in routes_of_services(model).chain(&ingress.routes) {
             unserved_host(route, gateway, found);
+        }
+    }
+}
+
+/// Keys that say how a host is routed, on a service that has none in any environment.
+fn unused_keys(model: &Model, found: &mut Diagnostics) {
+    let routed: BTreeSet<&str> = model
+        .services()
+        .chain(model.base.services())
+        .filter(|service| !service.hosts.is_empty())
+        .map(|service| service.key.as_str())
+        .collect();
+    for environment in &model.environments {
+        for service in environment.services().filter(|service| !routed.contains(service.key.as_str())) {
+            for key in ["middlewares", "strip-prefix", "tls"] {
+                let path = ["services", &service.key, key];
+                let Some(span) = model.key_of(&environment.name, &path) else { continue };
+                let message = format!("service `{}` has `{key}` and no `host`", service.key);
+                let finding = UNUSED_ROUTE_KEY.at(span, "has no effect", message);
+                found.push(
+                    finding.about(format!("services.{}", service.key)).help("add `host`, or drop the key"),
+                );
+            }
+        }
+    }
+}
+
+/// An entry point leads to one port: TCP without TLS and UDP tell nothing by which Traefik could choose.
+fn entry_points(model: &Model, found: &mut Diagnostics) {
+    let ingress = model.ingress.as_ref();
+    let traefik = ingress.filter(|ingress| ingress.provider == IngressProvider::Traefik);
+    let mut taken: BTreeMap<&str, (Span, &str)> = BTreeMap::new();
+    for environment in &model.environments {
+        for service in environment.services() {
+            for port in &service.ports {
+                let Some(point) = &port.entry_point else { continue };
+                let subject = format!("services.{}", service.key);
+                let serves_hosts = ["web", "websecure"].contains(&point.as_str())
+                    || traefik.is_some_and(|ingress| ingress.entry_points.contains(&point.value));
+                let first = taken.get(point.as_str()).copied();
+                let (label, message) = if traefik.is_none() {
+                    let message = format!(
+                        "port `{}` of service `{}` names an entry point of Traefik, which routes nothing here",
+                        port.name, service.key
+                    );
+                    ("nobody reads it", message)
+                } else if serves_hosts {
+                    (
+                        "serves hosts",
+                        format!(
+                            "entry point `{point}` serves hosts, and cannot lead to port `{}` alone",
+                            port.name
+                        ),
+                    )
+                } else if let Some((_, other)) = first {
+                    (
+                        "taken already",
+                        format!(
+                            "entry point `{point}` leads to service `{other}` already, and service `{}` wants it, too",
+                            service.key
+                        ),
+                    )
+                } else {
+                    taken.insert(point, (point.span, &service.key));
+                    continue;
+                };
+                let mut finding = DUPLICATE_ENTRY_POINT.at(point.span, label, message).about(subject);
+                if let Some((span, other)) = first.filter(|(span, _)| *span != point.span) {
+                    finding = finding.because(span, format!("wanted here by service `{other}`"));
+                }
+                found.push(finding.help(match traefik {
+                    None => "set `ingress.provider = \"traefik\"`, or give the service an `ip`",
+                    Some(_) => "open another entry point in Traefik's values, and name that",
+                }));
+            }
         }
     }
 }
@@ -109,29 +191,51 @@ fn open_dashboard(ingress: &Ingress, found: &mut Diagnostics) {
     );
 }
 
-/// Traefik drops a chain that leads back to itself.
+/// Traefik drops a chain that leads back to itself. What leads nowhere, and what nothing leads to, is no part of a
+/// circle; once all such are taken away, the circles are left.
 fn circles(all: &[Middleware], found: &mut Diagnostics) {
-    for middleware in all {
-        let mut seen: Vec<&str> = Vec::new();
-        let mut next: Vec<&str> = middleware.chain.iter().map(|name| name.value.as_str()).collect();
-        while let Some(name) = next.pop() {
-            if name == middleware.name {
-                let message = format!("middleware `{name}` leads back to itself");
-                found.push(
-                    DEPENDENCY_CYCLE
-                        .at(middleware.place, "a chain in a circle", message)
-                        .about(format!("ingress.middlewares.{name}"))
-                        .help("take one of the names out of `chain`"),
-                );
-                break;
-            }
-            if !seen.contains(&name) {
-                seen.push(name);
-                let chained = all.iter().find(|other| other.name == name);
-                next.extend(chained.iter().flat_map(|other| &other.chain).map(|name| name.value.as_str()));
+    let mut edges: Vec<(usize, usize)> = Vec::new();
+    for (at, middleware) in all.iter().enumerate() {
+        edges.extend(middleware.chain.iter().filter_map(|name| Some((at, position(all, name)?))));
+    }
+    let forward = peel(all.len(), &edges);
+    let back: Vec<(usize, usize)> = edges.iter().map(|(from, to)| (*to, *from)).collect();
+    let back = peel(all.len(), &back);
+    for (at, middleware) in all.iter().enumerate().filter(|(at, _)| forward[*at] && back[*at]) {
+        let name = &all[at].name;
+        found.push(
+            DEPENDENCY_CYCLE
+                .at(
+                    middleware.place,
+                    "a chain in a circle",
+                    format!("middleware `{name}` leads back to itself"),
+                )
+                .about(format!("ingress.middlewares.{name}"))
+                .help("take one of the names out of `chain`"),
+        );
+    }
+}
+
+/// Which of so many are left once all that lead nowhere are taken away, one after the other.
+fn peel(count: usize, edges: &[(usize, usize)]) -> Vec<bool> {
+    let mut out = vec![0_usize; count];
+    let mut into: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (from, to) in edges {
+        out[*from] += 1;
+        into[*to].push(*from);
+    }
+    let mut left = vec![true; count];
+    let mut ends: Vec<usize> = (0..count).filter(|at| out[*at] == 0).collect();
+    while let Some(at) = ends.pop() {
+        left[at] = false;
+        for from in &into[at] {
+            out[*from] -= 1;
+            if out[*from] == 0 {
+                ends.push(*from);
             }
         }
     }
+    left
 }
 
 /// The Gateway and certificates are applied before any stack is: a namespace that a stack brings is not there yet.

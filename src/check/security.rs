@@ -585,7 +585,7 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
         let patches = stack.services.iter().flat_map(|service| &service.patches);
         let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
         let routes = stack.services.iter().filter_map(|service| service.route.as_ref());
-        let routes: String = routes.map(read_by_route).collect();
+        let routes: BTreeSet<&str> = routes.flat_map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {
                 stack,
@@ -593,7 +593,9 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
                 keys: Some(BTreeSet::new()),
             });
             let whole = stack.services.is_empty()
-                || [&values, &patches, &routes].iter().any(|text| text.contains(&secret.name));
+                || values.contains(&secret.name)
+                || patches.contains(&secret.name)
+                || routes.contains(secret.name.as_str());
             if whole {
                 reading.keys = None;
             }
@@ -620,11 +622,12 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-/// What names the Secrets that a route reads: its certificate's, and those of its middlewares.
-fn read_by_route(route: &Route) -> String {
-    let certificate = route.tls.iter().filter_map(|tls| tls.secret.clone());
-    let specs = route.copies.iter().map(|copy| copy.spec.to_string());
-    certificate.chain(specs).collect::<Vec<_>>().join(" ")
+/// The Secrets that a route reads: its certificate's, and those of its middlewares.
+fn read_by_route(route: &Route) -> impl Iterator<Item = &str> {
+    let certificate = route.tls.iter().filter_map(|tls| tls.secret.as_deref());
+    let specs = route.copies.iter().map(|copy| &copy.spec);
+    let users = specs.flat_map(|spec| ["basicAuth", "digestAuth"].map(|kind| spec[kind]["secret"].as_str()));
+    certificate.chain(users.flatten())
 }
 
 fn report_unused(model: &Model, reading: &Reading<'_>, found: &mut Diagnostics) {

@@ -202,6 +202,8 @@ record! {
         host_port: Option<Whole>,
         /// What is spoken on it, for routers: `https`, `kubernetes.io/h2c` …
         app_protocol: Option<Text>,
+        /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
+        entry_point: Option<Text>,
     }
 }
 

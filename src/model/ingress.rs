@@ -2,27 +2,22 @@
 //! to no service.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::inventory;
-use crate::inventory::ingress::{GatewayTable, IngressProvider, IssuerKind, ListenerProtocol};
+use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
-use crate::model::balancer::annotations;
-use crate::model::cluster::{
-    Chart, NameKind, addresses, check_name, list, name_fault, one_of, optional, report_unknown, texts,
-};
+use crate::model::certificates::{Certificate, Issuer, lower_certificates, lower_issuers};
+use crate::model::cluster::{Chart, NameKind, list, name_fault, optional, report_unknown, texts};
+use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
-use crate::model::middleware::{Middleware, lower_middlewares};
+use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
-use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, Model};
+use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
-
-/// Let's Encrypt.
-const ACME_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 /// How host names are routed.
 #[derive(Clone, Debug, Serialize)]
@@ -60,79 +55,6 @@ pub struct Ingress {
     /// Whether the dashboard's route asks who is there; none without one.
     #[serde(skip)]
     pub dashboard: Option<Spanned<bool>>,
-}
-
-/// A certificate of cert-manager.
-#[derive(Clone, Debug, Serialize)]
-pub struct Certificate {
-    /// Its name.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: Spanned<String>,
-    /// The Secret it is kept in.
-    pub secret: String,
-    /// The host names it is for.
-    pub hosts: Vec<String>,
-    /// Who issues it.
-    pub issuer: String,
-    /// What kind of issuer that is.
-    pub kind: IssuerKind,
-    /// Whether Traefik shows it for every host without another.
-    pub default: bool,
-}
-
-/// A ClusterIssuer of cert-manager.
-#[derive(Clone, Debug, Serialize)]
-pub struct Issuer {
-    /// Its name.
-    pub name: String,
-    /// Its spec.
-    pub spec: Json,
-}
-
-/// A Gateway that is written.
-#[derive(Clone, Debug, Serialize)]
-pub struct Gateway {
-    /// Its name.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: Spanned<String>,
-    /// Its class.
-    pub class: String,
-    /// The addresses that it asks the load balancer for.
-    pub addresses: Vec<Spanned<IpAddr>>,
-    /// Annotations of its load balancer's Service.
-    pub service_annotations: BTreeMap<String, String>,
-    /// Its listeners, by name.
-    pub listeners: Vec<Listener>,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// A listener of the Gateway.
-#[derive(Clone, Debug, Serialize)]
-pub struct Listener {
-    /// Its name.
-    pub name: String,
-    /// Its port.
-    pub port: i64,
-    /// What it speaks.
-    pub protocol: ListenerProtocol,
-    /// The host names it serves.
-    pub hostname: Option<String>,
-    /// The Secrets with its certificates.
-    pub secrets: Vec<String>,
-}
-
-/// A Gateway that routes attach to.
-#[derive(Clone, Debug, Serialize)]
-pub struct GatewayName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// One of its listeners.
-    pub listener: Option<String>,
 }
 
 /// Lowers `[ingress]`.
@@ -230,12 +152,6 @@ pub fn route_scheme(
     }
 }
 
-fn listener_protocol(listener: &inventory::ingress::Listener) -> ListenerProtocol {
-    let certified = listener.certificate.is_some() || listener.secret.is_some();
-    let default = if certified { ListenerProtocol::Https } else { ListenerProtocol::Http };
-    listener.protocol.map_or(default, |protocol| protocol.value)
-}
-
 fn chart_namespace(
     resolver: &mut Resolver<'_>,
     table: &inventory::ingress::Ingress,
@@ -248,23 +164,6 @@ fn chart_namespace(
         report_unknown(resolver, &name, "chart", &known);
     }
     chart.map(|chart| chart.namespace.value.clone())
-}
-
-fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> Option<GatewayName> {
-    let parts: Vec<&str> = written.split('/').collect();
-    let (namespace, name, listener) = match parts.as_slice() {
-        [namespace, name] => (namespace, name, None),
-        [namespace, name, listener] => (namespace, name, Some((*listener).to_owned())),
-        _ => {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(written.span, "not a Gateway's name", format!("`{written}` does not name a Gateway"))
-                    .help("write `namespace/name` or `namespace/name/listener`"),
-            );
-            return None;
-        }
-    };
-    Some(GatewayName { namespace: (*namespace).to_owned(), name: (*name).to_owned(), listener })
 }
 
 /// Keys that only one router understands.
@@ -304,37 +203,6 @@ fn check_provider(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingre
     }
 }
 
-fn lower_certificates(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingress) -> Vec<Certificate> {
-    let mut certificates = Vec::new();
-    for (name, entry) in &table.certificates {
-        check_name(resolver, name, entry.key, "a certificate", NameKind::Subdomain);
-        let issuer = entry.issuer.as_ref().or(table.issuer.as_ref());
-        if issuer.is_none() {
-            resolver.found.push(
-                inventory::MISSING_KEY
-                    .at(
-                        entry.span,
-                        "issued by nobody",
-                        format!("`ingress.certificates.{name}` needs `issuer`"),
-                    )
-                    .help("add `issuer`, or `ingress.issuer` for all"),
-            );
-        }
-        let hosts: Vec<Spanned<String>> = entry.hosts.iter().map(|text| resolver.text(text)).collect();
-        hosts.iter().for_each(|host| check_host(resolver, host));
-        certificates.push(Certificate {
-            namespace: entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
-            secret: optional(resolver, entry.secret.as_ref()).unwrap_or_else(|| name.clone()),
-            hosts: hosts.into_iter().map(|host| host.value).collect(),
-            issuer: optional(resolver, issuer).unwrap_or_default(),
-            kind: entry.kind.map_or(IssuerKind::ClusterIssuer, |kind| kind.value),
-            default: entry.default.is_some_and(|flag| flag.value),
-            name: name.clone(),
-        });
-    }
-    certificates
-}
-
 /// Reports what is no host name; a wildcard is one.
 pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>) {
     let name = host.strip_prefix("*.").unwrap_or(host);
@@ -344,178 +212,6 @@ pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>) {
             "not a host name",
             format!("`{host}` is not a host name: {reason}"),
         ));
-    }
-}
-
-fn lower_issuers(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingress) -> Vec<Issuer> {
-    let mut issuers = Vec::new();
-    for (name, entry) in &table.issuers {
-        check_name(resolver, name, entry.key, "an issuer", NameKind::Subdomain);
-        let given = [
-            ("acme", entry.acme.as_ref().map(|acme| acme.span)),
-            ("ca", entry.ca.as_ref().map(|ca| ca.span)),
-            ("self-signed", entry.self_signed.filter(|flag| flag.value).map(|flag| flag.span)),
-        ];
-        if let Err(finding) = one_of(&given, &format!("issuer `{name}`"), entry.span) {
-            resolver.found.push(finding);
-        }
-        let spec = match (&entry.acme, &entry.ca) {
-            (Some(acme), _) => acme_spec(resolver, name, acme),
-            (None, Some(ca)) => json!({ "ca": { "secretName": optional(resolver, ca.secret.as_ref()) } }),
-            (None, None) => json!({ "selfSigned": {} }),
-        };
-        issuers.push(Issuer { name: name.clone(), spec });
-    }
-    issuers
-}
-
-fn acme_spec(resolver: &mut Resolver<'_>, name: &str, acme: &inventory::ingress::Acme) -> Json {
-    if acme.dns01.is_none() && acme.http01.is_none() {
-        resolver.found.push(
-            inventory::MISSING_KEY
-                .at(
-                    acme.span,
-                    "proves nothing",
-                    format!("issuer `{name}` does not say how it proves whose a name is"),
-                )
-                .help("add `dns01` or `http01`, in cert-manager's spelling"),
-        );
-    }
-    let mut solvers = Vec::new();
-    for (key, solver) in [("dns01", &acme.dns01), ("http01", &acme.http01)] {
-        if let Some(solver) = solver {
-            solvers.push(json!({ key: resolver.value(&solver.0) }));
-        }
-    }
-    let account = optional(resolver, acme.account_secret.as_ref());
-    json!({ "acme": {
-        "server": optional(resolver, acme.server.as_ref()).unwrap_or_else(|| ACME_SERVER.to_owned()),
-        "email": optional(resolver, acme.email.as_ref()),
-        "privateKeySecretRef": { "name": account.unwrap_or_else(|| format!("{name}-account")) },
-        "solvers": solvers,
-    } })
-}
-
-fn lower_gateway(
-    resolver: &mut Resolver<'_>,
-    table: &GatewayTable,
-    certificates: &[Certificate],
-    issuer: Option<&str>,
-) -> Gateway {
-    let name = table.name.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
-    let namespace = table.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
-    for (text, what, kind) in
-        [(&name, "a Gateway", NameKind::Subdomain), (&namespace, "a namespace", NameKind::Label)]
-    {
-        if !text.is_empty() {
-            check_name(resolver, text, text.span, what, kind);
-        }
-    }
-    let mut listeners = Vec::new();
-    for (key, entry) in &table.listeners {
-        check_name(resolver, key, entry.key, "a listener", NameKind::Subdomain);
-        listeners.push(lower_listener(
-            resolver,
-            (&name, &namespace),
-            (key, &entry.value),
-            certificates,
-            issuer,
-        ));
-    }
-    if listeners.is_empty() {
-        listeners = default_listeners(&namespace, certificates);
-    }
-    let mut annotations = texts(resolver, &table.annotations);
-    let issued =
-        listeners.iter().any(|listener| listener.secrets == [listener_secret(&name, &listener.name)]);
-    if let Some(issuer) = issuer.filter(|_| issued) {
-        annotations.entry("cert-manager.io/cluster-issuer".to_owned()).or_insert_with(|| issuer.to_owned());
-    }
-    Gateway {
-        class: optional(resolver, table.class.as_ref()).unwrap_or_default(),
-        addresses: addresses(resolver, table.ip.as_ref()),
-        service_annotations: BTreeMap::new(),
-        listeners,
-        annotations,
-        name: name.value,
-        namespace,
-    }
-}
-
-/// The Secret that cert-manager keeps a listener's certificate in.
-fn listener_secret(gateway: &str, listener: &str) -> String {
-    format!("{gateway}-{listener}-tls")
-}
-
-/// Plain HTTP, and HTTPS with the certificates of the Gateway's namespace.
-fn default_listeners(namespace: &str, certificates: &[Certificate]) -> Vec<Listener> {
-    let own = certificates.iter().filter(|certificate| certificate.namespace.value == namespace);
-    let secrets: Vec<String> = own.map(|certificate| certificate.secret.clone()).collect();
-    let listener = |name: &str, port, protocol, secrets| Listener {
-        name: name.to_owned(),
-        port,
-        protocol,
-        hostname: None,
-        secrets,
-    };
-    let mut listeners = vec![listener("http", 80, ListenerProtocol::Http, Vec::new())];
-    if !secrets.is_empty() {
-        listeners.push(listener("https", 443, ListenerProtocol::Https, secrets));
-    }
-    listeners
-}
-
-fn lower_listener(
-    resolver: &mut Resolver<'_>,
-    (gateway, namespace): (&str, &str),
-    (name, table): (&str, &inventory::ingress::Listener),
-    certificates: &[Certificate],
-    issuer: Option<&str>,
-) -> Listener {
-    let protocol = listener_protocol(table);
-    let hostname = table.hostname.as_ref().map(|text| resolver.text(text));
-    hostname.iter().for_each(|host| check_host(resolver, host));
-    let own: Vec<&Certificate> =
-        certificates.iter().filter(|certificate| certificate.namespace.value == namespace).collect();
-    let mut secrets: Vec<String> = optional(resolver, table.secret.as_ref()).into_iter().collect();
-    if let Some(wanted) = table.certificate.as_ref().map(|text| resolver.text(text)) {
-        match own.iter().find(|certificate| certificate.name == wanted.value) {
-            Some(certificate) => secrets.push(certificate.secret.clone()),
-            None => {
-                let known = own.iter().map(|certificate| certificate.name.as_str()).collect::<Vec<_>>();
-                report_unknown(resolver, &wanted, "certificate of the Gateway's namespace", &known);
-            }
-        }
-    }
-    let given = table.certificate.is_some() || table.secret.is_some();
-    if protocol == ListenerProtocol::Https && !given {
-        match (issuer, &hostname) {
-            (Some(_), Some(_)) => secrets.push(listener_secret(gateway, name)),
-            _ => resolver.found.push(
-                inventory::MISSING_KEY
-                    .at(
-                        table.span,
-                        "no certificate",
-                        format!("listener `{name}` speaks HTTPS without a certificate"),
-                    )
-                    .help("add `certificate` or `secret`; with `ingress.issuer` a `hostname` is enough"),
-            ),
-        }
-    }
-    if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                .help("give a number from 1 to 65535"),
-        );
-    }
-    let default = if protocol == ListenerProtocol::Https { 443 } else { 80 };
-    Listener {
-        name: name.to_owned(),
-        port: table.port.map_or(default, |port| port.value),
-        protocol,
-        hostname: hostname.map(|host| host.value),
-        secrets,
     }
 }
 
@@ -579,10 +275,21 @@ fn full_hosts(resolver: &mut Resolver<'_>, hosts: Option<&OneOrMany<Text>>) -> V
     hosts
 }
 
-/// Paths, `/` if there are none. Each begins with a slash.
+/// A route has at most this many paths.
+const MOST_PATHS: usize = 32;
+/// Paths, `/` if there are none.
 pub fn lower_paths(resolver: &mut Resolver<'_>, paths: &[Text], place: Span) -> Vec<Spanned<String>> {
-    let paths: Vec<Spanned<String>> = paths.iter().map(|text| resolver.text(text)).collect();
+    too_many(resolver, paths.get(MOST_PATHS).map(|text| text.span), MOST_PATHS, "paths of one route");
+    let paths: Vec<Spanned<String>> = paths.iter().take(MOST_PATHS).map(|text| resolver.text(text)).collect();
     if paths.is_empty() { vec![Spanned::new("/".to_owned(), place)] } else { paths }
+}
+
+/// Reports the first thing over a limit.
+pub fn too_many(resolver: &mut Resolver<'_>, first: Option<Span>, most: usize, what: &str) {
+    if let Some(span) = first {
+        let message = format!("there are more than {most} {what}");
+        resolver.found.push(BAD_VALUE.at(span, "one too many", message).help("share them out among several"));
+    }
 }
 
 /// What a route outside the stacks has beside its rule.
@@ -606,7 +313,7 @@ fn lower_dashboard(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingr
         return;
     };
     let names: Vec<Spanned<String>> = dashboard.middlewares.iter().map(|text| resolver.text(text)).collect();
-    let guarded = crate::model::middleware::any_guards(&ingress.middlewares, &names, 0);
+    let guarded = any_guards(&ingress.middlewares, &names);
     let wanted = Wanted {
         name: "traefik-dashboard",
         owner: "the dashboard".to_owned(),
@@ -623,14 +330,4 @@ fn lower_dashboard(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingr
     route.service_kind = Some("TraefikService");
     ingress.dashboard = Some(Spanned::new(guarded, dashboard.span));
     ingress.routes.push(route);
-}
-
-/// Has the Gateway's Service ask the load balancer for its addresses.
-pub fn ask_for_addresses(model: &mut Model) {
-    let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
-    let asked = gateway.map(|gateway| annotations(model, &gateway.addresses, None, None)).unwrap_or_default();
-    let ingress = model.ingress.as_mut();
-    if let Some(gateway) = ingress.and_then(|ingress| ingress.written_gateway.as_mut()) {
-        gateway.service_annotations = asked;
-    }
 }

@@ -179,35 +179,44 @@ fn secret_name(resolver: &mut Resolver<'_>, name: &str) -> String {
     own.map_or_else(|| name.to_owned(), |own| resolver.text(own).value)
 }
 
-/// The copies that a route carries, in the order in which requests pass: each before the chain that names it. A
-/// chain that leads back to itself is cut, and reported by the rules.
-pub fn copies(all: &[Middleware], names: &[Spanned<String>], route: &str) -> Vec<Copy> {
-    let mut copies = Vec::new();
-    for name in names {
-        copy(all, name, route, 0, &mut copies);
-    }
-    copies
+/// Where a middleware stands among all, which are sorted by name.
+pub fn position(all: &[Middleware], name: &str) -> Option<usize> {
+    all.binary_search_by(|middleware| middleware.name.as_str().cmp(name)).ok()
 }
 
-/// Chains are followed this deep.
-const DEEPEST: usize = 8;
+/// A route carries at most this many copies.
+pub const MOST_COPIES: usize = 32;
 
-fn copy(all: &[Middleware], name: &str, route: &str, depth: usize, copies: &mut Vec<Copy>) {
-    let Some(middleware) = all.iter().find(|middleware| middleware.name == name) else { return };
-    let full = copy_name(route, name);
-    if depth > DEEPEST || copies.iter().any(|copy| copy.name == full) {
-        return;
+/// The middlewares that some lead to by their chains, each once and before those it chains; no more than one over
+/// the limit. Chains in a circle are reported by the rules.
+fn reached<'m>(all: &'m [Middleware], names: &[Spanned<String>]) -> Vec<&'m Middleware> {
+    let find = |name: &Spanned<String>| position(all, name);
+    let mut next: Vec<usize> = names.iter().filter_map(find).rev().collect();
+    let mut reached: Vec<usize> = Vec::new();
+    while let Some(at) = next.pop() {
+        if reached.len() <= MOST_COPIES && !reached.contains(&at) {
+            reached.push(at);
+            next.extend(all[at].chain.iter().filter_map(find).rev());
+        }
     }
-    let mut spec = middleware.spec.clone();
-    if !middleware.chain.is_empty() {
-        let names: Vec<Json> =
-            middleware.chain.iter().map(|name| json!({ "name": copy_name(route, name) })).collect();
-        spec = json!({ "chain": { "middlewares": names } });
-    }
-    copies.push(Copy { name: full, spec });
-    for name in &middleware.chain {
-        copy(all, name, route, depth + 1, copies);
-    }
+    reached.into_iter().map(|at| &all[at]).collect()
+}
+
+/// The copies that a route carries: of what it names, and of what that chains.
+pub fn copies(all: &[Middleware], names: &[Spanned<String>], route: &str) -> Vec<Copy> {
+    reached(all, names)
+        .into_iter()
+        .map(|middleware| Copy {
+            name: copy_name(route, &middleware.name),
+            spec: match middleware.chain.as_slice() {
+                [] => middleware.spec.clone(),
+                chain => {
+                    let names = chain.iter().map(|name| json!({ "name": copy_name(route, name) }));
+                    json!({ "chain": { "middlewares": names.collect::<Vec<Json>>() } })
+                }
+            },
+        })
+        .collect()
 }
 
 /// The name of a route's own copy.
@@ -216,8 +225,6 @@ pub fn copy_name(route: &str, middleware: &str) -> String {
 }
 
 /// Whether any of these middlewares, or of those they chain, keeps strangers out.
-pub fn any_guards(all: &[Middleware], names: &[Spanned<String>], depth: usize) -> bool {
-    names.iter().filter_map(|name| all.iter().find(|middleware| middleware.name == name.value)).any(
-        |middleware| middleware.guards || (depth < DEEPEST && any_guards(all, &middleware.chain, depth + 1)),
-    )
+pub fn any_guards(all: &[Middleware], names: &[Spanned<String>]) -> bool {
+    reached(all, names).iter().any(|middleware| middleware.guards)
 }

@@ -5,11 +5,13 @@
 
 pub mod balancer;
 pub mod bgp;
+pub mod certificates;
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
+pub mod gateway;
 pub mod gitops;
 pub mod ingress;
 pub mod load_balancer;
@@ -225,7 +227,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
-    ingress::ask_for_addresses(&mut model);
+    gateway::ask_for_addresses(&mut model);
     let declared: Vec<Option<&str>> = std::iter::once(None)
         .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
         .collect();

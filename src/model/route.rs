@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol, Tls};
 use crate::inventory::value::Text;
 use crate::model::cluster::known_only;
-use crate::model::ingress::{Ingress, Listener};
-use crate::model::middleware::{Copy, copies, copy_name};
+use crate::model::gateway::Listener;
+use crate::model::ingress::{Ingress, too_many};
+use crate::model::middleware::{Copy, MOST_COPIES, copies, copy_name, position};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
@@ -113,11 +114,14 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     let traefik = ingress.provider == IngressProvider::Traefik;
     let named = route_middlewares(resolver, ingress, &wanted);
     let strip_prefix = wanted.strip_prefix.is_some_and(|flag| flag.value) && any_path(&wanted.paths);
+    check_rewrite(resolver, ingress, &wanted);
     let tls_on = wanted.tls.map_or(ingress.tls, Tls::on);
     let tls = route_tls(resolver, ingress, &wanted, tls_on);
     let redirect = ingress.redirect_http && tls_on;
     let mut middlewares: Vec<String> = named.iter().map(|name| copy_name(wanted.name, name)).collect();
     let mut copies = copies(&ingress.middlewares, &named, wanted.name);
+    let over = wanted.middlewares.first().filter(|_| copies.len() > MOST_COPIES).map(|text| text.span);
+    too_many(resolver, over, MOST_COPIES, "middlewares before one route");
     let mut add = |name: &str, spec: Json| {
         let name = copy_name(wanted.name, name);
         copies.push(Copy { name: name.clone(), spec });
@@ -167,8 +171,23 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     }
 }
 
+/// A plain Ingress has no words for it; ingress-nginx reads an annotation.
+fn check_rewrite(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: &Wanted<'_>) {
+    let class = ingress.class.as_deref().unwrap_or("nginx");
+    let untold = ingress.provider == IngressProvider::Ingress && !class.contains("nginx");
+    if let Some(flag) = wanted.strip_prefix.filter(|flag| flag.value && untold) {
+        let message = format!("`strip-prefix` of {} does not know how class `{class}` is told", wanted.owner);
+        resolver.found.push(
+            BAD_VALUE
+                .at(flag.span, "said by an annotation of nginx", message)
+                .about(&wanted.subject)
+                .help("drop it, and write the router's own annotation under `ingress.annotations`"),
+        );
+    }
+}
+
 fn any_path(paths: &[Spanned<String>]) -> bool {
-    paths.iter().any(|path| path.trim_end_matches('/') != "")
+    paths.iter().any(|path| !path.trim_end_matches('/').is_empty())
 }
 
 /// The middlewares that exist. Only Traefik knows any.
@@ -196,7 +215,7 @@ fn route_middlewares(
         resolver,
         names,
         "middleware",
-        |name| ingress.middlewares.iter().any(|middleware| middleware.name == name),
+        |name| position(&ingress.middlewares, name).is_some(),
         || ingress.middlewares.iter().map(|middleware| middleware.name.as_str()).collect(),
     )
 }

@@ -14,6 +14,7 @@ use crate::model::balancer::{LoadBalancer, lower_load_balancer};
 use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
 use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
+use crate::model::middleware::position;
 use crate::model::probe::{Probe, lower_probe};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::route::{Route, Wanted, lower_route, rule};
@@ -173,6 +174,8 @@ pub struct Port {
     pub host_port: Option<Spanned<i64>>,
     /// What is spoken on it.
     pub app_protocol: Option<String>,
+    /// Traefik's entry point that leads to it.
+    pub entry_point: Option<Spanned<String>>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -458,8 +461,8 @@ fn lower_own_route(
     route.namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
     // A Secret of another stack is out of reach; one that the inventory does not declare is taken at its word.
     for text in &table.middlewares {
-        let middleware = ingress.middlewares.iter().find(|middleware| middleware.name == text.value);
-        let secret = middleware.and_then(|middleware| middleware.secret.as_ref());
+        let middleware = position(&ingress.middlewares, &text.value);
+        let secret = middleware.and_then(|at| ingress.middlewares[at].secret.as_ref());
         let declared = &resolver.inventory.tables.secrets;
         if let Some(secret) = secret.filter(|secret| declared.contains_key(&secret.value)) {
             known_secret(resolver, stack, &Spanned::new(secret.value.clone(), text.span));
@@ -608,6 +611,7 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             node_port: table.node_port,
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
+            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
             place: entry.key,
         });
     }

@@ -18,6 +18,7 @@ mod hostile;
 mod init;
 mod invariants;
 mod layers;
+mod load_balancers;
 mod manual;
 mod markers;
 mod render;
