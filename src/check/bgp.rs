@@ -1,7 +1,7 @@
 //! BGP as MetalLB takes it: what it refuses in a peer, between peers, and in an advertisement. It refuses the whole
 //! configuration with it, and announces nothing new until it is mended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Family, Range};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
@@ -9,6 +9,7 @@ use crate::inventory::load_balancer::{DynamicAsn, Provider};
 use crate::inventory::value::seconds;
 use crate::model::Model;
 use crate::model::bgp::Peer;
+use crate::model::cluster::Node;
 use crate::model::load_balancer::Pool;
 use crate::source::{Span, Spanned};
 
@@ -90,36 +91,46 @@ fn hops(model: &Model, peer: &Peer, found: &mut Diagnostics) {
     }
 }
 
-/// Whether some node may talk to both. Without nodes in the inventory, only peers without a choice surely meet.
-fn meet(model: &Model, one: &Peer, other: &Peer) -> bool {
-    let open = |peer: &Peer| peer.nodes.is_empty() && peer.node_selectors.is_empty();
-    let chosen = |peer: &Peer, labels: &BTreeMap<String, String>, name: &String| {
+/// The nodes that talk to a peer, as numbers; `None` is every node.
+fn nodes_of(model: &Model, peer: &Peer) -> Option<BTreeSet<usize>> {
+    if peer.nodes.is_empty() && peer.node_selectors.is_empty() {
+        return None;
+    }
+    let chosen = |node: &Node| {
         let by_labels = |wanted: &BTreeMap<String, String>| {
-            wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+            wanted.iter().all(|(key, value)| node.labels.get(key) == Some(value))
         };
-        open(peer) || peer.nodes.contains(name) || peer.node_selectors.iter().any(by_labels)
+        peer.nodes.contains(&node.name) || peer.node_selectors.iter().any(by_labels)
     };
-    let mut nodes = model.nodes.iter().take(MOST_NODES);
-    (open(one) && open(other))
-        || nodes.any(|node| chosen(one, &node.labels, &node.name) && chosen(other, &node.labels, &node.name))
+    let nodes = model.nodes.iter().take(MOST_NODES).enumerate();
+    Some(nodes.filter(|(_, node)| chosen(node)).map(|(at, _)| at).collect())
 }
 
-/// Two peers are looked for on at most this many nodes.
-const MOST_NODES: usize = 256;
+/// Whether some node talks to both.
+fn meet(one: Option<&BTreeSet<usize>>, other: Option<&BTreeSet<usize>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(nodes), None) | (None, Some(nodes)) => !nodes.is_empty(),
+        (Some(one), Some(other)) => !one.is_disjoint(other),
+    }
+}
+
+/// Peers are looked for on at most this many nodes.
+const MOST_NODES: usize = 512;
+
+/// Of so many peers the first are compared with all others.
+const MOST_COMPARED: usize = 256;
 
 /// One peer is compared with at most this many others.
 const MOST_PARTNERS: usize = 16;
 
 fn pairs(model: &Model, found: &mut Diagnostics) {
     let peers = &model.metallb.peers;
+    let nodes: Vec<Option<BTreeSet<usize>>> = peers.iter().map(|peer| nodes_of(model, peer)).collect();
     for (at, second) in peers.iter().enumerate() {
-        let earlier = peers[..at].iter().take(MOST_PARTNERS).filter(|first| meet(model, first, second));
-        for first in earlier {
-            if let Some(finding) = clash(model, first, second) {
-                found.push(finding);
-                break;
-            }
-        }
+        let met = |first: &usize| meet(nodes[*first].as_ref(), nodes[at].as_ref());
+        let mut earlier = (0..at.min(MOST_COMPARED)).filter(met).take(MOST_PARTNERS);
+        found.extend(earlier.find_map(|first| clash(model, &peers[first], second)));
     }
 }
 

@@ -135,7 +135,7 @@ record! {
         protocol: Option<Spanned<ListenerProtocol>>,
         /// The host names it serves: `*.example.org`. Default: all.
         hostname: Option<Text>,
-        /// The certificate, by its name in `ingress.certificates`.
+        /// The certificate, by its name in `ingress.certificates`. With neither this nor `secret`, `ingress.issuer` makes one for the `hostname`.
         certificate: Option<Text>,
         /// The Secret with the certificate, in the Gateway's namespace.
         secret: Option<Text>,
@@ -363,7 +363,7 @@ record! {
 /// TLS of a host: whether, or where its certificate comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tls {
-    /// `true`: with the certificate that the router shows by itself. `false`: none.
+    /// `true`: with a certificate of `ingress.issuer`, else with the router's own. `false`: none.
     Flag(Flag),
     /// Where the certificate comes from.
     From(TlsTable),

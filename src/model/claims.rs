@@ -190,7 +190,7 @@ fn gather_charts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Addres
                 let subject = format!("charts.{}", chart.name);
                 let range = address.map(Range::single);
                 claims.push(AddressClaim {
-                    by_reference: resolver.is_reference_at(address.span),
+                    by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
                     ..claim(&range, ClaimKind::LoadBalancer, &owner, &subject)
                 });
             }
@@ -203,7 +203,7 @@ fn gather_gateway(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Addre
     for (gateway, address) in gateway.iter().flat_map(|one| one.addresses.iter().map(move |it| (one, it))) {
         let owner = format!("the Gateway `{}`", gateway.name);
         claims.push(AddressClaim {
-            by_reference: resolver.is_reference_at(address.span),
+            by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
             ..claim(&address.map(Range::single), ClaimKind::LoadBalancer, &owner, "ingress.gateway")
         });
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::inventory;
-use crate::inventory::ingress::{GatewayTable, ListenerProtocol};
+use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
 use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
@@ -67,7 +67,7 @@ pub struct GatewayName {
 pub fn lower_gateway(
     resolver: &mut Resolver<'_>,
     table: &GatewayTable,
-    certificates: &[Certificate],
+    certificates: &mut Vec<Certificate>,
     issuer: Option<&str>,
 ) -> Gateway {
     let name = table.name.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
@@ -95,24 +95,32 @@ pub fn lower_gateway(
     if listeners.is_empty() {
         listeners = default_listeners(&namespace, certificates);
     }
-    let mut annotations = texts(resolver, &table.annotations);
-    let issued =
-        listeners.iter().any(|listener| listener.secrets == [listener_secret(&name, &listener.name)]);
-    if let Some(issuer) = issuer.filter(|_| issued) {
-        annotations.entry("cert-manager.io/cluster-issuer".to_owned()).or_insert_with(|| issuer.to_owned());
-    }
+    let issued = listeners.iter().filter(|one| one.secrets == [listener_secret(&name, &one.name)]);
+    let own = issued.filter_map(|one| {
+        Some(Certificate {
+            name: listener_secret(&name, &one.name),
+            namespace: namespace.clone(),
+            secret: listener_secret(&name, &one.name),
+            hosts: vec![one.hostname.clone()?],
+            issuer: issuer?.to_owned(),
+            kind: IssuerKind::ClusterIssuer,
+            default: false,
+        })
+    });
+    certificates.extend(own);
     Gateway {
         class: optional(resolver, table.class.as_ref()).unwrap_or_default(),
         addresses: addresses(resolver, table.ip.as_ref()),
         service_annotations: BTreeMap::new(),
         listeners,
-        annotations,
+        annotations: texts(resolver, &table.annotations),
         name: name.value,
         namespace,
     }
 }
 
-/// The Secret that cert-manager keeps a listener's certificate in.
+/// The certificate of a listener that names none, and the Secret it is kept in. It is written, not asked for by an
+/// annotation of the Gateway: cert-manager would then make one for each listener, whosever Secret it names.
 fn listener_secret(gateway: &str, listener: &str) -> String {
     format!("{gateway}-{listener}-tls")
 }

@@ -16,7 +16,7 @@ use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
-use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
+use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// How host names are routed.
@@ -77,10 +77,11 @@ pub fn lower_ingress(
     let tls = ingress_scheme(table) == "https";
     let default_entry = if tls { "websecure" } else { "web" };
     let issuer = optional(resolver, table.issuer.as_ref());
-    let certificates = lower_certificates(resolver, table);
+    let mut certificates = lower_certificates(resolver, table);
     let named = table.gateway.as_ref().and_then(|gateway| gateway.named()).map(|text| resolver.text(text));
     let written = table.gateway.as_ref().and_then(|gateway| gateway.written());
-    let written = written.map(|gateway| lower_gateway(resolver, gateway, &certificates, issuer.as_deref()));
+    let written =
+        written.map(|gateway| lower_gateway(resolver, gateway, &mut certificates, issuer.as_deref()));
     let gateway = match &written {
         Some(gateway) => Some(GatewayName {
             namespace: gateway.namespace.value.clone(),
@@ -186,6 +187,12 @@ fn check_provider(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingre
     only(written, "gateway", IngressProvider::Gateway);
     for entry in table.certificates.values().filter(|entry| entry.default.is_some_and(|flag| flag.value)) {
         only(entry.default.map(|flag| flag.span), "certificates.….default", IngressProvider::Traefik);
+    }
+    let defaults = table.certificates.values().filter_map(|entry| entry.default.filter(|flag| flag.value));
+    if let [first, second, ..] = defaults.collect::<Vec<_>>().as_slice() {
+        let finding =
+            CONFLICTING_KEYS.at(second.span, "and this", "two certificates are both the default one");
+        resolver.found.push(finding.because(first.span, "this").help("keep one of them"));
     }
     // What ingress-nginx does not read would be written for nobody.
     let class = ingress.class.as_deref().unwrap_or("nginx");
