@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::ports::{DUPLICATE_HOST, UNROUTED_HOST};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
+use crate::inventory::node::Value;
 use crate::model::gateway::Gateway;
 use crate::model::ingress::Ingress;
 use crate::model::middleware::{Middleware, position};
@@ -18,7 +19,7 @@ codes! {
     /// One entry point for two ports, or for HTTP and a port.
     DUPLICATE_ENTRY_POINT = ("duplicate-entry-point", PortsAndNames, Error, "an entry point of Traefik that two ports want, or that serves hosts");
     /// A key of a route where there is none.
-    UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`");
+    UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`, or `strip-prefix` without `path`");
     /// Traefik's dashboard without anything that asks who is there.
     OPEN_DASHBOARD = ("open-dashboard", Security, Warning, "Traefik's dashboard is open to whoever reaches its host");
 }
@@ -26,6 +27,7 @@ codes! {
 /// Runs every rule about routes.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     unused_keys(model, found);
+    unused_strip(model, found);
     entry_points(model, found);
     let Some(ingress) = &model.ingress else { return unrouted_charts(model, found) };
     duplicate_hosts(model, ingress, found);
@@ -111,6 +113,29 @@ fn entry_points(model: &Model, found: &mut Diagnostics) {
                 }));
             }
         }
+    }
+}
+
+/// `strip-prefix` on a service that no environment routes by a path.
+fn unused_strip(model: &Model, found: &mut Diagnostics) {
+    let all = || model.services().chain(model.base.services());
+    let pathed = |route: &Route| route.paths.iter().any(|path| !path.trim_end_matches('/').is_empty());
+    let with_path: BTreeSet<&str> = all()
+        .filter(|service| service.route.as_ref().is_some_and(pathed))
+        .map(|service| service.key.as_str())
+        .collect();
+    let routed = all().filter(|service| service.route.is_some());
+    let keys: BTreeSet<&str> = routed.map(|service| service.key.as_str()).collect();
+    for key in keys.difference(&with_path) {
+        let path = ["services", *key, "strip-prefix"];
+        let asked = model.written.find(path).is_some_and(|node| matches!(node.value, Value::Boolean(true)));
+        let Some(span) = model.key_of("", &path).filter(|_| asked) else { continue };
+        let finding = UNUSED_ROUTE_KEY.at(
+            span,
+            "has no effect",
+            format!("service `{key}` has `strip-prefix` and no `path`"),
+        );
+        found.push(finding.about(format!("services.{key}")).help("add `path`, or drop the key"));
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
-use crate::model::cluster::{NameKind, check_name, one_of, optional};
+use crate::inventory::value::Text;
+use crate::model::cluster::{NameKind, check_name, one_of, optional, report_unknown};
 use crate::model::ingress::check_host;
 use crate::model::references::Resolver;
 use crate::source::Spanned;
@@ -50,6 +51,9 @@ pub fn lower_certificates(
     for (name, entry) in &table.certificates {
         check_name(resolver, name, entry.key, "a certificate", NameKind::Subdomain);
         let issuer = entry.issuer.as_ref().or(table.issuer.as_ref());
+        if entry.kind.is_none_or(|kind| kind.value == IssuerKind::ClusterIssuer) {
+            check_issuer(resolver, table, entry.issuer.as_ref());
+        }
         if issuer.is_none() {
             resolver.found.push(
                 inventory::MISSING_KEY
@@ -74,6 +78,15 @@ pub fn lower_certificates(
         });
     }
     certificates
+}
+
+/// An issuer that nobody declares may be there all the same; one that is nearly a declared one is a slip.
+pub fn check_issuer(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingress, name: Option<&Text>) {
+    let Some(name) = name.map(|name| resolver.text(name)) else { return };
+    let known: Vec<&str> = table.issuers.keys().map(String::as_str).collect();
+    if !known.contains(&name.value.as_str()) && resolver.guess(&name, known.iter().copied()).is_some() {
+        report_unknown(resolver, &name, "issuer", &known);
+    }
 }
 
 /// Lowers `ingress.issuers`.

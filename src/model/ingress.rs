@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
-use crate::model::certificates::{Certificate, Issuer, lower_certificates, lower_issuers};
+use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
 use crate::model::cluster::{Chart, NameKind, list, name_fault, optional, report_unknown, texts};
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
@@ -77,6 +77,7 @@ pub fn lower_ingress(
     let tls = ingress_scheme(table) == "https";
     let default_entry = if tls { "websecure" } else { "web" };
     let issuer = optional(resolver, table.issuer.as_ref());
+    check_issuer(resolver, table, table.issuer.as_ref());
     let mut certificates = lower_certificates(resolver, table);
     let named = table.gateway.as_ref().and_then(|gateway| gateway.named()).map(|text| resolver.text(text));
     let written = table.gateway.as_ref().and_then(|gateway| gateway.written());
