@@ -3,16 +3,20 @@
 pub mod addresses;
 pub mod allow;
 pub mod backup;
+pub mod bgp;
 pub mod gitops;
 pub mod manifests;
 pub mod placement;
 pub mod pools;
 pub mod ports;
+pub mod requests;
 pub mod resources;
+pub mod routes;
 pub mod secret_files;
 pub mod secrets;
 pub mod security;
 pub mod settings;
+pub mod sharing;
 pub mod storage;
 
 use crate::check::settings::Levels;
@@ -37,7 +41,9 @@ type Rules = fn(&Model, &mut Diagnostics);
 const FAMILIES: &[Rules] = &[
     addresses::check,
     pools::check,
+    bgp::check,
     ports::check,
+    routes::check,
     resources::check,
     storage::check,
     backup::check,
@@ -50,7 +56,9 @@ const FAMILIES: &[Rules] = &[
 const FINDINGS_OF_RULES: &[&[&Code]] = &[
     addresses::CODES,
     pools::CODES,
+    bgp::CODES,
     ports::CODES,
+    routes::CODES,
     resources::CODES,
     storage::CODES,
     backup::CODES,

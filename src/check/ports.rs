@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{meet, nodes, patched, within};
+use crate::check::routes::route_key;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
@@ -578,9 +579,9 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
     }
     let mut groups: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
     each_service(model, |environment, service| {
-        for host in &service.hosts {
-            let path = service.path.trim_end_matches('/');
-            let route = format!("{}{path}", host.to_lowercase());
+        let paths = service.route.iter().flat_map(|route| &route.paths);
+        for (host, path) in paths.flat_map(|path| service.hosts.iter().map(move |host| (host, path))) {
+            let route = route_key(host, path);
             groups.entry(route).or_default().push(Holder { environment, service, span: host.span });
         }
     });

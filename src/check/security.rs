@@ -8,6 +8,7 @@ use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
+use crate::model::route::Route;
 use crate::model::secret::Secret;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -588,13 +589,16 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
         let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
         let copied: BTreeSet<&String> =
             copied.chain(stack.failover.iter().map(|failover| &failover.secret_key.value)).collect();
+        let routes = stack.services.iter().filter_map(|service| service.route.as_ref());
+        let routes: BTreeSet<&str> = routes.flat_map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {
                 stack,
                 secret,
                 keys: Some(BTreeSet::new()),
             });
-            let named = [&values, &patches, &stores].iter().any(|text| text.contains(&secret.name));
+            let named = [&values, &patches, &stores].iter().any(|text| text.contains(&secret.name))
+                || routes.contains(secret.name.as_str());
             if stack.services.is_empty() || named || copied.contains(&secret.key) {
                 reading.keys = None;
             }
@@ -619,6 +623,14 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     for reading in readings.values() {
         report_unused(model, reading, found);
     }
+}
+
+/// The Secrets that a route reads: its certificate's, and those of its middlewares.
+fn read_by_route(route: &Route) -> impl Iterator<Item = &str> {
+    let certificate = route.tls.iter().filter_map(|tls| tls.secret.as_deref());
+    let specs = route.copies.iter().map(|copy| &copy.spec);
+    let users = specs.flat_map(|spec| ["basicAuth", "digestAuth"].map(|kind| spec[kind]["secret"].as_str()));
+    certificate.chain(users.flatten())
 }
 
 fn report_unused(model: &Model, reading: &Reading<'_>, found: &mut Diagnostics) {

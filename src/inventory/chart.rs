@@ -1,9 +1,10 @@
-//! Helm charts, and how host names are routed.
+//! Helm charts.
 
+use crate::inventory::ingress::ChartRoute;
 use crate::inventory::record::{List, Map};
-use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Scalar, Text};
+use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Text};
+use crate::record;
 use crate::source::Spanned;
-use crate::{choice, record};
 
 record! {
     /// A Helm chart of the infrastructure layer.
@@ -30,39 +31,9 @@ record! {
         values: Option<PassthroughTable>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.
         addresses: Map<OneOrMany<AddressText>>,
+        /// How people reach a Service that the chart brings: writes a route beside it.
+        route: Option<ChartRoute>,
         /// Charts that must be ready before it.
         depends_on: List<Text>,
-    }
-}
-
-choice! {
-    /// What routes host names to services.
-    pub enum IngressProvider {
-        /// Traefik's IngressRoute.
-        Traefik = "traefik",
-        /// Kubernetes' Ingress.
-        Ingress = "ingress",
-        /// The Gateway API's HTTPRoute.
-        Gateway = "gateway",
-    }
-}
-
-record! {
-    /// How a service's `host` is routed.
-    pub struct Ingress {
-        /// What routes: decides the kind of object. Default `ingress`.
-        provider: Option<Spanned<IngressProvider>>,
-        /// The ingress class (`ingress`, `traefik`).
-        class: Option<Text>,
-        /// Traefik's entry points. Default `websecure` with an issuer, `web` without.
-        entry_points: List<Text>,
-        /// The cert-manager ClusterIssuer that certificates come from. Without one, hosts have no TLS of their own.
-        issuer: Option<Text>,
-        /// The chart that serves the hosts: what isolated stacks let in, and the load balancer behind the links.
-        chart: Option<Text>,
-        /// The Gateway that routes attach to, as `namespace/name` or `namespace/name/listener` (`gateway`).
-        gateway: Option<Text>,
-        /// Annotations for every Ingress, IngressRoute or HTTPRoute.
-        annotations: Map<Scalar>,
     }
 }

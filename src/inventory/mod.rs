@@ -6,6 +6,8 @@ pub mod backup;
 pub mod chart;
 pub mod environment;
 pub mod gitops;
+pub mod ingress;
+pub mod load_balancer;
 pub mod network;
 pub mod node;
 pub mod record;
@@ -20,10 +22,12 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Outcome, codes};
 use crate::inventory::backup::{BackupTable, Velero};
-use crate::inventory::chart::{Chart, Ingress};
+use crate::inventory::chart::Chart;
 use crate::inventory::environment::Environment;
 use crate::inventory::gitops::{Allow, Gitops, Setting};
-use crate::inventory::network::{Cluster, Metallb, Network, Node};
+use crate::inventory::ingress::Ingress;
+use crate::inventory::load_balancer::{Cilium, KubeVip, LoadBalancer, Metallb};
+use crate::inventory::network::{Cluster, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
 use crate::inventory::secret::{Secret, SecretStore, Sops};
@@ -57,8 +61,14 @@ record! {
         network: Option<Network>,
         /// The machines of the cluster, by name.
         nodes: Map<Node>,
+        /// Which load balancer the cluster has.
+        load_balancer: Option<LoadBalancer>,
         /// MetalLB: pools and how they are announced.
         metallb: Option<Metallb>,
+        /// Cilium as a load balancer: pools and how they are announced.
+        cilium: Option<Cilium>,
+        /// kube-vip as a load balancer: pools.
+        kube_vip: Option<KubeVip>,
         /// NFS servers, by name.
         nfs: Map<Nfs>,
         /// Storage classes, by name.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::ingress::Tls;
 use crate::inventory::network::Gpu;
 use crate::inventory::node::{Node, Value};
 use crate::inventory::record::{Decode, List, Map, Reader, Record, Schemas};
@@ -87,8 +88,14 @@ record! {
         probe: Option<OrOff<Probe>>,
         /// The host names it is routed by. A name without a dot gets the environment's `domain`.
         host: Option<OrOff<OneOrMany<Text>>>,
-        /// The path it is routed by. Default `/`.
-        path: Option<Text>,
+        /// The path it is routed by, or several. Default `/`.
+        path: Option<OneOrMany<Text>>,
+        /// Whether `path` is taken away before the service sees it. Default false.
+        strip_prefix: Option<Flag>,
+        /// Traefik's middlewares before it, by their names in `ingress.middlewares`, the first one first.
+        middlewares: List<Text>,
+        /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as `ingress` says.
+        tls: Option<Tls>,
         /// Services that must be ready before it: decides the order of deployment.
         depends_on: List<Text>,
         /// Services that it connects to: let through where a stack is isolated.
@@ -196,6 +203,8 @@ record! {
         host_port: Option<Whole>,
         /// What is spoken on it, for routers: `https`, `kubernetes.io/h2c` …
         app_protocol: Option<Text>,
+        /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
+        entry_point: Option<Text>,
     }
 }
 

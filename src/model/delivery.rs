@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::inventory::load_balancer::Provider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::Model;
@@ -78,8 +79,11 @@ fn permit(model: &mut Model) {
                 .map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
         );
         destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
-        destinations.push(model.metallb.namespace.clone());
         destinations.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
+        if model.load_balancer.provider == Provider::Metallb {
+            destinations.push(model.metallb.namespace.clone());
+        }
+        destinations.extend(model.ingress.iter().flat_map(|ingress| ingress.namespaces.clone()));
         // Charts put leases and metrics Services there.
         destinations.push("kube-system".to_owned());
     }

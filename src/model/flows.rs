@@ -64,6 +64,13 @@ fn ingress(service: &Service, callers: &[&Service], model: &Model) -> Vec<Json> 
     }
     let router = model.ingress.as_ref().filter(|_| !service.hosts.is_empty());
     let main = service.main_port.as_deref();
+    for port in service.ports.iter().filter(|port| port.entry_point.is_some()) {
+        let router = model.ingress.as_ref().and_then(|ingress| ingress.namespace.as_deref());
+        rules.push(json!({
+            "from": [{ "namespaceSelector": namespace(router) }],
+            "ports": one_port(service, &port.name),
+        }));
+    }
     if let (Some(router), Some(port)) = (router, main) {
         rules.push(json!({
             "from": [{ "namespaceSelector": namespace(router.namespace.as_deref()) }],

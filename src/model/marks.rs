@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::inventory::chart::IngressProvider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, PodSecurity};
-use crate::model::cluster::Ingress;
 use crate::model::gitops::Gitops;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -46,7 +44,10 @@ pub fn mark(model: &mut Model) {
         chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
         secure(&mut chart.namespace_labels, chart.pod_security);
     }
-    let (gitops, route) = (model.gitops.as_ref(), model.ingress.as_ref().map(of_routes).unwrap_or_default());
+    let (gitops, route) = (
+        model.gitops.as_ref(),
+        model.ingress.as_ref().map(|ingress| ingress.annotations.clone()).unwrap_or_default(),
+    );
     mark_environment(&mut model.base, gitops, &route);
     for environment in &mut model.environments {
         mark_environment(environment, gitops, &route);
@@ -62,15 +63,6 @@ pub fn mark(model: &mut Model) {
             monitor.labels.extend(release.clone().map(|release| ("release".to_owned(), release)));
         }
     }
-}
-
-/// An Ingress asks cert-manager for its certificate itself; a Gateway does so for its listeners.
-fn of_routes(ingress: &Ingress) -> Texts {
-    let mut annotations = ingress.annotations.clone();
-    if let Some(issuer) = ingress.issuer.as_ref().filter(|_| ingress.provider == IngressProvider::Ingress) {
-        add(&mut annotations, "cert-manager.io/cluster-issuer", issuer);
-    }
-    annotations
 }
 
 fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: &Texts) {
@@ -93,6 +85,11 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
+            if let Some(own) = &mut service.route {
+                own.labels = service.labels.clone();
+                own.annotations = service.annotated.route.clone();
+                own.other_annotations = service.annotated.other.clone();
+            }
         }
         if waves {
             order_claims(stack);
@@ -132,6 +129,7 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
         add(&mut pod, "checksum/env", digest);
     }
     let mut with_route = other.clone();
+    with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
     with_route.extend(route.clone());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());

@@ -4,15 +4,23 @@
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
 pub mod backup;
+pub mod balancer;
+pub mod bgp;
+pub mod certificates;
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
+pub mod gateway;
 pub mod gitops;
+pub mod ingress;
+pub mod load_balancer;
 pub mod marks;
+pub mod middleware;
 pub mod probe;
 pub mod references;
+pub mod route;
 pub mod secret;
 pub mod service;
 pub mod sops;
@@ -33,8 +41,10 @@ use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
-use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
+use crate::model::cluster::{Chart, Cluster, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
+use crate::model::ingress::Ingress;
+use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
 use crate::model::references::Resolver;
 use crate::model::secret::{ChartSecret, SecretStore};
 use crate::model::service::Service;
@@ -75,8 +85,14 @@ pub struct Model {
     pub network: Network,
     /// The machines, by name.
     pub nodes: Vec<Node>,
-    /// Pools and how they are announced.
+    /// What gives services their addresses.
+    pub load_balancer: LoadBalancing,
+    /// MetalLB's pools and how they are announced.
     pub metallb: Metallb,
+    /// Cilium's pools and how they are announced.
+    pub cilium: Cilium,
+    /// kube-vip's pools.
+    pub kube_vip: KubeVip,
     /// NFS servers, by name.
     pub nfs: Vec<Nfs>,
     /// Storage classes, by name.
@@ -200,17 +216,23 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let chart_secrets = secret::lower_chart_secrets(shared, &charts);
     let secret_stores = secret::lower_stores(shared, None);
     let sops = sops::lower(shared);
-    let metallb = cluster::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let load_balancer = load_balancer::lower_load_balancer(shared);
+    let metallb = load_balancer::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let cilium = load_balancer::lower_cilium(shared, &nodes, &charts);
+    let kube_vip = load_balancer::lower_kube_vip(shared);
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
-    let ingress = cluster::lower_ingress(shared, &charts);
+    let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
     let checks = lower_checks(inventory);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
         cluster,
         network,
         nodes,
+        load_balancer,
         metallb,
+        cilium,
+        kube_vip,
         nfs,
         storage_classes,
         ingress,
@@ -228,6 +250,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
+    gateway::ask_for_addresses(&mut model);
     let declared: Vec<Option<&str>> = std::iter::once(None)
         .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
         .collect();
@@ -253,7 +276,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     model.velero = velero::lower(&mut resolver, &model);
     waves::order(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
-    cluster::serve_namespaces(&mut model);
+    load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
     marks::mark(&mut model);
     facts::gather(&mut model);

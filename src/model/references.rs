@@ -520,12 +520,14 @@ impl<'a> Resolver<'a> {
         let ingress = self.inventory.tables.ingress.as_ref();
         if let (Some(host), Some(ingress)) = (facts::first_host(service), ingress) {
             let host = self.full_host(host, trail)?;
-            let path = service.path.as_ref().map_or("", |path| path.value.trim_end_matches('/'));
-            return Ok(format!("{}://{host}{path}", facts::ingress_scheme(ingress)));
+            let path = service.path.as_ref().and_then(|paths| paths.0.first());
+            let path = path.map_or("", |path| path.value.trim_end_matches('/'));
+            let scheme = crate::model::ingress::route_scheme(service.tls.as_ref(), ingress);
+            return Ok(format!("{scheme}://{host}{path}"));
         }
         let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first());
         match address {
-            Some(address) if address.0.value != facts::AUTO => {
+            Some(address) if address.0.value != crate::model::balancer::AUTO => {
                 let address = self.expand(&address.0.value, trail)?;
                 Ok(facts::url(facts::scheme(service), &address, facts::main_port(service)))
             }

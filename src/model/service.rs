@@ -1,29 +1,28 @@
 //! Services of one environment: what runs, how it is reached, what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::address::{Family, parse_range_or_host};
+use crate::address::parse_range_or_host;
 use crate::inventory;
-use crate::inventory::chart::Ingress;
 use crate::inventory::record::Map;
-use crate::inventory::service::{Kind, PortTable, Protocol, Strategy, TrafficPolicy};
+use crate::inventory::service::{Kind, PortTable, Protocol, Strategy};
 use crate::inventory::value::{OneOrMany, Scalar, Text};
-use crate::model::cluster::{NameKind, check_name, gpus, list, name_fault, optional, report_unknown, texts};
+use crate::model::balancer::{LoadBalancer, lower_load_balancer};
+use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
+use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
+use crate::model::middleware::position;
 use crate::model::probe::{Probe, lower_probe};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::route::{Route, Wanted, lower_route, rule};
 use crate::model::stack::{Around, Stack, known_secret, quantities};
 use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume, lower_volumes};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
-
-/// `ip = "auto"`: any address of a pool.
-pub const AUTO: &str = "auto";
 
 /// Something that runs.
 #[derive(Clone, Debug, Serialize)]
@@ -70,10 +69,12 @@ pub struct Service {
     pub probe: Option<Probe>,
     /// Host names, in full.
     pub hosts: Vec<Spanned<String>>,
-    /// The path it is routed by.
+    /// The first path it is routed by.
     pub path: Spanned<String>,
     /// Hosts and path as a rule of Traefik.
     pub traefik_rule: String,
+    /// How its hosts lead to it, where something routes them.
+    pub route: Option<Route>,
     /// What must be ready before it, among what is on.
     pub depends_on: Vec<Dependency>,
     /// What it connects to, among what is on.
@@ -174,37 +175,11 @@ pub struct Port {
     pub host_port: Option<Spanned<i64>>,
     /// What is spoken on it.
     pub app_protocol: Option<String>,
+    /// Traefik's entry point that leads to it.
+    pub entry_point: Option<Spanned<String>>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
-}
-
-/// A load balancer's request.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadBalancer {
-    /// The addresses asked for; none for any of a pool.
-    pub addresses: Vec<Spanned<IpAddr>>,
-    /// The reference that each came by, if it did.
-    #[serde(skip)]
-    pub references: Vec<Option<String>>,
-    /// Addresses were asked for, and none of them could be read: reported.
-    #[serde(skip)]
-    pub unread: bool,
-    /// The place of `ip`.
-    #[serde(skip)]
-    pub place: Span,
-    /// The pool asked for.
-    pub pool: Option<Spanned<String>>,
-    /// The sharing key.
-    pub share_key: Option<Spanned<String>>,
-    /// Traffic goes only to nodes that run a pod.
-    pub local: bool,
-    /// The annotations that ask MetalLB for all that.
-    pub annotations: BTreeMap<String, String>,
-    /// `RequireDualStack` or `SingleStack`, where the cluster's default would not do.
-    pub ip_family_policy: Option<&'static str>,
-    /// `IPv4`, `IPv6`, where the cluster's default would not do.
-    pub ip_families: Vec<&'static str>,
 }
 
 /// Requests and limits, by resource.
@@ -266,12 +241,51 @@ pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
     }
 }
 
-/// `https` if the main port says so, by name or number.
+/// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
 pub fn scheme(service: &inventory::service::Service) -> &'static str {
     let main = main_port(service);
     let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let secure = main == Some(443) || named.is_some_and(|(name, _)| name == "https");
-    if secure { "https" } else { "http" }
+    let Some((name, entry)) = named else { return "http" };
+    let protocol = entry.0.app_protocol.as_ref().map(|text| text.value.as_str());
+    let udp = entry.0.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp);
+    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match main {
+        _ if udp => "udp",
+        Some(443) => "https",
+        _ => "http",
+    })
+}
+
+/// The scheme of a protocol, by the name that ports and `app-protocol` call it.
+fn spoken(name: &str) -> Option<&'static str> {
+    let word = name.strip_prefix("kubernetes.io/").unwrap_or(name);
+    Some(match word {
+        "http" | "h2c" | "ws" | "web" | "http2" => "http",
+        "https" | "wss" => "https",
+        "postgres" | "postgresql" => "postgres",
+        "mysql" | "mariadb" => "mysql",
+        "redis" | "valkey" => "redis",
+        "mongo" | "mongodb" => "mongodb",
+        "amqp" => "amqp",
+        "mqtt" => "mqtt",
+        "mqtts" => "mqtts",
+        "nats" => "nats",
+        "ldap" => "ldap",
+        "ldaps" => "ldaps",
+        "smtp" => "smtp",
+        "smtps" => "smtps",
+        "imap" => "imap",
+        "imaps" => "imaps",
+        "ftp" => "ftp",
+        "sftp" => "sftp",
+        "ssh" => "ssh",
+        "rtsp" => "rtsp",
+        "irc" => "irc",
+        "dns" => "dns",
+        "grpc" => "grpc",
+        "tcp" => "tcp",
+        "udp" => "udp",
+        _ => return None,
+    })
 }
 
 /// `http://host:port`, without a port that the scheme implies; an IPv6 host gets its brackets.
@@ -300,16 +314,6 @@ fn speaks_http(service: &inventory::service::Service) -> bool {
     });
     let probe = service.probe.as_ref().and_then(|probe| probe.on());
     says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
-}
-
-/// Hosts are reached over TLS if certificates are issued for them, if every entry point is a secure one (a route
-/// with TLS answers on no other), or if the Gateway's listener is called so.
-pub fn ingress_scheme(ingress: &Ingress) -> &'static str {
-    let points = &ingress.entry_points;
-    let secure = !points.is_empty() && points.iter().all(|point| point.value.contains("secure"));
-    let listener = ingress.gateway.as_ref().and_then(|gateway| gateway.split('/').nth(2));
-    let listens = listener.is_some_and(|name| name.contains("https"));
-    if ingress.issuer.is_some() || secure || listens { "https" } else { "http" }
 }
 
 /// Lowers one service. What cannot be resolved is reported and left out.
@@ -345,8 +349,11 @@ pub fn lower_service(
         let reference = Text::new(format!("${{services.{key}.{fact}}}"), place);
         resolver.quiet_text(&reference)
     };
-    let path = table.path.as_ref().map(|text| resolver.text(text));
-    let path = path.unwrap_or_else(|| Spanned::new("/".to_owned(), place));
+    let paths = table.path.as_ref().map(|OneOrMany(paths)| paths.as_slice()).unwrap_or_default();
+    let paths = lower_paths(resolver, paths, place);
+    let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
+    let path = paths.first().cloned().unwrap_or_default();
+    let route = route.map(|route| behind(route, &ports, main_port.as_deref(), &name));
     let gpus = gpus(table.gpu.as_ref());
     let resources = table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
         requests: quantities(resolver, &resources.requests),
@@ -370,7 +377,8 @@ pub fn lower_service(
         container_resources: container_resources(&resources, &gpus),
         resources,
         probe: lower_probe(resolver, table, &ports, main_port.as_deref()),
-        traefik_rule: traefik_rule(&hosts, &path),
+        traefik_rule: rule(&hosts, &paths),
+        route,
         path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
         talks_to: lower_dependencies(resolver, around, &table.talks_to),
@@ -426,29 +434,58 @@ fn container_resources(resources: &Resources, gpus: &BTreeMap<String, i64>) -> J
     json
 }
 
+/// The route of a service with a host, where something routes hosts and there is a port to lead to.
+fn lower_own_route(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    (key, name): (&str, &Spanned<String>),
+    table: &inventory::service::Service,
+    (hosts, paths): (&[Spanned<String>], &[Spanned<String>]),
+) -> Option<Route> {
+    let ingress = around.model.ingress.as_ref()?;
+    if hosts.is_empty() {
+        return None;
+    }
+    let wanted = Wanted {
+        name: &name.value,
+        owner: format!("service `{key}`"),
+        hosts: hosts.to_vec(),
+        paths: paths.to_vec(),
+        middlewares: &table.middlewares,
+        strip_prefix: table.strip_prefix,
+        tls: table.tls.as_ref(),
+        place: name.span,
+        subject: format!("services.{key}"),
+    };
+    let mut route = lower_route(resolver, ingress, wanted);
+    route.namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
+    // A Secret of another stack is out of reach; one that the inventory does not declare is taken at its word.
+    for text in &table.middlewares {
+        let middleware = position(&ingress.middlewares, &text.value);
+        let secret = middleware.and_then(|at| ingress.middlewares[at].secret.as_ref());
+        let declared = &resolver.inventory.tables.secrets;
+        if let Some(secret) = secret.filter(|secret| declared.contains_key(&secret.value)) {
+            known_secret(resolver, stack, &Spanned::new(secret.value.clone(), text.span));
+        }
+    }
+    Some(route)
+}
+
+/// Leads a route to a port of the service.
+fn behind(mut route: Route, ports: &[Port], main_port: Option<&str>, name: &str) -> Route {
+    let port = ports.iter().find(|port| Some(port.name.as_str()) == main_port);
+    route.port_number = port.map(|port| port.port.value);
+    route.port = json!(main_port);
+    name.clone_into(&mut route.service);
+    route
+}
+
 fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
     match load_balancer {
         Some(_) => "LoadBalancer",
         None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
         None => "ClusterIP",
-    }
-}
-
-/// ``Host(`a`) || Host(`b`)``, with the path if it is not the root. A wildcard stands for one label.
-fn traefik_rule(hosts: &[Spanned<String>], path: &str) -> String {
-    let host = |host: &Spanned<String>| match host.strip_prefix("*.") {
-        Some(domain) => format!("HostRegexp(`^[^.]+\\.{}$`)", domain.replace('.', "\\.")),
-        None => format!("Host(`{host}`)"),
-    };
-    let hosts: Vec<String> = hosts.iter().map(host).collect();
-    let hosts_rule = hosts.join(" || ");
-    match path {
-        "/" => hosts_rule,
-        // Quoted, because a path may hold a backtick.
-        path => {
-            let all = if hosts.len() > 1 { format!("({hosts_rule})") } else { hosts_rule };
-            format!("{all} && PathPrefix({path:?})")
-        }
     }
 }
 
@@ -575,6 +612,7 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             node_port: table.node_port,
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
+            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
             place: entry.key,
         });
     }
@@ -639,102 +677,10 @@ fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service)
         if let Some(domain) = domain.as_ref().filter(|_| !host.contains('.')) {
             host = host.map(|host| format!("{host}.{domain}"));
         }
-        let name = host.strip_prefix("*.").unwrap_or(&host);
-        if let Some(reason) = name_fault(name, NameKind::Subdomain) {
-            resolver.found.push(BAD_NAME.at(
-                host.span,
-                "not a host name",
-                format!("`{host}` is not a host name: {reason}"),
-            ));
-        }
+        check_host(resolver, &host);
         hosts.push(host);
     }
     hosts
-}
-
-fn lower_load_balancer(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    table: &inventory::service::Service,
-) -> Option<LoadBalancer> {
-    let OneOrMany(written) = table.ip.as_ref()?.on()?;
-    let first = written.first()?;
-    let place = first.0.span;
-    let fixed: Vec<_> = written.iter().filter(|text| text.0.value != AUTO).collect();
-    if fixed.len() != written.len() && written.len() > 1 {
-        resolver.found.push(
-            BAD_VALUE
-                .at(place, "`auto` beside addresses", "`ip` lists `auto` beside addresses")
-                .help("give `ip = \"auto\"`, or the addresses"),
-        );
-    }
-    let unread = !fixed.is_empty();
-    let mut addresses = Vec::new();
-    let mut references = Vec::new();
-    for text in fixed {
-        if let Some(address) = resolver.address(text) {
-            addresses.push(address);
-            references.push(Resolver::reference_path(&text.0).map(str::to_owned));
-        }
-    }
-    let pool = table.pool.as_ref().map(|text| resolver.text(text)).and_then(|pool| {
-        let pools = &around.model.metallb.pools;
-        if pools.iter().any(|known| known.name == pool.value) {
-            return Some(pool);
-        }
-        let known = resolver.known(pools.iter().map(|pool| pool.name.as_str()));
-        report_unknown(resolver, &pool, "pool", &known);
-        None
-    });
-    let share_key = table.share_ip.as_ref().map(|text| resolver.text(text));
-    let (ip_family_policy, ip_families) = families(&addresses, &around.model.cluster.service_families());
-    let prefix = around.model.metallb.annotation_prefix;
-    Some(LoadBalancer {
-        annotations: annotations(prefix, &addresses, pool.as_ref(), share_key.as_ref()),
-        unread: unread && addresses.is_empty(),
-        addresses,
-        references,
-        place,
-        pool,
-        share_key,
-        local: table.external_traffic_policy.is_some_and(|policy| policy.value == TrafficPolicy::Local),
-        ip_family_policy,
-        ip_families,
-    })
-}
-
-fn annotations(
-    prefix: &str,
-    addresses: &[Spanned<IpAddr>],
-    pool: Option<&Spanned<String>>,
-    share_key: Option<&Spanned<String>>,
-) -> BTreeMap<String, String> {
-    let written: Vec<String> = addresses.iter().map(|address| address.to_string()).collect();
-    let mut annotations = BTreeMap::new();
-    if !written.is_empty() {
-        annotations.insert(format!("{prefix}/loadBalancerIPs"), written.join(","));
-    }
-    if let Some(pool) = pool {
-        annotations.insert(format!("{prefix}/address-pool"), pool.value.clone());
-    }
-    if let Some(key) = share_key {
-        annotations.insert(format!("{prefix}/allow-shared-ip"), key.value.clone());
-    }
-    annotations
-}
-
-/// MetalLB gives addresses only if their families are those of the Service's ClusterIPs, so a request that
-/// differs from the cluster's first family has to say so.
-fn families(addresses: &[Spanned<IpAddr>], cluster: &[Family]) -> (Option<&'static str>, Vec<&'static str>) {
-    let word = |family: Family| if family == Family::V4 { "IPv4" } else { "IPv6" };
-    let wanted: Vec<Family> = addresses.iter().map(|address| Family::of(address.value)).collect();
-    match wanted.as_slice() {
-        [first, second] if first != second => (Some("RequireDualStack"), vec![word(*first), word(*second)]),
-        [only] if cluster.first().is_some_and(|first| first != only) => {
-            (Some("SingleStack"), vec![word(*only)])
-        }
-        _ => (None, Vec::new()),
-    }
 }
 
 fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &[Text]) -> Vec<Dependency> {
@@ -856,25 +802,4 @@ fn lower_node_selector(
         selector.insert("kubernetes.io/hostname".to_owned(), node.value);
     }
     selector
-}
-
-#[cfg(test)]
-mod tests {
-    use super::traefik_rule;
-    use crate::source::{FileId, Span, Spanned};
-
-    #[test]
-    fn hosts_and_path_are_one_rule() {
-        let rule = |hosts: &[&str], path: &str| {
-            let span = Span::new(FileId(0), 0..0);
-            let hosts: Vec<_> = hosts.iter().map(|host| Spanned::new((*host).to_owned(), span)).collect();
-            traefik_rule(&hosts, path)
-        };
-        assert_eq!(rule(&["a.lab"], "/"), "Host(`a.lab`)");
-        assert_eq!(rule(&["a.lab"], "/x"), "Host(`a.lab`) && PathPrefix(\"/x\")");
-        assert_eq!(
-            rule(&["a.lab", "*.b.lab"], "/`\""),
-            "(Host(`a.lab`) || HostRegexp(`^[^.]+\\.b\\.lab$`)) && PathPrefix(\"/`\\\"\")"
-        );
-    }
 }

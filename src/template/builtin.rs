@@ -3,6 +3,7 @@
 /// Every built-in template: its path in the folder, and its text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    ("_route.j2", include_str!("../../templates/_route.j2")),
     (
         "apps/{stack}/base/_external-secret.j2",
         include_str!("../../templates/apps/{stack}/base/_external-secret.j2"),
@@ -55,12 +56,32 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
     ),
     (
+        "infrastructure/configs/certificates.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/certificates.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/cilium.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/cilium.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/gateway.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/gateway.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/kube-vip.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/kube-vip.yaml.j2"),
+    ),
+    (
         "infrastructure/configs/metallb.yaml.j2",
         include_str!("../../templates/infrastructure/configs/metallb.yaml.j2"),
     ),
     (
         "infrastructure/configs/network-inventory.yaml.j2",
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/routes.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/routes.yaml.j2"),
     ),
     (
         "infrastructure/configs/secrets.yaml.j2",

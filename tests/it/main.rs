@@ -19,6 +19,7 @@ mod hostile;
 mod init;
 mod invariants;
 mod layers;
+mod load_balancers;
 mod manual;
 mod markers;
 mod render;

@@ -126,6 +126,7 @@ fn nothing_in_a_tree_is_an_unfinished_thought() {
                     "group: \"\"",
                     "gress: []",
                     "tls: {}",
+                    "selfSigned: {}",
                 ];
                 assert!(
                     !empty.iter().any(|end| line.ends_with(end))
