@@ -24,6 +24,7 @@ use crate::check::Checked;
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
+use crate::inventory::files::Files;
 use crate::object::emit::emit;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
@@ -41,6 +42,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// The files that the inventory names: [`wanted_files`].
+    pub files: Files,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
 }
@@ -64,6 +67,17 @@ impl Inputs {
     }
 }
 
+/// The files that the inventory names, by their paths below its folder: to be read into [`Inputs::files`].
+pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
+    let source = inputs.sources.get(inputs.inventory);
+    // Most inventories name none, and need not be read twice.
+    if !source.text.contains("dashboards") {
+        return Vec::new();
+    }
+    let parsed = inventory::parse(source, inputs.inventory);
+    inventory::files::wanted(&parsed.value.tables)
+}
+
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
@@ -74,7 +88,8 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
 
 /// `found` is what hand-written files have shown.
 fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    let mut parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    parsed.value.files = inputs.files.clone();
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };

@@ -5,6 +5,7 @@ pub mod allow;
 pub mod gitops;
 pub mod manifests;
 pub mod placement;
+pub mod policies;
 pub mod pools;
 pub mod ports;
 pub mod resources;
@@ -38,6 +39,7 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     resources::check,
     storage::check,
+    policies::check,
     security::check,
     gitops::check,
 ];
@@ -49,6 +51,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     resources::CODES,
     storage::CODES,
+    policies::CODES,
     security::CODES,
     gitops::CODES,
     manifests::CODES,

@@ -1,7 +1,8 @@
 //! Helm charts, and how host names are routed.
 
+use crate::inventory::policy::PodSecuritySetting;
 use crate::inventory::record::{List, Map};
-use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Scalar, Text};
+use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
 
@@ -25,7 +26,7 @@ record! {
         /// What it is for.
         description: Option<Text>,
         /// The Pod Security Standard that its namespace enforces, by a label.
-        pod_security: Option<Spanned<PodSecurity>>,
+        pod_security: Option<PodSecuritySetting>,
         /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.

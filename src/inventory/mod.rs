@@ -4,9 +4,12 @@
 
 pub mod chart;
 pub mod environment;
+pub mod files;
 pub mod gitops;
+pub mod monitoring;
 pub mod network;
 pub mod node;
+pub mod policy;
 pub mod record;
 pub mod schema;
 pub mod service;
@@ -19,7 +22,9 @@ use std::sync::Arc;
 use crate::diagnostic::{Outcome, codes};
 use crate::inventory::chart::{Chart, Ingress};
 use crate::inventory::environment::Environment;
+use crate::inventory::files::Files;
 use crate::inventory::gitops::{Allow, Gitops, Setting};
+use crate::inventory::monitoring::Monitoring;
 use crate::inventory::network::{Cluster, Metallb, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
@@ -61,6 +66,8 @@ record! {
         storage_classes: Map<StorageClass>,
         /// How host names are routed.
         ingress: Option<Ingress>,
+        /// Prometheus and Grafana of the cluster.
+        monitoring: Option<Monitoring>,
         /// Namespaces of services, by name.
         stacks: Map<Stack>,
         /// What runs, by name.
@@ -89,6 +96,8 @@ pub struct Inventory {
     pub root: Arc<node::Node>,
     /// The file.
     pub file: FileId,
+    /// What the files say that it names; empty until somebody has read them.
+    pub files: Files,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
     pub sound: bool,
 }
@@ -125,5 +134,5 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
+    Outcome { value: Inventory { tables, root, file, files: Files::default(), sound }, diagnostics }
 }

@@ -16,6 +16,7 @@ use crate::inventory::record::Map;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE};
 use crate::quantity::Quantity;
@@ -312,6 +313,8 @@ pub struct Chart {
     pub description: Option<String>,
     /// The Pod Security Standard of its namespace.
     pub pod_security: Option<PodSecurity>,
+    /// The same, with those that only warn.
+    pub pod_security_levels: PodSecurityLevels,
     /// Its values.
     pub values: Json,
     /// The load balancer addresses it asks for.
@@ -592,6 +595,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
     let namespace = table.namespace.as_ref().map(|text| resolver.text(text));
     let values = table.values.as_ref().map(|values| resolver.value(&values.0));
     let depends_on = table.depends_on.iter().map(|text| resolver.text(text)).collect::<Vec<_>>();
+    let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
     Chart {
         oci: repository.starts_with("oci://"),
         repository: repository.trim_end_matches('/').to_owned(),
@@ -603,7 +607,8 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         namespace_labels: BTreeMap::new(),
         release: optional(resolver, table.release.as_ref()).unwrap_or_else(|| name.to_owned()),
         description: optional(resolver, table.description.as_ref()),
-        pod_security: table.pod_security.as_ref().map(|level| level.value),
+        pod_security: pod_security_levels.enforce,
+        pod_security_levels,
         values: values.unwrap_or(Json::Null),
         addresses: table
             .addresses

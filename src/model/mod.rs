@@ -10,6 +10,8 @@ pub mod facts;
 pub mod flows;
 pub mod gitops;
 pub mod marks;
+pub mod monitoring;
+pub mod policy;
 pub mod probe;
 pub mod references;
 pub mod service;
@@ -30,6 +32,7 @@ use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
+use crate::model::monitoring::Monitoring;
 use crate::model::references::Resolver;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -54,6 +57,8 @@ codes! {
     DEPENDENCY_CYCLE = ("dependency-cycle", References, Error, "things that depend on each other in a circle");
     /// An order that no engine can keep.
     UNORDERABLE_DEPENDENCY = ("unorderable-dependency", References, Error, "a dependency on a later layer, which no engine can order");
+    /// A file that the inventory names.
+    UNREADABLE_FILE = ("unreadable-file", References, Error, "a file that the inventory names cannot be read, or is not what it must be");
     /// Two keys that say the same thing, or contradict each other.
     CONFLICTING_KEYS = ("conflicting-keys", Inventory, Error, "keys of one table that exclude each other");
 }
@@ -75,6 +80,8 @@ pub struct Model {
     pub storage_classes: Vec<StorageClass>,
     /// How host names are routed, if the inventory says.
     pub ingress: Option<Ingress>,
+    /// Prometheus and Grafana, as stacks see them.
+    pub monitoring: Monitoring,
     /// Helm charts, by name.
     pub charts: Vec<Chart>,
     /// Where the tree is committed and who applies it, if the inventory says.
@@ -185,6 +192,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
     let ingress = cluster::lower_ingress(shared, &charts);
+    let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
@@ -195,6 +203,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         nfs,
         storage_classes,
         ingress,
+        monitoring,
         charts,
         gitops,
         base: Environment::default(),
@@ -232,6 +241,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     cluster::serve_namespaces(&mut model);
     delivery::plan(&mut model);
     marks::mark(&mut model);
+    monitoring::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
     facts::count_left(&mut model);

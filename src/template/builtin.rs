@@ -7,7 +7,12 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
+    ("apps/{stack}/base/alerts.yaml.j2", include_str!("../../templates/apps/{stack}/base/alerts.yaml.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
+    (
+        "apps/{stack}/base/dashboards.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/dashboards.yaml.j2"),
+    ),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
     (
         "apps/{stack}/base/namespace.yaml.j2",
