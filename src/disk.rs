@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-pub use beside::read_beside;
+pub use beside::{read_beside, write_signed};
 
 use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, TreePath, looks_signed};
 use folder::{Folder, Kind};

@@ -10,7 +10,9 @@ pub mod address;
 pub mod catalog;
 pub mod check;
 pub mod diagnostic;
+pub mod export;
 pub mod inventory;
+pub mod ip;
 pub mod model;
 pub mod object;
 pub mod quantity;
@@ -23,8 +25,9 @@ pub mod tree;
 use crate::check::Checked;
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
-use crate::diagnostic::{Diagnostics, Outcome};
+use crate::diagnostic::{Diagnostics, Level, Outcome};
 use crate::inventory::files::Files;
+use crate::model::Model;
 use crate::object::emit::emit;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
@@ -76,6 +79,16 @@ pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
     }
     let parsed = inventory::parse(source, inputs.inventory);
     inventory::files::wanted(&parsed.value.tables)
+}
+
+/// The model whatever is wrong with it, and how many errors `check` finds; none if the file is not sound.
+pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return None;
+    }
+    let model = model::resolve(&parsed.value).value;
+    Some((model, check(inputs).diagnostics.count(Level::Error)))
 }
 
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error

@@ -139,7 +139,7 @@ record! {
 record! {
     /// A dashboard of Grafana: a ConfigMap that its sidecar finds by a label.
     pub struct Dashboard {
-        /// The dashboard as Grafana exports it: a JSON file beside the inventory, such as `dashboards/plex.json`.
+        /// The dashboard as Grafana exports it: a JSON file in the inventory's folder or below, by its path from there.
         #[required]
         file: Option<Text>,
         /// The folder in Grafana.

@@ -16,6 +16,7 @@ use crate::inventory::record::Map;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::machine;
 use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE};
@@ -74,6 +75,8 @@ pub struct Network {
     pub lan: Vec<Spanned<Range>>,
     /// The routers.
     pub gateways: Vec<Spanned<IpAddr>>,
+    /// The name servers that machines ask.
+    pub dns: Vec<IpAddr>,
     /// What DHCP gives out.
     pub dhcp: Vec<Spanned<Range>>,
     /// Other machines' addresses, by name.
@@ -115,6 +118,10 @@ pub struct Node {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Its network interface.
+    pub interface: Option<String>,
+    /// The disk to install on.
+    pub disk: Option<String>,
     /// What it does.
     pub role: Role,
     /// Whether ordinary pods may run on it.
@@ -459,6 +466,7 @@ pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
     Network {
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
+        dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),
         dhcp: ranges(resolver, table.dhcp.as_ref().map(|dhcp| dhcp.0.as_slice()).unwrap_or_default()),
         reserved: reserved
             .map(|(name, entry)| Reserved {
@@ -485,6 +493,8 @@ pub fn lower_nodes(resolver: &mut Resolver<'_>) -> Vec<Node> {
             let ordinary = role == Role::Worker || !has_worker;
             Node {
                 addresses: node_addresses(resolver, name, table),
+                interface: machine::interface(resolver, table.interface.as_ref()),
+                disk: machine::disk(resolver, table.disk.as_ref()),
                 role,
                 schedulable: table.schedulable.as_ref().map_or(ordinary, |flag| flag.value),
                 cpu: table.cpu.as_ref().and_then(|text| resolver.quantity(text)),

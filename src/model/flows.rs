@@ -220,15 +220,15 @@ impl Around<'_> {
     fn peers(&self, end: &End) -> Vec<Json> {
         let model = self.model;
         match end {
-            End::Anywhere => self.whole().into_iter().map(block).collect(),
+            End::Anywhere => self.whole().iter().map(|cidr| block(cidr)).collect(),
             End::Internet => internet(model),
-            End::Lan => model.network.lan.iter().map(|lan| block(lan.to_string())).collect(),
+            End::Lan => model.network.lan.iter().map(|lan| block(&lan.to_string())).collect(),
             End::Nodes => match model.nodes.iter().flat_map(|node| &node.addresses).collect::<Vec<_>>() {
                 none if none.is_empty() => self.peers(&End::Anywhere),
-                addresses => addresses.into_iter().map(|address| block(single(address.value))).collect(),
+                addresses => addresses.into_iter().map(|address| block(&single(address.value))).collect(),
             },
             End::ApiServer => self.api_server(),
-            End::Network(network) => vec![block(network.clone())],
+            End::Network(network) => vec![block(network)],
             End::Namespace(name) => self.namespaces(name),
             End::Stack(name) => {
                 let stack = self.environment.stacks.iter().find(|stack| stack.name == *name);
@@ -260,13 +260,13 @@ impl Around<'_> {
         let mut blocks: Vec<Json> = machines
             .flat_map(|node| &node.addresses)
             .chain(&model.cluster.vips)
-            .map(|address| block(single(address.value)))
+            .map(|address| block(&single(address.value)))
             .collect();
         if blocks.is_empty() {
             return self.peers(&End::Anywhere);
         }
         for cidr in &model.cluster.service_cidrs {
-            blocks.extend(following(cidr.value.first()).map(|address| block(single(address))));
+            blocks.extend(following(cidr.value.first()).map(|address| block(&single(address))));
         }
         blocks
     }
@@ -293,7 +293,7 @@ fn namespace(name: Option<&str>) -> Json {
     }
 }
 
-fn block(cidr: String) -> Json {
+fn block(cidr: &str) -> Json {
     json!({ "ipBlock": { "cidr": cidr } })
 }
 

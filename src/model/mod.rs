@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod facts;
 pub mod flows;
 pub mod gitops;
+pub mod machine;
 pub mod marks;
 pub mod monitoring;
 pub mod policy;

@@ -474,7 +474,7 @@ pub fn lower_dashboards(
 }
 
 fn dashboard_of(resolver: &mut Resolver<'_>, file: &Text) -> Option<String> {
-    match resolver.inventory.files.text(file).and_then(|text| dashboard_text(text)) {
+    match resolver.inventory.files.text(file).and_then(dashboard_text) {
         Ok(json) => Some(json),
         Err(reason) => {
             resolver.found.push(

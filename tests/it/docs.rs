@@ -26,12 +26,14 @@ const PAGES: &[&str] = &[
     "SECURITY.md",
     "docs/ci.md",
     "docs/cli.md",
+    "docs/export.md",
     "docs/inventory.md",
     "docs/templates.md",
 ];
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
+    "/etc/rancher/k3s/config.yaml",
     "inventory.yaml",
     "kustomization.yaml",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",

@@ -11,7 +11,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["tree", "inventory"],
     &["model"],
     &["check", "template"],
-    &["render"],
+    &["render", "export", "ip"],
     &["catalog", "report"],
     &["lib"],
     &["disk"],

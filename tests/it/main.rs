@@ -3,8 +3,10 @@
 
 mod bayplan;
 mod cli;
+mod export;
 mod golden;
 mod inventories;
+mod ip;
 #[path = "../support/kustomize.rs"]
 mod kustomize;
 mod overlays;
