@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::address::parse_cidr;
 use crate::check::resources::{CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE};
 use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
+use crate::model::CONFLICTING_KEYS;
 use crate::model::policy::End;
 use crate::model::references::QuantityValue;
 use crate::model::service::Service;
@@ -30,6 +32,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         let flows = flows_closed_by_others(environment);
         for stack in &environment.stacks {
             weaker_than_enforced(model, environment, stack, found);
+            quota_scopes(stack, found);
             if let Some(limits) = &stack.limits {
                 contradicting(stack, limits, found);
                 claims_outside(stack, limits, found);
@@ -145,6 +148,49 @@ fn weaker_than_enforced(model: &Model, environment: &Environment, stack: &Stack,
                 .at(key.unwrap_or(place), "weaker than what is enforced", message)
                 .about(format!("stacks.{}", stack.name))
                 .help(format!("drop `{mode}`, or make it stricter than `enforce`")),
+        );
+    }
+}
+
+/// What the API server asks of a quota with scopes.
+fn quota_scopes(stack: &Stack, found: &mut Diagnostics) {
+    let scopes = &stack.quota_scopes;
+    let has = |wanted: QuotaScope| scopes.iter().find(|scope| scope.value == wanted);
+    let about = format!("stacks.{}", stack.name);
+    for (one, other) in [
+        (QuotaScope::Terminating, QuotaScope::NotTerminating),
+        (QuotaScope::BestEffort, QuotaScope::NotBestEffort),
+    ] {
+        let (Some(one), Some(other)) = (has(one), has(other)) else { continue };
+        let message = format!("no pod is both {} and {}", one.word(), other.word());
+        found.push(
+            CONFLICTING_KEYS
+                .at(other.span, "excludes the other", message)
+                .because(one.span, "named here")
+                .about(about.clone())
+                .help("keep one of them"),
+        );
+    }
+    let best_effort = has(QuotaScope::BestEffort).is_some();
+    let counted = |key: &str| match best_effort {
+        true => key == "pods",
+        false => {
+            let resource =
+                key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits.")).unwrap_or(key);
+            key == "pods" || ["cpu", "memory"].contains(&resource)
+        }
+    };
+    let Some(scope) = scopes.first() else { return };
+    for (key, amount) in stack.quota.iter().filter(|(key, _)| !counted(key)) {
+        found.push(
+            CONFLICTING_KEYS
+                .at(amount.span, "cannot be counted", format!("a quota with scopes cannot count `{key}`"))
+                .because(scope.span, "has scopes")
+                .about(about.clone())
+                .help(match best_effort {
+                    true => "with `BestEffort` only `pods` can be counted",
+                    false => "only pods, CPU and memory can be counted",
+                }),
         );
     }
 }

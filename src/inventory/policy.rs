@@ -6,8 +6,8 @@ use crate::inventory::node::{Node, Value};
 use crate::inventory::record::{Decode, List, Map, Reader, Schemas, check_text};
 use crate::inventory::service::{Protocol, short_form};
 use crate::inventory::value::{PodSecurity, QuantityText, Text, Whole};
-use crate::record;
 use crate::source::Spanned;
+use crate::{choice, record};
 
 record! {
     /// Pod Security Standards by what becomes of a pod that does not fit, in full.
@@ -134,6 +134,20 @@ short_form!(
     },
     json!({ "type": "string", "examples": ["lan", "10.0.0.0/24", "namespaces.backup", "charts.grafana"] })
 );
+
+choice! {
+    /// Which pods a ResourceQuota counts.
+    pub enum QuotaScope {
+        /// Those with a deadline: jobs.
+        Terminating = "Terminating",
+        /// Those without a deadline.
+        NotTerminating = "NotTerminating",
+        /// Those that ask for nothing and are limited by nothing.
+        BestEffort = "BestEffort",
+        /// Those that ask for something or are limited.
+        NotBestEffort = "NotBestEffort",
+    }
+}
 
 record! {
     /// How large a claim of the namespace may be.

@@ -1,7 +1,7 @@
 //! Stacks: a namespace of services, its claims, quota and secrets.
 
 use crate::inventory::monitoring::{Alerts, Dashboard};
-use crate::inventory::policy::{ClaimLimits, Isolate, PodLimits, PodSecuritySetting};
+use crate::inventory::policy::{ClaimLimits, Isolate, PodLimits, PodSecuritySetting, QuotaScope};
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Flag, OrOff, QuantityText, Scalar, Text};
 use crate::source::Spanned;
@@ -38,6 +38,8 @@ record! {
         claims: Map<Claim>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
+        /// Which pods `quota` counts. Default: all. One with scopes may name only pods, CPU and memory, with `BestEffort` only pods.
+        quota_scopes: List<Spanned<QuotaScope>>,
         /// What containers get that ask for nothing, and how much one container, pod or claim may ask for: a LimitRange.
         limits: Option<Limits>,
         /// Whether the network is closed: only flows that services name are let through. `"ingress"` closes what comes in, `"egress"` what goes out, `true` both. Default false.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::address::{Family, Range, parse_cidr, parse_pool_entry, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
@@ -322,6 +322,8 @@ pub struct Chart {
     pub pod_security: Option<PodSecurity>,
     /// The same, with those that only warn.
     pub pod_security_levels: PodSecurityLevels,
+    /// What its controllers change in what it brings along: Argo CD must not change it back.
+    pub ignore_differences: Vec<Json>,
     /// Its values.
     pub values: Json,
     /// The load balancer addresses it asks for.
@@ -583,12 +585,28 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
             if !chart.namespace.is_empty() {
                 check_name(resolver, &chart.namespace, chart.namespace.span, "a namespace", NameKind::Label);
             }
+            chart.ignore_differences = ignored(&chart.chart);
             chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
             chart
         })
         .collect()
+}
+
+/// MetalLB's CRDs come with a certificate that its controller replaces by its own: Argo CD would put the old one
+/// back, again and again (metallb#1681, metallb#2571).
+fn ignored(chart: &str) -> Vec<Json> {
+    let crds: &[&str] = if chart == "metallb" { &["bgppeers.metallb.io"] } else { &[] };
+    let ignored = |name: &&str| {
+        json!({
+            "group": "apiextensions.k8s.io",
+            "kind": "CustomResourceDefinition",
+            "name": name,
+            "jsonPointers": ["/spec/conversion/webhook/clientConfig/caBundle"],
+        })
+    };
+    crds.iter().map(ignored).collect()
 }
 
 /// Flux runs before Argo CD does: that one's namespace comes with its chart.
@@ -619,6 +637,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         description: optional(resolver, table.description.as_ref()),
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
+        ignore_differences: Vec::new(),
         values: values.unwrap_or(Json::Null),
         addresses: table
             .addresses

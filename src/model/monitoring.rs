@@ -1,4 +1,4 @@
-//! Monitoring: where Prometheus finds metrics, what it warns of, and dashboards.
+//! Monitoring: where Prometheus finds metrics, and by what its operator and Grafana choose what is theirs.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,14 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::inventory;
-use crate::inventory::monitoring::{Alerts as AlertsSetting, AlertsTable, BasicAuth, Endpoint, MonitorKind};
+use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::service::{MonitorTable, SecretKey};
-use crate::inventory::stack::Layer;
-use crate::inventory::value::{Duration, Engine, Flag, OrOff, PassthroughTable, Text};
+use crate::inventory::value::{Duration, PassthroughTable, Text};
+use crate::model::alerts::own_rules;
 use crate::model::cluster::{NameKind, check_name, optional, report_unknown, texts};
-use crate::model::marks::engine_of;
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
-use crate::model::{BAD_VALUE, Environment, Model, UNREADABLE_FILE};
-use crate::object::emit::unsafe_text;
+use crate::model::{BAD_VALUE, Environment, Model};
 use crate::source::Spanned;
 
 /// How often metrics are read, if nobody says.
@@ -71,7 +69,8 @@ pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::clu
     }
 }
 
-fn written(time: Option<&Duration>) -> Option<String> {
+/// A length of time, as written.
+pub fn written(time: Option<&Duration>) -> Option<String> {
     time.map(|time| time.0.value.clone())
 }
 
@@ -251,260 +250,6 @@ fn secret_key(
     Some(json!({ "name": known.name, "key": key.value }))
 }
 
-/// What Prometheus warns of in a stack.
-#[derive(Clone, Debug, Serialize)]
-pub struct Alerts {
-    /// Labels of the PrometheusRule.
-    pub labels: BTreeMap<String, String>,
-    /// The rules, those of bayplan's own first.
-    pub rules: Vec<Alert>,
-    #[serde(skip)]
-    severity: String,
-    #[serde(skip)]
-    rule_labels: BTreeMap<String, String>,
-    #[serde(skip)]
-    own: Own,
-}
-
-/// Which of bayplan's own rules are wanted.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    crash_looping: bool,
-    not_ready: bool,
-    claim_almost_full: bool,
-    job_failed: bool,
-    target_down: bool,
-}
-
-/// A rule of Prometheus.
-#[derive(Clone, Debug, Serialize)]
-pub struct Alert {
-    /// The alert's name.
-    pub name: String,
-    /// When it fires.
-    pub expr: String,
-    /// For how long that must hold.
-    pub lasting: Option<String>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// What it says.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// Lowers `alerts` of a stack.
-pub fn lower_alerts(resolver: &mut Resolver<'_>, alerts: Option<&OrOff<AlertsSetting>>) -> Option<Alerts> {
-    let AlertsSetting(table) = alerts?.on()?;
-    let severity = optional(resolver, table.severity.as_ref()).unwrap_or_else(|| "warning".to_owned());
-    let rule_labels = texts(resolver, &table.labels);
-    let rules = lower_rules(resolver, table, &severity, &rule_labels);
-    let on = |flag: Option<Flag>| flag.is_none_or(|flag| flag.value);
-    let own = Own {
-        crash_looping: on(table.crash_looping),
-        not_ready: on(table.not_ready),
-        claim_almost_full: on(table.claim_almost_full),
-        job_failed: on(table.job_failed),
-        target_down: on(table.target_down),
-    };
-    Some(Alerts { labels: BTreeMap::new(), rules, severity, rule_labels, own })
-}
-
-fn lower_rules(
-    resolver: &mut Resolver<'_>,
-    table: &AlertsTable,
-    severity: &str,
-    common: &BTreeMap<String, String>,
-) -> Vec<Alert> {
-    let mut rules = Vec::new();
-    for (name, entry) in &table.rules {
-        let rule = &entry.value;
-        let Some(expr) = rule.expr.as_ref().map(|text| resolver.text(text)) else { continue };
-        check_expression(resolver, &expr);
-        let mut labels = common.clone();
-        let own = optional(resolver, rule.severity.as_ref());
-        labels.insert("severity".to_owned(), own.unwrap_or_else(|| severity.to_owned()));
-        labels.extend(texts(resolver, &rule.labels));
-        let said = [("summary", &rule.summary), ("description", &rule.description)];
-        let said = said
-            .into_iter()
-            .filter_map(|(key, text)| Some((key.to_owned(), optional(resolver, text.as_ref())?)));
-        rules.push(Alert {
-            name: name.clone(),
-            annotations: said.collect(),
-            expr: expr.value,
-            lasting: written(rule.r#for.as_ref()),
-            labels,
-        });
-    }
-    rules
-}
-
-/// What an expression opens it must close; a file with one that does not is refused by Prometheus as a whole.
-fn check_expression(resolver: &mut Resolver<'_>, expr: &Spanned<String>) {
-    if let Some(fault) = expression_fault(expr) {
-        resolver.found.push(
-            BAD_VALUE
-                .at(expr.span, fault.clone(), format!("the expression of an alert is not complete: {fault}"))
-                .help("try it in Prometheus' own query page first"),
-        );
-    }
-}
-
-fn expression_fault(expr: &str) -> Option<String> {
-    let mut open: Vec<char> = Vec::new();
-    let mut letters = expr.chars();
-    while let Some(c) = letters.next() {
-        match c {
-            '(' => open.push(')'),
-            '[' => open.push(']'),
-            '{' => open.push('}'),
-            ')' | ']' | '}' if open.pop() != Some(c) => return Some(format!("`{c}` closes nothing")),
-            '"' | '\'' | '`' => loop {
-                match letters.next() {
-                    Some('\\') if c != '`' => drop(letters.next()),
-                    Some(end) if end == c => break,
-                    Some(_) => {}
-                    None => return Some(format!("a {c} is never closed")),
-                }
-            },
-            _ => {}
-        }
-    }
-    match open.pop() {
-        Some(missing) => Some(format!("`{missing}` is missing")),
-        None if expr.trim().is_empty() => Some("it is empty".to_owned()),
-        None => None,
-    }
-}
-
-/// The rules of bayplan's own, once services and claims of the stack are known.
-fn own_rules(stack: &Stack, alerts: &Alerts) -> Vec<Alert> {
-    let namespace = format!("namespace={:?}", stack.namespace.value);
-    let mut rules = Vec::new();
-    let mut add = |name: &str, lasting: Option<&str>, expr: String, summary: &str| {
-        let mut labels = alerts.rule_labels.clone();
-        labels.entry("severity".to_owned()).or_insert_with(|| alerts.severity.clone());
-        rules.push(Alert {
-            name: name.to_owned(),
-            expr,
-            lasting: lasting.map(str::to_owned),
-            labels,
-            annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
-        });
-    };
-    if alerts.own.crash_looping {
-        let expr = format!(
-            "max_over_time(kube_pod_container_status_waiting_reason{{{namespace},reason=\"CrashLoopBackOff\"}}[5m]) >= 1"
-        );
-        let summary = "Container {{ $labels.container }} of pod {{ $labels.pod }} restarts again and again";
-        add("PodCrashLooping", Some("15m"), expr, summary);
-    }
-    if alerts.own.not_ready {
-        let expr = format!(
-            "kube_pod_status_ready{{{namespace},condition=\"true\"}} == 0 unless on (namespace, pod) kube_pod_status_phase{{{namespace},phase=~\"Succeeded|Failed\"}} == 1"
-        );
-        let summary = "Pod {{ $labels.pod }} has not been ready for 15 minutes";
-        add("PodNotReady", Some("15m"), expr, summary);
-    }
-    if alerts.own.claim_almost_full && !stack.claims.is_empty() {
-        let expr = format!(
-            "kubelet_volume_stats_available_bytes{{{namespace}}} / kubelet_volume_stats_capacity_bytes{{{namespace}}} < 0.1"
-        );
-        let summary = "Claim {{ $labels.persistentvolumeclaim }} has {{ $value | humanizePercentage }} left";
-        add("ClaimAlmostFull", Some("5m"), expr, summary);
-    }
-    if alerts.own.job_failed {
-        let expr = format!("kube_job_failed{{{namespace},condition=\"true\"}} > 0");
-        add("JobFailed", None, expr, "Job {{ $labels.job_name }} failed");
-    }
-    if alerts.own.target_down && stack.services.iter().any(|service| service.monitor.is_some()) {
-        let expr = format!("up{{{namespace}}} == 0");
-        add("TargetDown", Some("10m"), expr, "Prometheus cannot read {{ $labels.pod }} ({{ $labels.job }})");
-    }
-    rules
-}
-
-/// A dashboard of Grafana.
-#[derive(Clone, Debug, Serialize)]
-pub struct Dashboard {
-    /// Its name in the inventory.
-    pub name: String,
-    /// Its file's name in the ConfigMap.
-    pub key: String,
-    /// The dashboard, as its file says it.
-    pub json: String,
-    /// Labels of the ConfigMap.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations of the ConfigMap.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// A ConfigMap holds a mebibyte in all; its key and the rest need some of it.
-const LARGEST_DASHBOARD: usize = (1 << 20) - 4096;
-
-/// Lowers the dashboards of a stack. A file that cannot be read or is no JSON is reported.
-pub fn lower_dashboards(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    table: &inventory::stack::Stack,
-) -> Vec<Dashboard> {
-    let layer = table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value);
-    let engine = around.model.gitops.as_ref().map(|gitops| engine_of(gitops, layer));
-    let monitoring = &around.model.monitoring;
-    let mut dashboards = Vec::new();
-    for (name, entry) in &table.dashboards {
-        let Some(table) = entry.value.on() else { continue };
-        check_name(resolver, name, entry.key, "a dashboard", NameKind::Label);
-        let Some(file) = &table.file else { continue };
-        let Some(json) = dashboard_of(resolver, file) else { continue };
-        let folder = optional(resolver, table.folder.as_ref());
-        // Grafana's own variables look like Flux's.
-        let mut annotations =
-            BTreeMap::from([("kustomize.toolkit.fluxcd.io/substitute".to_owned(), "disabled".to_owned())]);
-        annotations.retain(|_, _| engine == Some(Engine::Flux));
-        annotations.extend(folder.map(|folder| (monitoring.folder_annotation.clone(), folder)));
-        dashboards.push(Dashboard {
-            key: format!("{name}.json"),
-            name: name.clone(),
-            json,
-            labels: monitoring.dashboard_labels.clone(),
-            annotations,
-        });
-    }
-    dashboards
-}
-
-fn dashboard_of(resolver: &mut Resolver<'_>, file: &Text) -> Option<String> {
-    match resolver.inventory.files.text(file).and_then(dashboard_text) {
-        Ok(json) => Some(json),
-        Err(reason) => {
-            resolver.found.push(
-                UNREADABLE_FILE
-                    .at(file.span, reason.clone(), format!("file `{file}` cannot be used: {reason}"))
-                    .help("name a JSON file below the inventory's folder, as Grafana exports it"),
-            );
-            None
-        }
-    }
-}
-
-fn dashboard_text(text: &str) -> Result<String, String> {
-    if text.len() > LARGEST_DASHBOARD {
-        return Err("it is larger than a ConfigMap may be (1 MiB)".to_owned());
-    }
-    match serde_json::from_str::<Json>(text) {
-        Ok(Json::Object(_)) => {}
-        Ok(_) => return Err("it is no dashboard: not a JSON object".to_owned()),
-        Err(error) => return Err(format!("it is no JSON: {error}")),
-    }
-    let text = text.replace("\r\n", "\n");
-    match unsafe_text(&text) {
-        Some(c) => {
-            Err(format!("it holds the character U+{:04X}, which kustomize cannot carry", u32::from(c)))
-        }
-        None => Ok(text),
-    }
-}
-
 /// Gives monitors, alerts and dashboards their labels, and stacks bayplan's own rules.
 pub fn mark(model: &mut Model) {
     let chosen_by = &model.monitoring.labels;
@@ -529,29 +274,6 @@ pub fn mark(model: &mut Model) {
                 monitor.labels.append(&mut monitor.own_labels);
                 monitor.labels.extend(chosen_by.clone());
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{dashboard_text, expression_fault};
-
-    #[test]
-    fn expressions_close_what_they_open() {
-        for fine in ["up == 0", "rate(x{a=\"}\"}[5m]) > 1", "x{a='\\''}", "x{a=`\\`}"] {
-            assert_eq!(expression_fault(fine), None, "{fine}");
-        }
-        for bad in ["", " ", "sum(x", "x}", "(x]", "x{a=\"b}", "'"] {
-            assert!(expression_fault(bad).is_some(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn dashboards_are_json_objects() {
-        assert_eq!(dashboard_text("{\r\n}").unwrap(), "{\n}");
-        for bad in ["", "[]", "1", "{", "{\"a\": \"\u{fffe}\"}"] {
-            assert!(dashboard_text(bad).is_err(), "{bad}");
         }
     }
 }

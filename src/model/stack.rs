@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::inventory::policy::QuotaScope;
 use crate::inventory::stack::{AccessMode, Layer, SecretProvider};
 use crate::inventory::storage::Backend;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
+use crate::model::alerts::{Alerts, lower_alerts};
 use crate::model::cluster::{
     NameKind, NfsPath, check_name, name_fault, nfs_path, optional, report_unknown, texts,
 };
+use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
-use crate::model::monitoring::{Alerts, Dashboard, lower_alerts, lower_dashboards};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service::{Service, lower_service};
@@ -56,6 +58,8 @@ pub struct Stack {
     pub claims: Vec<Claim>,
     /// The ResourceQuota.
     pub quota: BTreeMap<String, Spanned<QuantityValue>>,
+    /// Which pods it counts; none means all.
+    pub quota_scopes: Vec<Spanned<QuotaScope>>,
     /// The LimitRange.
     pub limits: Option<Limits>,
     /// Secrets that services read from, by name.
@@ -299,6 +303,7 @@ fn lower_stack(
         env,
         claims: lower_claims(resolver, model, &table.claims, &namespace),
         quota: quantities(resolver, &table.quota),
+        quota_scopes: table.quota_scopes.to_vec(),
         limits: table.limits.as_ref().map(|limits| lower_limits(resolver, limits)),
         secrets: lower_secrets(resolver, name),
         labels: texts(resolver, &table.labels),

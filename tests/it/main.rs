@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bayplan;
+mod beside;
 mod cli;
 mod export;
 mod golden;
