@@ -15,6 +15,20 @@ struct Line {
     what: String,
 }
 
+/// Of many that share an address, this much is told.
+const LONGEST: usize = 200;
+
+impl Line {
+    /// Adds another holder of the same address, once.
+    fn more(&mut self, what: &str) {
+        if self.what.ends_with(", …") || self.what.split(", ").any(|known| known == what) {
+            return;
+        }
+        self.what.push_str(", ");
+        self.what.push_str(if self.what.len() < LONGEST { what } else { "…" });
+    }
+}
+
 /// Every network of the LAN, and what lies outside all of them.
 pub fn map(model: &Model) -> Answer {
     let mut text = String::new();
@@ -71,9 +85,7 @@ fn drawn_claims(model: &Model, claims: &[&AddressClaim]) -> Vec<Line> {
         match lines.last_mut() {
             // Of an address that several share, the line is one.
             Some(last) if is_single(claim) && last.range == claim.range => {
-                if !last.what.split(", ").any(|known| known == what) {
-                    last.what.push_str(&format!(", {what}"));
-                }
+                last.more(&what);
             }
             _ => lines.push(Line { range: claim.range, depth, kind: word(claim.kind), what }),
         }

@@ -3,7 +3,7 @@
 //! A direction that a stack closes stays closed but for these rules, so a service without one needs no policy of
 //! its own. Volumes need no rule: the node mounts them. Nor do probes: a node always reaches its own pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
@@ -61,7 +61,13 @@ fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
             talkers.entry(target.name.value.as_str()).or_default().push(service);
         }
     }
-    let around = Around { environment, model, by_key };
+    let stacks: BTreeMap<&str, &str> = environment
+        .stacks
+        .iter()
+        .map(|stack| (stack.name.as_str(), stack.namespace.value.as_str()))
+        .collect();
+    let namespaces = stacks.values().copied().collect();
+    let around = Around { suffix: &environment.namespace_suffix, model, stacks, namespaces, by_key };
     let mut rules = BTreeMap::new();
     for stack in environment.stacks.iter().filter(|stack| stack.isolate) {
         // Policies do not hold for pods on the host's network.
@@ -88,46 +94,62 @@ fn on_host(service: &Service) -> bool {
 
 /// What rules are made from.
 struct Around<'m> {
-    environment: &'m Environment,
+    suffix: &'m str,
     model: &'m Model,
+    stacks: BTreeMap<&'m str, &'m str>,
+    namespaces: BTreeSet<&'m str>,
     by_key: BTreeMap<&'m str, &'m Service>,
 }
 
 /// Rules in the making: peers by the ports that are open to them, so that alike ports make one rule.
 #[derive(Default)]
-struct Opened(Vec<(Vec<Json>, Vec<Json>)>);
+struct Opened {
+    rules: Vec<Rule>,
+    by_ports: BTreeMap<String, usize>,
+}
+
+/// Ports, and the peers that they are open to, each once.
+struct Rule {
+    ports: Vec<Json>,
+    peers: Vec<Json>,
+    seen: BTreeSet<String>,
+}
 
 impl Opened {
     fn add(&mut self, peers: Vec<Json>, ports: Vec<Json>) {
         if peers.is_empty() {
             return;
         }
-        let at = self.0.iter().position(|(known, _)| *known == ports).unwrap_or_else(|| {
-            self.0.push((ports, Vec::new()));
-            self.0.len() - 1
-        });
+        let at = *self.by_ports.entry(json!(ports).to_string()).or_insert(self.rules.len());
+        if at == self.rules.len() {
+            self.rules.push(Rule { ports, peers: Vec::new(), seen: BTreeSet::new() });
+        }
+        let rule = &mut self.rules[at];
         for peer in peers {
-            if !self.0[at].1.contains(&peer) {
-                self.0[at].1.push(peer);
+            if rule.seen.insert(peer.to_string()) {
+                rule.peers.push(peer);
             }
         }
     }
 
     /// As rules whose peers stand under `key`. No ports are all ports.
     fn into_rules(self, key: &str) -> Vec<Json> {
-        // Pods of a namespace that is let in as a whole need no word of their own.
-        let within = |peer: &Json, peers: &[Json]| {
-            let namespace = json!({ "namespaceSelector": peer.get("namespaceSelector") });
-            peer.get("podSelector").is_some() && peers.contains(&namespace)
-        };
-        let rule = |(ports, peers): (Vec<Json>, Vec<Json>)| {
-            let needed: Vec<&Json> = peers.iter().filter(|peer| !within(peer, &peers)).collect();
-            match ports.is_empty() {
+        let rule = |rule: Rule| {
+            let needed: Vec<&Json> = rule.peers.iter().filter(|peer| !rule.within(peer)).collect();
+            match rule.ports.is_empty() {
                 true => json!({ key: needed }),
-                false => json!({ key: needed, "ports": ports }),
+                false => json!({ key: needed, "ports": rule.ports }),
             }
         };
-        self.0.into_iter().map(rule).collect()
+        self.rules.into_iter().map(rule).collect()
+    }
+}
+
+impl Rule {
+    /// Pods of a namespace that is let in as a whole need no word of their own.
+    fn within(&self, peer: &Json) -> bool {
+        let namespace = json!({ "namespaceSelector": peer.get("namespaceSelector") });
+        peer.get("podSelector").is_some() && self.seen.contains(&namespace.to_string())
     }
 }
 
@@ -231,9 +253,8 @@ impl Around<'_> {
             End::Network(network) => vec![block(network)],
             End::Namespace(name) => self.namespaces(name),
             End::Stack(name) => {
-                let stack = self.environment.stacks.iter().find(|stack| stack.name == *name);
-                let peer = |name: &str| json!({ "namespaceSelector": namespace(Some(name)) });
-                stack.map(|stack| peer(&stack.namespace.value)).into_iter().collect()
+                let real = self.stacks.get(name.as_str());
+                real.map(|name| json!({ "namespaceSelector": namespace(Some(name)) })).into_iter().collect()
             }
             End::Chart(name) => {
                 let name = model.chart(name).map(|chart| chart.namespace.value.as_str());
@@ -244,9 +265,8 @@ impl Around<'_> {
 
     /// A namespace as it is called in the cluster: an inventory names it before the environment's suffix or with it.
     fn namespaces(&self, name: &str) -> Vec<Json> {
-        let suffixed = format!("{name}{}", self.environment.namespace_suffix);
-        let known =
-            |wanted: &str| self.environment.stacks.iter().any(|stack| stack.namespace.value == wanted);
+        let suffixed = format!("{name}{}", self.suffix);
+        let known = |wanted: &str| self.namespaces.contains(wanted);
         let real = if !known(name) && known(&suffixed) { &suffixed } else { name };
         vec![json!({ "namespaceSelector": namespace(Some(real)) })]
     }

@@ -1,7 +1,7 @@
 //! What a namespace lets happen: its Pod Security Standards, which directions of its network are closed, and the
 //! ends of the flows that services name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -313,6 +313,7 @@ pub fn lower_talks_to(
     plain: impl Fn(&mut Resolver<'_>, &[Text]) -> Vec<Dependency>,
 ) -> Vec<Dependency> {
     let mut targets: Vec<Dependency> = Vec::new();
+    let mut seen: BTreeSet<(String, bool)> = BTreeSet::new();
     for text in names {
         let added = match text.split_once('.') {
             Some(("namespaces", _)) => Vec::new(),
@@ -324,14 +325,16 @@ pub fn lower_talks_to(
             _ => plain(resolver, std::slice::from_ref(text)),
         };
         for target in added {
-            let seen = |old: &Dependency| old.name.value == target.name.value && old.chart == target.chart;
-            if !targets.iter().any(seen) {
+            if seen.insert((target.name.value.clone(), target.chart)) {
                 targets.push(target);
             }
         }
     }
     targets
 }
+
+/// All services of a larger stack are not opened by one word: policies would grow with the square of it.
+const LARGEST_STACK: usize = 256;
 
 /// The other services of a stack that are on and can be reached.
 fn services_of(
@@ -344,11 +347,14 @@ fn services_of(
     if known_stack(resolver, text, stack).is_none() {
         return Vec::new();
     }
-    let services = around.on.iter().filter(|name| {
-        let table = resolver.service(name).filter(|table| !table.ports.is_empty());
-        let own = table.and_then(|table| table.stack.as_ref());
-        name.as_str() != key && own.is_some_and(|own| own.value == stack)
-    });
+    let services = around.reachable.get(stack).map(Vec::as_slice).unwrap_or_default();
+    if services.len() > LARGEST_STACK {
+        let message = format!("stack `{stack}` has {} services, too many to open all", services.len());
+        resolver
+            .found
+            .push(BAD_VALUE.at(text.span, "too many", message).help("name the services that it connects to"));
+        return Vec::new();
+    }
     let dependency = |name: &String| Dependency { name: Spanned::new(name.clone(), text.span), chart: false };
-    services.map(dependency).collect()
+    services.iter().filter(|name| name.as_str() != key).map(dependency).collect()
 }

@@ -170,6 +170,8 @@ pub struct Around<'m> {
     pub model: &'m Model,
     /// The services that are on.
     pub on: BTreeSet<String>,
+    /// Those of them that open a port, by stack.
+    pub reachable: BTreeMap<String, Vec<String>>,
     /// Whether missing keys are reported: not for the base, if environments may add them.
     pub complete: bool,
 }
@@ -182,9 +184,11 @@ pub fn lower_environment<'a>(
 ) -> Environment {
     resolver.enter(name);
     let tables = &resolver.inventory.tables;
+    let on = services_on(resolver);
     let around = Around {
         model,
-        on: services_on(resolver),
+        reachable: reachable(resolver, &on),
+        on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
     let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
@@ -247,6 +251,17 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
         })
         .cloned()
         .collect()
+}
+
+fn reachable(resolver: &Resolver<'_>, on: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+    let mut reachable: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in on {
+        let table = resolver.service(name).filter(|table| !table.ports.is_empty());
+        if let Some(stack) = table.and_then(|table| table.stack.as_ref()) {
+            reachable.entry(stack.value.clone()).or_default().push(name.clone());
+        }
+    }
+    reachable
 }
 
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
