@@ -1,5 +1,6 @@
 //! Reads inputs and the old tree, applies a plan. The only file I/O of the program besides `cli`.
 
+mod beside;
 mod folder;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+pub use beside::{read_beside, write_signed};
 
 use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, TreePath, looks_signed};
 use folder::{Folder, Kind};

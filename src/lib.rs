@@ -11,7 +11,9 @@ pub mod catalog;
 pub mod check;
 pub mod cron;
 pub mod diagnostic;
+pub mod export;
 pub mod inventory;
+pub mod ip;
 pub mod model;
 pub mod object;
 pub mod quantity;
@@ -25,7 +27,8 @@ pub mod tree;
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
-use crate::diagnostic::{Diagnostics, Outcome};
+use crate::diagnostic::{Diagnostics, Level, Outcome};
+use crate::inventory::files::Files;
 use crate::model::Model;
 use crate::object::emit::emit;
 use crate::render::Templates;
@@ -46,6 +49,8 @@ pub struct Inputs {
     pub hand_written: Vec<HandWritten>,
     /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
     pub rendered: bool,
+    /// The files that the inventory names: [`wanted_files`].
+    pub files: Files,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
 }
@@ -69,6 +74,27 @@ impl Inputs {
     }
 }
 
+/// The files that the inventory names, by their paths below its folder: to be read into [`Inputs::files`].
+pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
+    let source = inputs.sources.get(inputs.inventory);
+    // Most inventories name none, and need not be read twice.
+    if !source.text.contains("dashboards") {
+        return Vec::new();
+    }
+    let parsed = inventory::parse(source, inputs.inventory);
+    inventory::files::wanted(&parsed.value.tables)
+}
+
+/// The model whatever is wrong with it, and how many errors `check` finds; none if the file is not sound.
+pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return None;
+    }
+    let model = model::resolve(&parsed.value).value;
+    Some((model, check(inputs).diagnostics.count(Level::Error)))
+}
+
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
@@ -79,7 +105,8 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
 
 /// `found` is what hand-written files have shown.
 fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    let mut parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    parsed.value.files = inputs.files.clone();
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };

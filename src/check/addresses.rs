@@ -466,6 +466,27 @@ fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     found.push(diagnostic.help("write `ip = \"auto\"`, or a node's address as `\"${nodes.NAME.ip}\"`"));
 }
 
+/// Addresses that nothing new may take, pools aside.
+pub fn taken(model: &Model) -> RangeSet {
+    let mut taken: Vec<Range> = Vec::new();
+    for claim in &model.claims {
+        match claim.kind {
+            ClaimKind::Pool | ClaimKind::Lan => {}
+            _ => taken.push(claim.range),
+        }
+    }
+    for lan in &model.network.lan {
+        taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
+    }
+    taken.into_iter().collect()
+}
+
+/// What is free in each pool, in their order.
+pub fn free_in_pools(model: &Model) -> Vec<RangeSet> {
+    let taken = taken(model);
+    model.pools().iter().map(|pool| available(pool).minus(&taken)).collect()
+}
+
 /// Addresses that are still free in the pools, each offered once.
 pub struct Offers {
     pools: Vec<RangeSet>,
@@ -475,21 +496,8 @@ pub struct Offers {
 }
 
 impl Offers {
-    /// What is free in the pools of a model.
-    pub fn new(model: &Model) -> Self {
-        let mut taken: Vec<Range> = Vec::new();
-        for claim in &model.claims {
-            match claim.kind {
-                ClaimKind::Pool | ClaimKind::Lan => {}
-                _ => taken.push(claim.range),
-            }
-        }
-        for lan in &model.network.lan {
-            taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
-        }
-        let taken: RangeSet = taken.into_iter().collect();
-        let free = model.pools().iter().map(|pool| available(pool).minus(&taken));
-        Self { pools: free.collect(), left: MOST_OFFERS, made: BTreeMap::new() }
+    fn new(model: &Model) -> Self {
+        Self { pools: free_in_pools(model), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 
     /// The free address nearest to what a load balancer asks for. Machines are not offered any: theirs are not

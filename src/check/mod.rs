@@ -7,6 +7,7 @@ pub mod bgp;
 pub mod gitops;
 pub mod manifests;
 pub mod placement;
+pub mod policies;
 pub mod pools;
 pub mod ports;
 pub mod requests;
@@ -47,6 +48,7 @@ const FAMILIES: &[Rules] = &[
     resources::check,
     storage::check,
     backup::check,
+    policies::check,
     security::check,
     secret_files::check_types,
     gitops::check,
@@ -62,6 +64,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     resources::CODES,
     storage::CODES,
     backup::CODES,
+    policies::CODES,
     security::CODES,
     gitops::CODES,
     manifests::CODES,

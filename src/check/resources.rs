@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::placement::{Objection, nodes, objection, patched, pods};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
 use crate::inventory::service::Kind;
 use crate::model::cluster::Node;
 use crate::model::references::QuantityValue;
@@ -529,6 +530,20 @@ fn quotas(model: &Model, found: &mut Diagnostics) {
     }
 }
 
+/// Whether a quota with scopes counts a service's pods. They have no deadline.
+fn in_scope(stack: &Stack, service: &Service) -> bool {
+    let says = |resource: &&str| {
+        request(Some(stack), service, resource).is_some() || limit(Some(stack), service, resource).is_some()
+    };
+    let best_effort = !["cpu", "memory"].iter().any(says);
+    stack.quota_scopes.iter().all(|scope| match scope.value {
+        QuotaScope::Terminating => false,
+        QuotaScope::NotTerminating => true,
+        QuotaScope::BestEffort => best_effort,
+        QuotaScope::NotBestEffort => !best_effort,
+    })
+}
+
 fn used<'s>(
     model: &Model,
     stack: &'s Stack,
@@ -537,7 +552,7 @@ fn used<'s>(
     found: &mut Diagnostics,
 ) -> Option<Use<'s>> {
     let mut total = Use { sum: Quantity::ZERO, most: None };
-    for service in &stack.services {
+    for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
         if patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }

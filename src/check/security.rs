@@ -604,11 +604,14 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
             }
         }
         for service in &stack.services {
-            for variable in &service.secret_env {
-                let secret = stack.secrets.iter().find(|secret| secret.name == variable.secret);
+            let monitored = service.monitor.iter().flat_map(|monitor| &monitor.endpoints);
+            let monitored = monitored.flat_map(|endpoint| &endpoint.secrets).map(|(name, key)| (name, key));
+            let variables = service.secret_env.iter().map(|variable| (&variable.secret, &variable.key));
+            for (name, key) in variables.chain(monitored) {
+                let secret = stack.secrets.iter().find(|secret| secret.name == *name);
                 let reading = secret.and_then(|secret| readings.get_mut(secret.key.as_str()));
                 if let Some(keys) = reading.and_then(|reading| reading.keys.as_mut()) {
-                    keys.insert(&variable.key);
+                    keys.insert(key);
                 }
             }
             for volume in &service.volumes {

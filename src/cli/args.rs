@@ -142,6 +142,52 @@ pub enum Command {
         quiet: Quiet,
     },
 
+    /// Tell who has which address, and what is free
+    #[command(
+        arg_required_else_help = true,
+        subcommand_required = true,
+        long_about = "Answers questions about addresses from the same claims that `check` compares: nodes, \
+            pools, DHCP ranges, load balancers, virtual addresses. An inventory with errors is \
+            answered for as far as it can be read.",
+        after_help = "Examples:
+  bayplan ip list
+  bayplan ip next --pool default
+  bayplan ip find 192.168.1.61
+  bayplan ip map"
+    )]
+    Ip {
+        /// The question.
+        #[command(subcommand)]
+        command: IpCommand,
+    },
+
+    /// Write what the machines themselves are told
+    #[command(
+        long_about = "Writes machine configuration from the inventory's nodes and network, one file for \
+            each node: patches for Talos (`talosctl machineconfig patch`), or config.yaml for k3s. \
+            Without --out everything goes to standard output. No secret is among it.",
+        after_help = "Examples:
+  bayplan export talos
+  bayplan export talos --out talos/patches
+  bayplan export k3s --out k3s"
+    )]
+    Export {
+        /// What the machines run
+        #[arg(value_enum)]
+        target: Target,
+        #[command(flatten)]
+        input: Input,
+
+        /// The folder to write to; made if it is missing
+        ///
+        /// Files of an earlier export are written anew; others that are in the way are kept, and
+        /// that is a failure.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
     /// Write a starter inventory and the files that go with it
     #[command(
         long_about = "Writes a commented inventory that checks clean and renders, its JSON Schema for \
@@ -289,6 +335,98 @@ pub enum SecretCommand {
         input: Input,
         #[command(flatten)]
         output: Output,
+    },
+}
+
+/// What machines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Talos Linux.
+    Talos,
+    /// k3s.
+    K3s,
+}
+
+/// Questions about addresses.
+#[derive(Debug, Subcommand)]
+pub enum IpCommand {
+    /// List every address that somebody has
+    #[command(
+        long_about = "Lists every single address in order: whose it is, in which environment, from which \
+            pool, and where the inventory says so.",
+        after_help = "Examples:
+  bayplan ip list
+  bayplan ip list --format json"
+    )]
+    List {
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Name the next free addresses
+    #[command(
+        long_about = "Names the next free addresses of a pool, or of the pools that give out addresses by \
+            themselves; with --lan one for a machine, outside of pools and DHCP ranges. Exits 1 if \
+            fewer are free than asked for.",
+        after_help = "Examples:
+  bayplan ip next
+  bayplan ip next --pool default --count 3
+  bayplan ip next --lan                          for a new node"
+    )]
+    Next {
+        /// The pool to look in
+        #[arg(long, value_name = "NAME")]
+        pool: Option<String>,
+        /// Look in the LAN, for a machine
+        #[arg(long, conflicts_with = "pool")]
+        lan: bool,
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        count: u16,
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
+    /// Tell what is at an address
+    #[command(
+        long_about = "Tells who has an address, and which pools, DHCP ranges and networks it lies in, with \
+            the places in the inventory.",
+        after_help = "Examples:
+  bayplan ip find 192.168.1.61
+  bayplan ip find fd00::61 --format json"
+    )]
+    Find {
+        /// The address
+        address: String,
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Draw the LAN as ranges
+    #[command(
+        long_about = "Draws every network of the LAN as ranges in order: machines, pools with their load \
+            balancers, DHCP ranges, and what is free between them.",
+        after_help = "Examples:
+  bayplan ip map
+  bayplan ip map --format json"
+    )]
+    Map {
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
     },
 }
 
@@ -527,7 +665,7 @@ mod tests {
     #[test]
     fn every_command_teaches() {
         let commands = all_commands();
-        assert_eq!(commands.len(), 15);
+        assert_eq!(commands.len(), 21);
         for (name, command) in commands {
             let about = command.get_about().unwrap().to_string();
             assert!(!about.contains('\n') && about.len() < 80, "{name}: {about}");

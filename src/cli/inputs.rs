@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bayplan::Inputs;
 use bayplan::check::manifests::HandWritten;
 use bayplan::source::Source;
 use bayplan::tree::Existing;
+use bayplan::{Inputs, wanted_files};
 
 use super::args::Input;
-use crate::disk::{MAX_INVENTORY, read_templates, read_text};
+use crate::disk::{MAX_INVENTORY, read_beside, read_templates, read_text};
 
 /// The names that are looked for, the first one first.
 pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
@@ -55,6 +55,9 @@ pub fn find(input: &Input) -> Result<Found> {
 pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
     let text = read_text(&found.path, MAX_INVENTORY)?;
     let mut inputs = Inputs::new(&found.path.display().to_string(), &text);
+    for path in wanted_files(&inputs) {
+        inputs.files.add(&path, read_beside(&found.folder, &path));
+    }
     let folder = input.templates.clone().unwrap_or_else(|| found.folder.join("templates"));
     let own = read_templates(&folder)?;
     if own.is_none() && input.templates.is_some() {

@@ -7,8 +7,10 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod explain;
+pub mod export;
 pub mod init;
 pub mod inputs;
+pub mod ip;
 pub mod render;
 pub mod rules;
 pub mod schema;
@@ -48,6 +50,10 @@ fn run(cli: Cli) -> Result<Exit> {
             render::run(&input, &output, &findings, mode, quiet.quiet, cli.color)
         }
         Command::Diff { input, output, quiet } => render::diff(&input, &output, quiet.quiet, cli.color),
+        Command::Ip { command } => ip::run(&command),
+        Command::Export { target, input, out, quiet } => {
+            export::run(target, &input, out.as_deref(), quiet.quiet, cli.color)
+        }
         Command::Init { dir, quiet } => init::run(&dir, quiet.quiet),
         Command::Explain { rule } => explain::run(&rule, cli.color),
         Command::Rules { format } => rules::run(format, cli.color),

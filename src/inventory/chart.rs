@@ -1,10 +1,10 @@
 //! Helm charts.
 
 use crate::inventory::ingress::ChartRoute;
+use crate::inventory::policy::PodSecuritySetting;
 use crate::inventory::record::{List, Map};
-use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Text};
+use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, Text};
 use crate::record;
-use crate::source::Spanned;
 
 record! {
     /// A Helm chart of the infrastructure layer.
@@ -26,7 +26,7 @@ record! {
         /// What it is for.
         description: Option<Text>,
         /// The Pod Security Standard that its namespace enforces, by a label.
-        pod_security: Option<Spanned<PodSecurity>>,
+        pod_security: Option<PodSecuritySetting>,
         /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.

@@ -46,7 +46,7 @@ record! {
         /// ClusterIssuers of cert-manager, by name.
         issuers: Map<Issuer>,
         /// The route to Traefik's own dashboard.
-        dashboard: Option<Dashboard>,
+        dashboard: Option<DashboardRoute>,
         /// Annotations for every Ingress, IngressRoute or HTTPRoute.
         annotations: Map<Scalar>,
     }
@@ -146,7 +146,7 @@ record! {
     /// A middleware of Traefik. Exactly one key says what it does.
     pub struct Middleware {
         /// Asks for a name and password.
-        basic_auth: Option<BasicAuth>,
+        basic_auth: Option<BasicAuthMiddleware>,
         /// Asks another service whether a request may pass.
         forward_auth: Option<ForwardAuth>,
         /// Lets in only some addresses.
@@ -170,7 +170,7 @@ record! {
 
 record! {
     /// Asks for a name and password.
-    pub struct BasicAuth {
+    pub struct BasicAuthMiddleware {
         /// The Secret with key `users`: by its name in `secrets`, or in Kubernetes. It has to be in the namespace of whatever uses the middleware.
         #[required]
         secret: Option<Text>,
@@ -312,7 +312,7 @@ record! {
 
 record! {
     /// The route to Traefik's own dashboard.
-    pub struct Dashboard {
+    pub struct DashboardRoute {
         /// Its host names, in full.
         #[required]
         host: Option<OneOrMany<Text>>,

@@ -5,11 +5,14 @@
 pub mod backup;
 pub mod chart;
 pub mod environment;
+pub mod files;
 pub mod gitops;
 pub mod ingress;
 pub mod load_balancer;
+pub mod monitoring;
 pub mod network;
 pub mod node;
+pub mod policy;
 pub mod record;
 pub mod schema;
 pub mod secret;
@@ -24,9 +27,11 @@ use crate::diagnostic::{Outcome, codes};
 use crate::inventory::backup::{BackupTable, Velero};
 use crate::inventory::chart::Chart;
 use crate::inventory::environment::Environment;
+use crate::inventory::files::Files;
 use crate::inventory::gitops::{Allow, Gitops, Setting};
 use crate::inventory::ingress::Ingress;
 use crate::inventory::load_balancer::{Cilium, KubeVip, LoadBalancer, Metallb};
+use crate::inventory::monitoring::Monitoring;
 use crate::inventory::network::{Cluster, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
@@ -75,6 +80,8 @@ record! {
         storage_classes: Map<StorageClass>,
         /// How host names are routed.
         ingress: Option<Ingress>,
+        /// Prometheus and Grafana of the cluster.
+        monitoring: Option<Monitoring>,
         /// Namespaces of services, by name.
         stacks: Map<Stack>,
         /// What runs, by name.
@@ -111,6 +118,8 @@ pub struct Inventory {
     pub root: Arc<node::Node>,
     /// The file.
     pub file: FileId,
+    /// What the files say that it names; empty until somebody has read them.
+    pub files: Files,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
     pub sound: bool,
 }
@@ -147,5 +156,5 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
+    Outcome { value: Inventory { tables, root, file, files: Files::default(), sound }, diagnostics }
 }

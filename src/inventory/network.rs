@@ -41,6 +41,8 @@ record! {
         gateway: Option<OneOrMany<AddressText>>,
         /// The ranges that the DHCP server gives out. No fixed address may lie in one.
         dhcp: Option<OneOrMany<RangeText>>,
+        /// The name servers that machines ask, for what `bayplan export` writes.
+        dns: List<AddressText>,
         /// Addresses of other machines, by name: nothing else may take them.
         reserved: Map<OneOrMany<AddressText>>,
     }
@@ -63,6 +65,10 @@ record! {
         ip: Option<AddressText>,
         /// Its addresses, where it has one of each family. Use `ip` or `ips`, not both.
         ips: List<AddressText>,
+        /// Its network interface, such as `eth0`, for `bayplan export talos`. Default: its physical one.
+        interface: Option<Text>,
+        /// The disk to install on, such as `/dev/sda`, for `bayplan export talos`.
+        disk: Option<Text>,
         /// What it does. Default `worker`.
         role: Option<Spanned<Role>>,
         /// Whether ordinary pods may run on it. Default: workers yes, control planes no, unless no worker is declared.

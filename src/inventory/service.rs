@@ -3,8 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::Tls;
+use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::network::Gpu;
 use crate::inventory::node::{Node, Value};
+use crate::inventory::policy::{AllowFrom, EgressRule};
 use crate::inventory::record::{Decode, List, Map, Reader, Record, Schemas};
 use crate::inventory::value::{
     AddressText, Duration, Flag, OneOrMany, OrOff, Passthrough, PassthroughTable, QuantityText, Scalar, Text,
@@ -98,11 +100,13 @@ record! {
         tls: Option<Tls>,
         /// Services that must be ready before it: decides the order of deployment.
         depends_on: List<Text>,
-        /// Services that it connects to: let through where a stack is isolated.
+        /// Services and charts that it connects to, and `stacks.NAME` and `namespaces.NAME` as a whole: let through where a stack is isolated.
         talks_to: List<Text>,
-        /// What else it connects to, where its stack is isolated: `internet`, `lan`, or a network.
-        egress: List<Text>,
-        /// Where Prometheus finds its metrics: writes a ServiceMonitor of the Prometheus operator.
+        /// What else it connects to, where its stack is isolated: `internet`, `lan`, `nodes`, `api-server`, an address or a network, also with a port (`"10.0.0.5:8086"`), or a table.
+        egress: List<EgressRule>,
+        /// Who else may reach it, where its stack is isolated: `lan`, an address or a network, `namespaces.NAME`, `stacks.NAME`, `charts.NAME`, or a table. With an `ip`, only these and who `talks-to` it.
+        allow_from: List<AllowFrom>,
+        /// Where Prometheus finds its metrics: writes a ServiceMonitor or PodMonitor of the Prometheus operator.
         monitor: Option<OrOff<Monitor>>,
         /// The node it must run on, by name.
         node: Option<Text>,
@@ -186,6 +190,8 @@ macro_rules! short_form {
         }
     };
 }
+
+pub(crate) use short_form;
 
 record! {
     /// A port, in full.
@@ -380,10 +386,24 @@ record! {
         port: Option<Text>,
         /// The path. Default `/metrics`.
         path: Option<Text>,
-        /// How often it is read. Default `30s`.
+        /// How often it is read. Default: `interval` of `[monitoring]`, else `30s`.
         interval: Option<Duration>,
         /// Whether it is read over TLS. Default false.
         tls: Option<Flag>,
+        /// How the pods are found: `service` writes a ServiceMonitor, `pod` a PodMonitor, which reads each pod whether a Service leads to it or not. Default `service`.
+        kind: Option<Spanned<MonitorKind>>,
+        /// Labels for the monitor.
+        labels: Map<Scalar>,
+        /// A user name and a password: a secret of the stack with the keys `username` and `password`, or a table.
+        basic_auth: Option<BasicAuth>,
+        /// A bearer token from a secret of the stack: `secret/key`.
+        bearer: Option<SecretKey>,
+        /// Changes to the labels of targets, as the Prometheus operator spells them.
+        relabelings: List<PassthroughTable>,
+        /// Changes to metrics before they are kept, as the Prometheus operator spells them.
+        metric_relabelings: List<PassthroughTable>,
+        /// Several places to read, where one is not enough. What one leaves out is as above.
+        endpoints: List<Endpoint>,
     }
 }
 

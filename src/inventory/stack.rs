@@ -3,9 +3,11 @@
 use serde_json::{Value as Json, json};
 
 use crate::inventory::backup::{Backup, Failover};
+use crate::inventory::monitoring::{Alerts, Dashboard};
 use crate::inventory::node::Node;
+use crate::inventory::policy::{ClaimLimits, Isolate, PodLimits, PodSecuritySetting, QuotaScope};
 use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
-use crate::inventory::value::{Flag, OrOff, PassthroughTable, PodSecurity, QuantityText, Scalar, Text};
+use crate::inventory::value::{Flag, OrOff, PassthroughTable, QuantityText, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record, short_form};
 
@@ -33,7 +35,7 @@ record! {
         /// The layer it belongs to. Default `apps`.
         layer: Option<Spanned<Layer>>,
         /// The Pod Security Standard that its namespace enforces, by a label.
-        pod_security: Option<Spanned<PodSecurity>>,
+        pod_security: Option<PodSecuritySetting>,
         /// Environment variables that every service of it gets. Pods restart when one changes.
         env: Map<Scalar>,
         /// Storage that its services mount, by name: a PersistentVolumeClaim each.
@@ -42,10 +44,16 @@ record! {
         failover: Option<OrOff<Failover>>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
-        /// What containers get that ask for nothing: a LimitRange.
+        /// Which pods `quota` counts. Default: all. One with scopes may name only pods, CPU and memory, with `BestEffort` only pods.
+        quota_scopes: List<Spanned<QuotaScope>>,
+        /// What containers get that ask for nothing, and how much one container, pod or claim may ask for: a LimitRange.
         limits: Option<Limits>,
-        /// Whether the network is closed: only flows that services name are let through. Default false.
-        isolate: Option<Flag>,
+        /// Whether the network is closed: only flows that services name are let through. `"ingress"` closes what comes in, `"egress"` what goes out, `true` both. Default false.
+        isolate: Option<Spanned<Isolate>>,
+        /// What Prometheus warns of: `true` for rules about restarting, unready and failed pods, full claims and silent targets, or a table. An environment takes them away with `false`.
+        alerts: Option<OrOff<Alerts>>,
+        /// Dashboards of Grafana, by name.
+        dashboards: Map<OrOff<Dashboard>>,
         /// Stacks or charts that must be ready before it.
         depends_on: List<Text>,
         /// Labels for every object of it.
@@ -122,7 +130,7 @@ short_form!(
 );
 
 record! {
-    /// What containers get that ask for nothing: a LimitRange.
+    /// What containers get that ask for nothing, and how much one container, pod or claim may ask for: a LimitRange.
     pub struct Limits {
         /// Limits of containers that give none.
         default: Map<QuantityText>,
@@ -132,5 +140,9 @@ record! {
         max: Map<QuantityText>,
         /// The least that one container may ask for.
         min: Map<QuantityText>,
+        /// How much one pod, all its containers together, may ask for.
+        pod: Option<PodLimits>,
+        /// How large one claim may be.
+        pvc: Option<ClaimLimits>,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
@@ -14,6 +14,8 @@ use crate::inventory::record::Map;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::machine;
+use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::quantity::Quantity;
@@ -69,6 +71,8 @@ pub struct Network {
     pub lan: Vec<Spanned<Range>>,
     /// The routers.
     pub gateways: Vec<Spanned<IpAddr>>,
+    /// The name servers that machines ask.
+    pub dns: Vec<IpAddr>,
     /// What DHCP gives out.
     pub dhcp: Vec<Spanned<Range>>,
     /// Other machines' addresses, by name.
@@ -110,6 +114,10 @@ pub struct Node {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Its network interface.
+    pub interface: Option<String>,
+    /// The disk to install on.
+    pub disk: Option<String>,
     /// What it does.
     pub role: Role,
     /// Whether ordinary pods may run on it.
@@ -223,6 +231,10 @@ pub struct Chart {
     pub description: Option<String>,
     /// The Pod Security Standard of its namespace.
     pub pod_security: Option<PodSecurity>,
+    /// The same, with those that only warn.
+    pub pod_security_levels: PodSecurityLevels,
+    /// What its controllers change in what it brings along: Argo CD must not change it back.
+    pub ignore_differences: Vec<Json>,
     /// Its values.
     pub values: Json,
     /// The load balancer addresses it asks for.
@@ -335,6 +347,7 @@ pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
     Network {
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
+        dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),
         dhcp: ranges(resolver, table.dhcp.as_ref().map(|dhcp| dhcp.0.as_slice()).unwrap_or_default()),
         reserved: reserved
             .map(|(name, entry)| Reserved {
@@ -361,6 +374,8 @@ pub fn lower_nodes(resolver: &mut Resolver<'_>) -> Vec<Node> {
             let ordinary = role == Role::Worker || !has_worker;
             Node {
                 addresses: node_addresses(resolver, name, table),
+                interface: machine::interface(resolver, table.interface.as_ref()),
+                disk: machine::disk(resolver, table.disk.as_ref()),
                 role,
                 schedulable: table.schedulable.as_ref().map_or(ordinary, |flag| flag.value),
                 cpu: table.cpu.as_ref().and_then(|text| resolver.quantity(text)),
@@ -449,12 +464,28 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
             if !chart.namespace.is_empty() {
                 check_name(resolver, &chart.namespace, chart.namespace.span, "a namespace", NameKind::Label);
             }
+            chart.ignore_differences = ignored(&chart.chart);
             chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
             chart
         })
         .collect()
+}
+
+/// MetalLB's CRDs come with a certificate that its controller replaces by its own: Argo CD would put the old one
+/// back, again and again (metallb#1681, metallb#2571).
+fn ignored(chart: &str) -> Vec<Json> {
+    let crds: &[&str] = if chart == "metallb" { &["bgppeers.metallb.io"] } else { &[] };
+    let ignored = |name: &&str| {
+        json!({
+            "group": "apiextensions.k8s.io",
+            "kind": "CustomResourceDefinition",
+            "name": name,
+            "jsonPointers": ["/spec/conversion/webhook/clientConfig/caBundle"],
+        })
+    };
+    crds.iter().map(ignored).collect()
 }
 
 /// Flux runs before Argo CD does: that one's namespace comes with its chart.
@@ -471,6 +502,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
     let namespace = table.namespace.as_ref().map(|text| resolver.text(text));
     let values = table.values.as_ref().map(|values| resolver.value(&values.0));
     let depends_on = table.depends_on.iter().map(|text| resolver.text(text)).collect::<Vec<_>>();
+    let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
     Chart {
         oci: repository.starts_with("oci://"),
         repository: repository.trim_end_matches('/').to_owned(),
@@ -482,7 +514,9 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         namespace_labels: BTreeMap::new(),
         release: optional(resolver, table.release.as_ref()).unwrap_or_else(|| name.to_owned()),
         description: optional(resolver, table.description.as_ref()),
-        pod_security: table.pod_security.as_ref().map(|level| level.value),
+        pod_security: pod_security_levels.enforce,
+        pod_security_levels,
+        ignore_differences: Vec::new(),
         values: values.unwrap_or(Json::Null),
         addresses: table
             .addresses

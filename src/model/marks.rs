@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::inventory::stack::Layer;
-use crate::inventory::value::{Engine, PodSecurity};
+use crate::inventory::value::Engine;
 use crate::model::gitops::Gitops;
+use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
@@ -42,7 +43,7 @@ pub struct Annotations {
 pub fn mark(model: &mut Model) {
     for chart in &mut model.charts {
         chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
-        secure(&mut chart.namespace_labels, chart.pod_security);
+        secure(&mut chart.namespace_labels, &chart.pod_security_levels);
     }
     let (gitops, route) = (
         model.gitops.as_ref(),
@@ -51,17 +52,6 @@ pub fn mark(model: &mut Model) {
     mark_environment(&mut model.base, gitops, &route);
     for environment in &mut model.environments {
         mark_environment(environment, gitops, &route);
-    }
-    let release = prometheus(model);
-    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
-    for service in
-        environments.flat_map(|environment| &mut environment.stacks).flat_map(|stack| &mut stack.services)
-    {
-        if let Some(monitor) = &mut service.monitor {
-            monitor.labels = service.labels.clone();
-            // The operator of that chart reads only monitors with its own release's label.
-            monitor.labels.extend(release.clone().map(|release| ("release".to_owned(), release)));
-        }
     }
 }
 
@@ -74,7 +64,7 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
         add(&mut stack.labels, PART_OF, &stack.part_of);
         add(&mut stack.labels, MANAGED_BY, "bayplan");
         stack.namespace_labels = stack.labels.clone();
-        secure(&mut stack.namespace_labels, stack.pod_security);
+        secure(&mut stack.namespace_labels, &stack.pod_security_levels);
         if let Some(description) = &stack.description {
             add(&mut stack.annotations, "kubernetes.io/description", description);
         }
@@ -98,7 +88,8 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
     }
 }
 
-fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
+/// Who applies the stacks of a layer.
+pub fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
     if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure }
 }
 
@@ -107,9 +98,9 @@ fn add(texts: &mut Texts, key: &str, value: &str) {
     texts.entry(key.to_owned()).or_insert_with(|| value.to_owned());
 }
 
-fn secure(labels: &mut Texts, level: Option<PodSecurity>) {
-    for mode in ["enforce", "audit", "warn"].into_iter().filter(|_| level.is_some()) {
-        add(labels, &format!("pod-security.kubernetes.io/{mode}"), level.map_or("", |level| level.word()));
+fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
+    for (key, value) in levels.labels() {
+        add(labels, &key, &value);
     }
 }
 
@@ -175,12 +166,6 @@ fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
     if any {
         add(&mut stack.annotations, key, value);
     }
-}
-
-/// The release of the chart whose operator reads ServiceMonitors.
-fn prometheus(model: &Model) -> Option<String> {
-    let chart = model.charts.iter().find(|chart| chart.chart == "kube-prometheus-stack");
-    chart.map(|chart| chart.release.clone())
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
+pub mod alerts;
 pub mod backup;
 pub mod balancer;
 pub mod bgp;
 pub mod certificates;
 pub mod claims;
 pub mod cluster;
+pub mod dashboards;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
@@ -16,8 +18,11 @@ pub mod gateway;
 pub mod gitops;
 pub mod ingress;
 pub mod load_balancer;
+pub mod machine;
 pub mod marks;
 pub mod middleware;
+pub mod monitoring;
+pub mod policy;
 pub mod probe;
 pub mod references;
 pub mod route;
@@ -45,6 +50,7 @@ use crate::model::cluster::{Chart, Cluster, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
 use crate::model::ingress::Ingress;
 use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
+use crate::model::monitoring::Monitoring;
 use crate::model::references::Resolver;
 use crate::model::secret::{ChartSecret, SecretStore};
 use crate::model::service::Service;
@@ -72,6 +78,8 @@ codes! {
     DEPENDENCY_CYCLE = ("dependency-cycle", References, Error, "things that depend on each other in a circle");
     /// An order that no engine can keep.
     UNORDERABLE_DEPENDENCY = ("unorderable-dependency", References, Error, "a dependency on a later layer, which no engine can order");
+    /// A file that the inventory names.
+    UNREADABLE_FILE = ("unreadable-file", References, Error, "a file that the inventory names cannot be read, or is not what it must be");
     /// Two keys that say the same thing, or contradict each other.
     CONFLICTING_KEYS = ("conflicting-keys", Inventory, Error, "keys of one table that exclude each other");
 }
@@ -99,6 +107,8 @@ pub struct Model {
     pub storage_classes: Vec<StorageClass>,
     /// How host names are routed, if the inventory says.
     pub ingress: Option<Ingress>,
+    /// Prometheus and Grafana, as stacks see them.
+    pub monitoring: Monitoring,
     /// Helm charts, by name.
     pub charts: Vec<Chart>,
     /// Secrets in the namespaces of charts, by name.
@@ -223,6 +233,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
     let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
+    let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
@@ -236,6 +247,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         nfs,
         storage_classes,
         ingress,
+        monitoring,
         charts,
         chart_secrets,
         secret_stores,
@@ -279,6 +291,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
     marks::mark(&mut model);
+    monitoring::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
     facts::count_left(&mut model);

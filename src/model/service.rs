@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::address::parse_range_or_host;
 use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::service::{Kind, PortTable, Protocol, Strategy};
@@ -15,6 +14,8 @@ use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_u
 use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
+use crate::model::monitoring::{Monitor, lower_monitor};
+use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
 use crate::model::probe::{Probe, lower_probe};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::route::{Route, Wanted, lower_route, rule};
@@ -81,6 +82,8 @@ pub struct Service {
     pub talks_to: Vec<Dependency>,
     /// What else it connects to.
     pub egress: Vec<Egress>,
+    /// Who else may reach it.
+    pub allow_from: Vec<AllowFrom>,
     /// Where Prometheus finds its metrics.
     pub monitor: Option<Monitor>,
     /// The node it must run on.
@@ -122,7 +125,9 @@ pub struct Service {
     pub external: bool,
     /// How many services of its stack must be ready before it, one after the other.
     pub wave: usize,
-    /// NetworkPolicy rules of what may reach it; `None` where its stack is not isolated.
+    /// `Ingress`, `Egress`: which rules it has. Without any it needs no policy of its own.
+    pub policy_types: Vec<&'static str>,
+    /// NetworkPolicy rules of what may reach it; `None` where its stack does not close that direction, or nothing may.
     pub ingress_rules: Option<Vec<Json>>,
     /// NetworkPolicy rules of what it may reach.
     pub egress_rules: Option<Vec<Json>>,
@@ -200,33 +205,6 @@ pub struct Dependency {
     pub name: Spanned<String>,
     /// Whether it is a chart, not a service.
     pub chart: bool,
-}
-
-/// What a service connects to outside.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Egress {
-    /// Every public address.
-    Internet,
-    /// The LAN.
-    Lan,
-    /// A network.
-    Network(String),
-}
-
-/// Where Prometheus finds metrics.
-#[derive(Clone, Debug, Serialize)]
-pub struct Monitor {
-    /// The port's name.
-    pub port: Spanned<String>,
-    /// The path.
-    pub path: String,
-    /// How often.
-    pub interval: String,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-    /// Labels of the ServiceMonitor: the service's, and the one that its reader looks for.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// The number of the port that a service's URL points at.
@@ -381,9 +359,12 @@ pub fn lower_service(
         route,
         path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
-        talks_to: lower_dependencies(resolver, around, &table.talks_to),
-        egress: table.egress.iter().filter_map(|text| lower_egress(resolver, text)).collect(),
-        monitor: lower_monitor(resolver, table, main_port.as_deref()),
+        talks_to: lower_talks_to(resolver, around, key, &table.talks_to, |resolver, names| {
+            lower_dependencies(resolver, around, names)
+        }),
+        egress: lower_egress(resolver, around, table),
+        allow_from: lower_allow_from(resolver, around, table),
+        monitor: lower_monitor(resolver, around, stack, table, main_port.as_deref()),
         node: lower_node(resolver, around, table).or_else(|| active_node(stack, table, kind)),
         node_selector: lower_node_selector(resolver, table, active_node(stack, table, kind)),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
@@ -411,6 +392,7 @@ pub fn lower_service(
         internal_url: fact(resolver, "internal-url"),
         external: (fixed && speaks_http(table)) || (!hosts.is_empty() && around.model.ingress.is_some()),
         wave: 0,
+        policy_types: Vec::new(),
         ingress_rules: None,
         egress_rules: None,
         key: key.to_owned(),
@@ -701,67 +683,6 @@ fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &
         }
     }
     dependencies
-}
-
-fn lower_egress(resolver: &mut Resolver<'_>, text: &Text) -> Option<Egress> {
-    let written = resolver.text(text);
-    match written.as_str() {
-        "internet" => return Some(Egress::Internet),
-        "lan" => return Some(Egress::Lan),
-        _ => {}
-    }
-    match parse_range_or_host(&written) {
-        Ok(range) => match range.prefix() {
-            Some(prefix) => return Some(Egress::Network(format!("{}/{prefix}", range.first()))),
-            None => resolver.found.push(
-                BAD_VALUE
-                    .at(
-                        written.span,
-                        "not a network",
-                        format!("`{written}` is a range, and a policy takes networks"),
-                    )
-                    .help("write it as networks such as 192.168.1.64/28"),
-            ),
-        },
-        Err(_) => resolver.found.push(
-            BAD_VALUE
-                .at(
-                    written.span,
-                    "nowhere",
-                    format!("`{written}` is neither `internet`, `lan` nor a network"),
-                )
-                .help("for another service, use `talks-to`"),
-        ),
-    }
-    None
-}
-
-fn lower_monitor(
-    resolver: &mut Resolver<'_>,
-    table: &inventory::service::Service,
-    main_port: Option<&str>,
-) -> Option<Monitor> {
-    let monitor = &table.monitor.as_ref()?.on()?.0;
-    let port = monitor.port.as_ref().map(|text| resolver.text(text));
-    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), monitor.span)));
-    let Some(port) = port else {
-        resolver.found.push(
-            BAD_VALUE
-                .at(monitor.span, "no port", "`monitor` needs a port, and the service has none")
-                .help("add the port to `ports`"),
-        );
-        return None;
-    };
-    Some(Monitor {
-        port,
-        path: optional(resolver, monitor.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
-        interval: monitor
-            .interval
-            .as_ref()
-            .map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
-        scheme: if monitor.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
-        labels: BTreeMap::new(),
-    })
 }
 
 fn lower_node(

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::inventory::policy::QuotaScope;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
+use crate::model::alerts::{Alerts, lower_alerts};
 use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
 use crate::model::cluster::{NameKind, check_name, name_fault, optional, report_unknown, texts};
+use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::gitops::brings_along;
+use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
 use crate::model::service::{Service, lower_service};
@@ -34,10 +38,18 @@ pub struct Stack {
     pub part_of: String,
     /// The layer it belongs to.
     pub layer: Layer,
-    /// The Pod Security Standard of its namespace: the strictest of the stacks in it.
+    /// The Pod Security Standard that its namespace enforces: the strictest of the stacks in it.
     pub pod_security: Option<PodSecurity>,
-    /// Whether only named flows are let through.
+    /// The standards of its namespace, with those that only warn.
+    pub pod_security_levels: PodSecurityLevels,
+    /// Whether only named flows are let through, in one direction at least.
     pub isolate: bool,
+    /// Which directions of its network are closed.
+    pub closed: Closed,
+    /// What Prometheus warns of.
+    pub alerts: Option<Alerts>,
+    /// Dashboards of Grafana, by name.
+    pub dashboards: Vec<Dashboard>,
     /// Variables that every service gets.
     pub env: BTreeMap<String, String>,
     /// A digest of them, which pods carry so that a change restarts them.
@@ -46,6 +58,8 @@ pub struct Stack {
     pub claims: Vec<Claim>,
     /// The ResourceQuota.
     pub quota: BTreeMap<String, Spanned<QuantityValue>>,
+    /// Which pods it counts; none means all.
+    pub quota_scopes: Vec<Spanned<QuotaScope>>,
     /// The LimitRange.
     pub limits: Option<Limits>,
     /// Secrets that services read from, by name.
@@ -83,6 +97,8 @@ pub struct Stack {
 /// What containers get that ask for nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
+    /// Whether any of them is about containers; one without any says so, too.
+    pub of_containers: bool,
     /// Limits of containers that give none.
     pub default: BTreeMap<String, Spanned<QuantityValue>>,
     /// Requests of containers that give none.
@@ -91,6 +107,14 @@ pub struct Limits {
     pub max: BTreeMap<String, Spanned<QuantityValue>>,
     /// The least that one container may ask for.
     pub min: BTreeMap<String, Spanned<QuantityValue>>,
+    /// The most that one pod may ask for.
+    pub pod_max: BTreeMap<String, Spanned<QuantityValue>>,
+    /// The least that one pod may ask for.
+    pub pod_min: BTreeMap<String, Spanned<QuantityValue>>,
+    /// The largest claim.
+    pub claim_max: Option<Spanned<QuantityValue>>,
+    /// The smallest claim.
+    pub claim_min: Option<Spanned<QuantityValue>>,
 }
 
 /// What lowering the services of an environment needs to know of it.
@@ -100,6 +124,8 @@ pub struct Around<'m> {
     pub model: &'m Model,
     /// The services that are on.
     pub on: BTreeSet<String>,
+    /// Those of them that open a port, by stack.
+    pub reachable: BTreeMap<String, Vec<String>>,
     /// Whether missing keys are reported: not for the base, if environments may add them.
     pub complete: bool,
 }
@@ -112,9 +138,11 @@ pub fn lower_environment<'a>(
 ) -> Environment {
     resolver.enter(name);
     let tables = &resolver.inventory.tables;
+    let on = services_on(resolver);
     let around = Around {
         model,
-        on: services_on(resolver),
+        reachable: reachable(resolver, &on),
+        on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
     let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
@@ -146,15 +174,16 @@ pub fn share_namespaces(model: &mut Model) {
 fn share(environments: &mut [Environment]) {
     let mut stacks: Vec<&mut Stack> =
         environments.iter_mut().flat_map(|environment| &mut environment.stacks).collect();
-    let mut levels: BTreeMap<String, Option<PodSecurity>> = BTreeMap::new();
+    let mut levels: BTreeMap<String, PodSecurityLevels> = BTreeMap::new();
     for stack in &stacks {
         let level = levels.entry(stack.namespace.value.clone()).or_default();
-        *level = (*level).max(stack.pod_security);
+        *level = level.stricter(&stack.pod_security_levels);
     }
     stacks.sort_by_key(|stack| (stack.layer, stack.wave));
     let mut written = BTreeSet::new();
     for stack in stacks {
-        stack.pod_security = levels.get(&stack.namespace.value).copied().flatten();
+        stack.pod_security_levels = levels.get(&stack.namespace.value).cloned().unwrap_or_default();
+        stack.pod_security = stack.pod_security_levels.enforce;
         stack.writes_namespace &= written.insert(stack.namespace.value.clone());
     }
 }
@@ -176,6 +205,17 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
         })
         .cloned()
         .collect()
+}
+
+fn reachable(resolver: &Resolver<'_>, on: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+    let mut reachable: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in on {
+        let table = resolver.service(name).filter(|table| !table.ports.is_empty());
+        if let Some(stack) = table.and_then(|table| table.stack.as_ref()) {
+            reachable.entry(stack.value.clone()).or_default().push(name.clone());
+        }
+    }
+    reachable
 }
 
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
@@ -216,24 +256,26 @@ fn lower_stack(
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);
     let failover = lower_failover(resolver, model, table.failover.as_ref());
     let home = Home { stack: name, namespace: &namespace, failover: failover.as_ref() };
+    let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
+    let closed = lower_isolate(table.isolate.as_ref());
     let by_a_chart = model.charts.iter().any(|chart| chart.namespace.value == namespace.value);
     let mut stack = Stack {
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
         part_of: optional(resolver, table.part_of.as_ref()).unwrap_or_else(|| name.to_owned()),
         layer: table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value),
-        pod_security: table.pod_security.as_ref().map(|level| level.value),
-        isolate: table.isolate.as_ref().is_some_and(|flag| flag.value),
+        pod_security: pod_security_levels.enforce,
+        pod_security_levels,
+        isolate: closed.any(),
+        closed,
+        alerts: lower_alerts(resolver, table.alerts.as_ref()),
+        dashboards: lower_dashboards(resolver, around, table),
         env_digest: (!env.is_empty()).then(|| digest(&env)),
         env,
         claims: lower_claims(resolver, around, &table.claims, home),
         quota: quantities(resolver, &table.quota),
-        limits: table.limits.as_ref().map(|limits| Limits {
-            default: quantities(resolver, &limits.default),
-            default_request: quantities(resolver, &limits.default_request),
-            max: quantities(resolver, &limits.max),
-            min: quantities(resolver, &limits.min),
-        }),
+        quota_scopes: table.quota_scopes.to_vec(),
+        limits: table.limits.as_ref().map(|limits| lower_limits(resolver, limits)),
         secrets: lower_secrets(resolver, name),
         secret_stores: lower_stores(resolver, Some(name)),
         backups: Vec::new(),
@@ -253,6 +295,23 @@ fn lower_stack(
     };
     lower_backups(resolver, &mut stack, table, around.complete);
     stack
+}
+
+fn lower_limits(resolver: &mut Resolver<'_>, limits: &inventory::stack::Limits) -> Limits {
+    let (pod, pvc) = (limits.pod.clone().unwrap_or_default(), limits.pvc.clone().unwrap_or_default());
+    let of_pods = limits.pod.is_some() || limits.pvc.is_some();
+    let containers = [&limits.default, &limits.default_request, &limits.max, &limits.min];
+    Limits {
+        of_containers: !of_pods || containers.iter().any(|map| !map.is_empty()),
+        default: quantities(resolver, &limits.default),
+        default_request: quantities(resolver, &limits.default_request),
+        max: quantities(resolver, &limits.max),
+        min: quantities(resolver, &limits.min),
+        pod_max: quantities(resolver, &pod.max),
+        pod_min: quantities(resolver, &pod.min),
+        claim_max: pvc.max.as_ref().and_then(|size| resolver.quantity(size)),
+        claim_min: pvc.min.as_ref().and_then(|size| resolver.quantity(size)),
+    }
 }
 
 /// Ten hexadecimal digits that change with any variable.

@@ -12,8 +12,13 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
+    ("apps/{stack}/base/alerts.yaml.j2", include_str!("../../templates/apps/{stack}/base/alerts.yaml.j2")),
     ("apps/{stack}/base/backups.yaml.j2", include_str!("../../templates/apps/{stack}/base/backups.yaml.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
+    (
+        "apps/{stack}/base/dashboards.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/dashboards.yaml.j2"),
+    ),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
     (
         "apps/{stack}/base/external-secrets.yaml.j2",

@@ -26,6 +26,7 @@ const PAGES: &[&str] = &[
     "SECURITY.md",
     "docs/ci.md",
     "docs/cli.md",
+    "docs/export.md",
     "docs/inventory.md",
     "docs/secrets.md",
     "docs/storage.md",
@@ -34,6 +35,7 @@ const PAGES: &[&str] = &[
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
+    "/etc/rancher/k3s/config.yaml",
     "inventory.yaml",
     "kustomization.yaml",
     "out/sops.config",

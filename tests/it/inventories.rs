@@ -26,8 +26,14 @@ impl Sample {
         Self { name: name.to_owned(), file: file.to_owned(), text }
     }
 
+    /// With the files that it names, which stand in `tests/inventories/`.
     pub fn inputs(&self) -> Inputs {
-        Inputs::new(&self.file, &self.text)
+        let mut inputs = Inputs::new(&self.file, &self.text);
+        for path in bayplan::wanted_files(&inputs) {
+            let text = fs::read_to_string(folder().join(&path)).map_err(|error| error.to_string());
+            inputs.files.add(&path, text);
+        }
+        inputs
     }
 
     /// The tree. Fails, with the report, if there is anything to object to.

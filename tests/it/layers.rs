@@ -11,7 +11,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["tree", "inventory"],
     &["model"],
     &["check", "template"],
-    &["render", "secret"],
+    &["render", "secret", "export", "ip"],
     &["catalog", "report"],
     &["lib"],
     &["disk"],

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bayplan;
+mod beside;
 mod cli;
+mod export;
 mod golden;
 mod inventories;
+mod ip;
 #[path = "../support/kustomize.rs"]
 mod kustomize;
 mod overlays;
