@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod inventory;
 pub mod model;
 pub mod object;
+pub mod progress;
 pub mod quantity;
 pub mod render;
 pub mod report;
@@ -20,11 +21,14 @@ pub mod source;
 pub mod template;
 pub mod tree;
 
+use std::sync::Arc;
+
 use crate::check::Checked;
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
+use crate::progress::Progress;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
 use crate::template::{Engine, TemplateFile, TemplateSet};
@@ -43,6 +47,8 @@ pub struct Inputs {
     pub hand_written: Vec<HandWritten>,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
+    /// Where the run counts how far it has come.
+    pub progress: Arc<Progress>,
 }
 
 impl Inputs {
@@ -99,7 +105,7 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
-        render::render(&checked, templates, &manifests, inputs.origin());
+        render::render(&checked, templates, &manifests, inputs.origin(), &inputs.progress);
     diagnostics.extend(found);
     Outcome { value, diagnostics }
 }

@@ -251,6 +251,9 @@ fn walk(
     kind: Option<Kind>,
     order: Order,
 ) -> Result<Option<Value>, MergeError> {
+    if patch.is_none() && base.as_ref().is_some_and(|base| stays(base, kind)) {
+        return Ok(base);
+    }
     let present = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
     if present(&base) && present(&patch) {
         check_shapes(base.as_ref(), patch.as_ref())?;
@@ -264,6 +267,18 @@ fn walk(
         Some(Value::Object(_)) => merge_map(base, patch, kind, order),
         Some(Value::Null) | None => Ok(base.filter(|_| patch.is_none())),
         Some(_) => Ok(merge_scalar(base, patch, order).filter(|value| !value.is_null())),
+    }
+}
+
+/// Whether a value that no patch names comes out as it went in: there is no list with merge keys in it.
+fn stays(value: &Value, kind: Option<Kind>) -> bool {
+    match (value, kind) {
+        (Value::Array(_), Some(Kind::Keyed(..) | Kind::Set)) => false,
+        (Value::Object(map), kind) => {
+            let of = if let Some(Kind::Map(of)) = kind { Some(of) } else { type_of_map(value) };
+            map.iter().all(|(key, value)| stays(value, of.and_then(|of| of.field(key))))
+        }
+        _ => true,
     }
 }
 
