@@ -438,7 +438,10 @@ impl Run<'_> {
         if self.writes.is_empty() {
             return Ok(());
         }
-        let folders: BTreeSet<TreePath> = self.writes.iter().flat_map(|(path, _)| path.folders()).collect();
+        let mut parents: Vec<TreePath> = self.writes.iter().filter_map(|(path, _)| path.parent()).collect();
+        parents.dedup();
+        let folders: BTreeSet<TreePath> =
+            parents.iter().flat_map(TreePath::folders).chain(parents.iter().cloned()).collect();
         for path in folders {
             if self.make_folder(&path)? {
                 made.insert(path);
@@ -474,10 +477,9 @@ impl Run<'_> {
 
     /// Somebody may have saved a file since it was compared.
     fn expect_as_compared(&self) -> Result<()> {
-        let mut last = Last::default();
-        for path in self.plan.create.keys() {
-            self.expect(path, self.same_folder_of(path, &mut last)?.kind(path.name())?.is_none())?;
-        }
+        self.plan.create.par_iter().try_for_each_init(Last::default, |last, (path, _)| {
+            self.expect(path, self.same_folder_of(path, last)?.kind(path.name())?.is_none())
+        })?;
         for (path, change) in &self.plan.change {
             self.expect_text(path, &change.before)?;
         }

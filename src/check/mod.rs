@@ -13,6 +13,8 @@ pub mod security;
 pub mod settings;
 pub mod storage;
 
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
 use crate::model::Model;
@@ -69,9 +71,13 @@ pub fn check(
     asked: &Levels,
 ) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
-    for rules in FAMILIES {
-        rules(&model, &mut diagnostics);
-    }
+    let judge = |rules: &Rules| {
+        let mut found = Diagnostics::default();
+        rules(&model, &mut found);
+        found
+    };
+    let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
+    judged.into_iter().for_each(|found| diagnostics.extend(found));
     diagnostics.sort();
     allow::apply(&model, &mut diagnostics, known);
     settings::apply(&model, &mut diagnostics, known, asked);

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod explain;
 pub mod init;
 pub mod inputs;
+pub mod progress;
 pub mod render;
 pub mod rules;
 pub mod schema;

@@ -154,9 +154,7 @@ impl Object for Names {
 
 /// `base` is what environments have most of their values in common with.
 fn scope(environment: &Environment, base: Option<&Scope>) -> Scope {
-    let of_stack = |stack: &Stack| {
-        stack_scope(stack, base.and_then(|base| base.stack(&stack.name)))
-    };
+    let of_stack = |stack: &Stack| stack_scope(stack, base.and_then(|base| base.stack(&stack.name)));
     let stacks: Vec<StackScope> = environment.stacks.par_iter().map(of_stack).collect();
     let mut value = given_members(environment);
     let list = given_list(stacks.iter().map(|stack| stack.value.clone()));

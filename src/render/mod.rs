@@ -76,6 +76,7 @@ pub fn render(
         || plain.par_iter().map(|(number, job)| run.plain(*number, job)).collect::<Vec<Made>>(),
         || layered.par_iter().map(|file| run.layered(file)).collect::<Vec<Made>>(),
     );
+    rayon::spawn(|| drop(contexts));
     let mut files = Files::new(origin);
     let mut faults = Vec::new();
     for made in plain.into_iter().chain(layered) {
@@ -369,12 +370,7 @@ impl Files {
         Self { tree: Tree::new(origin), folders: BTreeMap::new(), overlays: Vec::new() }
     }
 
-    fn add(
-        &mut self,
-        made: Made,
-        faults: &mut Vec<(usize, Vec<Diagnostic>)>,
-        diagnostics: &mut Diagnostics,
-    ) {
+    fn add(&mut self, made: Made, faults: &mut Vec<(usize, Vec<Diagnostic>)>, diagnostics: &mut Diagnostics) {
         for (path, text, template) in made.files {
             if self.tree.contains(&path) {
                 let message = format!("two templates make `{path}`, this one and another");
@@ -397,10 +393,14 @@ impl Files {
         for (folder, kustomization) in &mut folders {
             kustomization.hand_written(folder, hand_written, &tree);
             kustomization.report_twins(folder, diagnostics);
+        }
+        let folders: Vec<(TreePath, Kustomization)> = folders.into_iter().collect();
+        let texts: Vec<String> = folders.par_iter().map(|(_, kustomization)| kustomization.text()).collect();
+        for ((folder, _), text) in folders.iter().zip(texts) {
             if let Ok(path) = folder.join(kustomization::NAME)
                 && !tree.contains(&path)
             {
-                tree.insert(path, kustomization.text());
+                tree.insert(path, text);
             }
         }
         tree

@@ -175,7 +175,8 @@ pub fn same(one: &Value, other: &Value) -> bool {
         (one.downcast_object_ref::<GivenList>(), other.downcast_object_ref::<GivenList>())
     {
         return std::ptr::eq(one, other)
-            || one.0.len() == other.0.len() && one.0.iter().zip(&other.0).all(|(one, other)| same(one, other));
+            || one.0.len() == other.0.len()
+                && one.0.iter().zip(&other.0).all(|(one, other)| same(one, other));
     }
     let plain = matches!(one.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number);
     plain && one.kind() == other.kind() && one.is_integer() == other.is_integer() && one == other

@@ -40,6 +40,18 @@ fn assert_said(said: &Said, code: i32, words: &[&str]) {
 }
 
 #[test]
+fn nothing_moves_on_a_standard_error_that_is_no_terminal() {
+    let service = |n: usize| format!("[services.s{n}]\nstack = \"home\"\nimage = \"example/s:1.0\"\n");
+    let services: String = (0..400).map(service).collect();
+    let desk = Desk::with(&format!("[stacks.home]\n{services}"));
+    let said = desk.run("render");
+    assert_said(&said, 0, &["created"]);
+    assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    assert!(!said.err.contains(['\r', '\u{1b}']), "{}", said.err);
+    assert_eq!(desk.run("render -q").err, "");
+}
+
+#[test]
 fn a_fresh_tree_is_not_stale() {
     let desk = rendered();
     assert_said(&desk.run("render --check"), 0, &["up to date"]);
