@@ -36,7 +36,7 @@ fn show(progress: &Progress, ended: &Receiver<()>) {
     while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         wait = PAUSE;
         let (done, total) = progress.count();
-        if total > 0 {
+        if done > 0 {
             shown = true;
             tell(&format!("\r\u{1b}[K{}", line(done, total, start.elapsed())));
         }
