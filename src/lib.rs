@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod ip;
 pub mod model;
 pub mod object;
+pub mod progress;
 pub mod quantity;
 pub mod render;
 pub mod report;
@@ -24,13 +25,17 @@ pub mod source;
 pub mod template;
 pub mod tree;
 
+use std::sync::Arc;
+
 use crate::check::manifests::{HandWritten, manifests};
 use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
+use crate::inventory::Inventory;
 use crate::inventory::files::Files;
 use crate::model::Model;
 use crate::object::emit::emit;
+use crate::progress::Progress;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
 use crate::template::{Engine, TemplateFile, TemplateSet};
@@ -53,6 +58,10 @@ pub struct Inputs {
     pub files: Files,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
+    /// Where the run counts how far it has come.
+    pub progress: Arc<Progress>,
+    /// The inventory, if [`Inputs::parse_ahead`] has parsed it.
+    pub ahead: Option<Outcome<Inventory>>,
 }
 
 impl Inputs {
@@ -61,6 +70,15 @@ impl Inputs {
         let mut inputs = Self::default();
         inputs.inventory = inputs.sources.add(Source::new(path, text));
         inputs
+    }
+
+    /// Parses the inventory before the run, for instance while the output folder is being read.
+    pub fn parse_ahead(&mut self) {
+        self.ahead = Some(self.parse());
+    }
+
+    fn parse(&self) -> Outcome<Inventory> {
+        inventory::parse(self.sources.get(self.inventory), self.inventory)
     }
 
     fn hand_written(&self) -> impl Iterator<Item = (&HandWritten, &Source)> {
@@ -100,18 +118,22 @@ pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let mut found = Diagnostics::default();
     manifests(inputs.hand_written(), &mut found);
-    judge(inputs, found)
+    judge(inputs, inputs.parse(), found)
 }
 
 /// `found` is what hand-written files have shown.
-fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
-    let mut parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+fn judge(
+    inputs: &Inputs,
+    mut parsed: Outcome<Inventory>,
+    mut found: Diagnostics,
+) -> Outcome<Option<Checked>> {
     parsed.value.files = inputs.files.clone();
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };
     }
     let resolved = model::resolve(&parsed.value);
+    drop_aside(parsed.value);
     found.extend(resolved.diagnostics);
     secret_files::check(&resolved.value, inputs.hand_written(), inputs.rendered, &mut found);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)
@@ -129,11 +151,26 @@ pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
     Outcome { value: Some(value), diagnostics }
 }
 
-/// Checks the inventory and renders it. There is a tree only if nothing is wrong.
-pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
+/// What the rules say, and which manifests people have put into the output folder.
+fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<TreePath>) {
     let mut found = Diagnostics::default();
     let manifests = manifests(inputs.hand_written(), &mut found);
-    let Outcome { value: checked, mut diagnostics } = judge(inputs, found);
+    let parsed = inputs.ahead.take().unwrap_or_else(|| inputs.parse());
+    (judge(inputs, parsed, found), manifests)
+}
+
+/// Checks the inventory and renders it. There is a tree only if nothing is wrong.
+pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
+    let (checked, manifests) = judged(inputs);
+    render_checked(inputs, checked, &manifests)
+}
+
+fn render_checked(
+    inputs: &mut Inputs,
+    checked: Outcome<Option<Checked>>,
+    manifests: &[TreePath],
+) -> Outcome<Option<Tree>> {
+    let Outcome { value: checked, mut diagnostics } = checked;
     let Outcome { value: set, diagnostics: found } = templates(inputs);
     diagnostics.extend(found);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
@@ -144,9 +181,15 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
-        render::render(&checked, templates, &manifests, inputs.origin());
+        render::render(&checked, templates, manifests, inputs.origin(), &inputs.progress);
     diagnostics.extend(found);
+    drop_aside((checked, engine));
     Outcome { value, diagnostics }
+}
+
+/// Frees what is large while the run goes on: nobody waits for it.
+fn drop_aside(value: impl Send + 'static) {
+    rayon::spawn(|| drop(value));
 }
 
 /// The built-in templates with the user's laid over them. Built-in ones become sources, too, so that findings can
@@ -172,13 +215,11 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
 /// fit whatever the rules let pass, so that leaves the user's own templates and patches.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
-    if inputs.templates.is_empty() {
-        let Outcome { value: checked, diagnostics } = check(inputs);
-        let patched =
-            |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
-        if !checked.as_ref().is_some_and(patched) {
-            return diagnostics;
-        }
+    let (checked, manifests) = judged(inputs);
+    let patched = |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
+    if inputs.templates.is_empty() && !checked.value.as_ref().is_some_and(patched) {
+        drop_aside(checked.value);
+        return checked.diagnostics;
     }
-    compile(inputs).diagnostics
+    render_checked(inputs, checked, &manifests).diagnostics
 }

@@ -20,6 +20,8 @@ pub mod settings;
 pub mod sharing;
 pub mod storage;
 
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
 use crate::model::Model;
@@ -86,9 +88,13 @@ pub fn check(
     asked: &Levels,
 ) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
-    for rules in FAMILIES {
-        rules(&model, &mut diagnostics);
-    }
+    let judge = |rules: &Rules| {
+        let mut found = Diagnostics::default();
+        rules(&model, &mut found);
+        found
+    };
+    let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
+    judged.into_iter().for_each(|found| diagnostics.extend(found));
     diagnostics.sort();
     allow::apply(&model, &mut diagnostics, known);
     settings::apply(&model, &mut diagnostics, known, asked);

@@ -11,6 +11,7 @@ pub mod export;
 pub mod init;
 pub mod inputs;
 pub mod ip;
+pub mod progress;
 pub mod render;
 pub mod rules;
 pub mod schema;

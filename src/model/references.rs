@@ -3,6 +3,7 @@
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
 //! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -123,6 +124,14 @@ impl<'a> Resolver<'a> {
     /// A service as this environment has it, references still in place.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name).or_else(|| Some(&self.inventory.tables.services.get(name)?.value))
+    }
+
+    /// The same, apart from the resolver: copied only where the environment changes it.
+    pub fn service_apart(&self, name: &str) -> Option<Cow<'a, Service>> {
+        if let Some(own) = self.services.get(name) {
+            return Some(Cow::Owned(own.clone()));
+        }
+        Some(Cow::Borrowed(&self.inventory.tables.services.get(name)?.value))
     }
 
     /// A stack as this environment has it, references still in place.

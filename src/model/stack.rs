@@ -368,19 +368,25 @@ fn lower_services(
 ) -> BTreeMap<String, Vec<Service>> {
     let tables = &resolver.inventory.tables.services;
     let by_name: BTreeMap<&str, &Stack> = stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
+    // Services are large: lists that grow by doubling would waste more than they hold.
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for stack in tables.values().filter_map(|service| service.value.stack.as_ref()) {
+        *counts.entry(stack.value.as_str()).or_default() += 1;
+    }
+    let room = |stack: &str| Vec::with_capacity(counts.get(stack).copied().unwrap_or_default());
     let mut services: BTreeMap<String, Vec<Service>> = BTreeMap::new();
     for (name, entry) in tables {
         if !around.on.contains(name) {
             continue;
         }
-        let Some(table) = resolver.service(name).cloned() else { continue };
+        let Some(table) = resolver.service_apart(name) else { continue };
         let stack_name = table.stack.as_ref().map(|stack| stack.value.as_str()).unwrap_or_default();
         let stack = by_name.get(stack_name).copied();
         if around.complete {
             report_missing(resolver, name, entry, &table);
         }
         let service = lower_service(resolver, around, stack, name, &table, entry.key);
-        services.entry(stack_name.to_owned()).or_default().push(service);
+        services.entry(stack_name.to_owned()).or_insert_with(|| room(stack_name)).push(service);
     }
     services
 }
