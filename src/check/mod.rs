@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod allow;
+pub mod engines;
 pub mod gitops;
 pub mod manifests;
 pub mod placement;
@@ -40,6 +41,7 @@ const FAMILIES: &[Rules] = &[
     storage::check,
     security::check,
     gitops::check,
+    engines::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
@@ -51,6 +53,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     storage::CODES,
     security::CODES,
     gitops::CODES,
+    engines::CODES,
     manifests::CODES,
 ];
 

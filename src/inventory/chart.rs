@@ -1,5 +1,6 @@
 //! Helm charts, and how host names are routed.
 
+use crate::inventory::flux::ChartFlux;
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, PodSecurity, Scalar, Text};
 use crate::source::Spanned;
@@ -28,6 +29,8 @@ record! {
         pod_security: Option<Spanned<PodSecurity>>,
         /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
+        /// How Flux releases it.
+        flux: Option<ChartFlux>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.
         addresses: Map<OneOrMany<AddressText>>,
         /// Charts that must be ready before it.

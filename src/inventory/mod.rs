@@ -2,8 +2,10 @@
 //!
 //! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
 
+pub mod argocd;
 pub mod chart;
 pub mod environment;
+pub mod flux;
 pub mod gitops;
 pub mod network;
 pub mod node;

@@ -1,5 +1,7 @@
 //! Stacks: a namespace of services, its claims, quota and secrets.
 
+use crate::inventory::argocd::StackArgocd;
+use crate::inventory::flux::StackFlux;
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Flag, PodSecurity, QuantityText, Scalar, Text};
 use crate::source::Spanned;
@@ -42,6 +44,10 @@ record! {
         isolate: Option<Flag>,
         /// Stacks or charts that must be ready before it.
         depends_on: List<Text>,
+        /// How Argo CD applies it, where that differs from the others.
+        argocd: Option<StackArgocd>,
+        /// How Flux applies it, where that differs from the others.
+        flux: Option<StackFlux>,
         /// Labels for every object of it.
         labels: Map<Scalar>,
         /// Annotations for its namespace.

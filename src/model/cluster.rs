@@ -13,8 +13,11 @@ use crate::inventory::chart::IngressProvider;
 use crate::inventory::network::{Advertise, Role};
 use crate::inventory::node::Value;
 use crate::inventory::record::Map;
+use crate::inventory::stack::Layer;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
+use crate::model::argocd::customize;
+use crate::model::flux::substitutes;
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE};
@@ -314,6 +317,10 @@ pub struct Chart {
     pub pod_security: Option<PodSecurity>,
     /// Its values.
     pub values: Json,
+    /// How Flux releases it.
+    pub flux: crate::model::flux::Release,
+    /// How Argo CD's Application of it is synced.
+    pub sync: crate::model::argocd::Sync,
     /// The load balancer addresses it asks for.
     pub addresses: BTreeMap<String, Vec<Spanned<IpAddr>>>,
     /// Charts that must be ready before it, by name.
@@ -561,10 +568,12 @@ fn taint(resolver: &mut Resolver<'_>, text: &Text) -> Option<Taint> {
 pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec<Chart> {
     let tables = &resolver.inventory.tables.charts;
     let mut namespaces = std::collections::BTreeSet::new();
-    tables
+    let escaping = substitutes(resolver, Layer::Infrastructure, None);
+    let charts = tables
         .iter()
         .map(|(name, entry)| {
             check_name(resolver, name, entry.key, "a chart", NameKind::Label);
+            resolver.escaping = escaping;
             let mut chart = resolver.within_chart(name, |resolver| lower_chart(resolver, name, &entry.value));
             chart.place = entry.key;
             if !chart.namespace.is_empty() {
@@ -573,9 +582,17 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
             chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
+            if let Some(gitops) = gitops {
+                chart.sync = gitops.argocd.extras.of_chart(name);
+                if chart.chart == "argo-cd" {
+                    customize(&mut chart.values, &gitops.argocd.extras);
+                }
+            }
             chart
         })
-        .collect()
+        .collect();
+    resolver.escaping = false;
+    charts
 }
 
 /// Flux runs before Argo CD does: that one's namespace comes with its chart.
@@ -605,6 +622,8 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         description: optional(resolver, table.description.as_ref()),
         pod_security: table.pod_security.as_ref().map(|level| level.value),
         values: values.unwrap_or(Json::Null),
+        flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        sync: crate::model::argocd::Sync::default(),
         addresses: table
             .addresses
             .iter()

@@ -3,11 +3,13 @@
 //! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
+pub mod argocd;
 pub mod claims;
 pub mod cluster;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
+pub mod flux;
 pub mod gitops;
 pub mod marks;
 pub mod probe;

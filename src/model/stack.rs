@@ -13,6 +13,7 @@ use crate::model::cluster::{
     NameKind, NfsPath, check_name, name_fault, nfs_path, optional, report_unknown, texts,
 };
 use crate::model::delivery::Delivery;
+use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service::{Service, lower_service};
@@ -64,6 +65,12 @@ pub struct Stack {
     pub after_charts: Vec<Spanned<String>>,
     /// How many stacks must be ready before it, one after the other.
     pub wave: usize,
+    /// What the inventory says of its Application.
+    #[serde(skip)]
+    pub argocd: crate::model::argocd::OfStack,
+    /// How Flux applies it.
+    #[serde(skip)]
+    pub flux: crate::model::flux::Apply,
     /// How it is applied, if the inventory says by whom.
     pub delivery: Option<Delivery>,
     /// The services in it, by name.
@@ -234,7 +241,10 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            Some(lower_stack(resolver, around, environment, name, &stack, entry.key))
+            resolver.escaping = substitutes(resolver, layer_of(&stack), Some(&stack));
+            let lowered = lower_stack(resolver, around, environment, name, &stack, entry.key);
+            resolver.escaping = false;
+            Some(lowered)
         })
         .collect()
 }
@@ -265,7 +275,7 @@ fn lower_stack(
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
         part_of: optional(resolver, table.part_of.as_ref()).unwrap_or_else(|| name.to_owned()),
-        layer: table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value),
+        layer: layer_of(table),
         pod_security: table.pod_security.as_ref().map(|level| level.value),
         isolate: table.isolate.as_ref().is_some_and(|flag| flag.value),
         env_digest: (!env.is_empty()).then(|| digest(&env)),
@@ -286,12 +296,20 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
+        argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref()),
+        flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
+            crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
+        }),
         delivery: None,
         services: Vec::new(),
         name: name.to_owned(),
         namespace,
         place,
     }
+}
+
+fn layer_of(table: &inventory::stack::Stack) -> Layer {
+    table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value)
 }
 
 /// Ten hexadecimal digits that change with any variable.
@@ -447,7 +465,10 @@ fn lower_services(
         if around.complete {
             report_missing(resolver, name, entry, &table);
         }
+        resolver.escaping =
+            stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
         let service = lower_service(resolver, around, stack, name, &table, entry.key);
+        resolver.escaping = false;
         services.entry(stack_name.to_owned()).or_default().push(service);
     }
     services

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::model::{Environment, Model};
+use crate::render::kinds::Applied;
 use crate::render::plan::Job;
 use crate::template::{given, given_list, given_map};
 
@@ -48,6 +49,12 @@ impl Contexts {
             cluster.get(name).and_then(|list| list.try_iter().ok()).map(Iterator::collect).unwrap_or_default()
         };
         Self { charts: items("charts"), nodes: items("nodes"), cluster, base, environments }
+    }
+
+    /// The same for templates that are rendered last: they see `applied`, too.
+    pub fn after(mut self, applied: &Applied) -> Self {
+        self.cluster.insert("applied".to_owned(), given(&Value::from(Serde(applied))));
+        self
     }
 
     /// The names that one job sees.

@@ -5,6 +5,7 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod kinds;
 mod kustomization;
 mod overlay;
 mod plan;
@@ -105,8 +106,13 @@ fn rendered<'a>(
 ) -> Vec<(Job<'a>, Rendered)> {
     let contexts = Contexts::new(model);
     let jobs = plan::jobs(model, templates.set, diagnostics);
-    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
-        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+    let (late, early): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(|job| is_late(job));
+    let mut outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
+        early.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+    // What these say of the others' objects they can only say when those are there.
+    let contexts = contexts.after(&kinds::applied(model, early.iter().zip(&outcomes)));
+    outcomes.extend(late.iter().map(|job| run(model, &contexts, templates, job)));
+    let jobs: Vec<Job<'_>> = early.into_iter().chain(late).collect();
     let mut made = Vec::with_capacity(jobs.len());
     let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
     let mut seen = BTreeMap::new();
@@ -118,6 +124,11 @@ fn rendered<'a>(
     }
     diagnostics.extend(faults.into_iter().map(|(fault, more)| with_count(fault, more)));
     made
+}
+
+/// Templates directly in `argocd/` are rendered after all others, and see the kinds of objects that those made.
+fn is_late(job: &Job<'_>) -> bool {
+    job.template.strip_prefix("argocd/").is_some_and(|name| !name.contains('/'))
 }
 
 /// A template fails in the same way for one service after the other: that is one fault. Keeps the first of each,
