@@ -21,4 +21,5 @@ mod layers;
 mod manual;
 mod markers;
 mod render;
+mod renovate;
 mod validate;
