@@ -129,8 +129,11 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     if inputs.templates.is_empty() {
         let Outcome { value: checked, diagnostics } = check(inputs);
-        let patched =
-            |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
+        let patched = |checked: &Checked| {
+            let stacks = || checked.model().environments.iter().flat_map(|environment| &environment.stacks);
+            checked.model().services().any(|service| !service.patches.is_empty())
+                || stacks().any(|stack| !stack.patches.is_empty())
+        };
         if !checked.as_ref().is_some_and(patched) {
             return diagnostics;
         }

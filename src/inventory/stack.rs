@@ -3,7 +3,7 @@
 use crate::inventory::argocd::StackArgocd;
 use crate::inventory::flux::StackFlux;
 use crate::inventory::record::{List, Map};
-use crate::inventory::value::{Flag, PodSecurity, QuantityText, Scalar, Text};
+use crate::inventory::value::{Flag, PassthroughTable, PodSecurity, QuantityText, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
 
@@ -48,6 +48,8 @@ record! {
         argocd: Option<StackArgocd>,
         /// How Flux applies it, where that differs from the others.
         flux: Option<StackFlux>,
+        /// Changes to its objects that no key can say, by kind (`Deployment`: all of them) or by kind and name (`ConfigMap/site-env`): a strategic merge patch in Kubernetes' spelling. A service's own `patch` wins.
+        patch: Map<PassthroughTable>,
         /// Labels for every object of it.
         labels: Map<Scalar>,
         /// Annotations for its namespace.

@@ -112,6 +112,9 @@ pub struct Service {
     /// Changes to its objects, by kind.
     #[serde(skip)]
     pub patches: Vec<(Spanned<String>, Json)>,
+    /// Changes that its stack makes to all objects of a kind, or to one of its own name.
+    #[serde(skip)]
+    pub patches_of_stack: Vec<(Spanned<String>, Json)>,
     /// Where people reach it.
     pub url: String,
     /// Where other services reach it.
@@ -311,6 +314,12 @@ pub fn ingress_scheme(ingress: &Ingress) -> &'static str {
     if ingress.issuer.is_some() || secure || listens { "https" } else { "http" }
 }
 
+/// Of a stack's patches those that change the objects of a service.
+fn of_stack(patches: &[(Spanned<String>, Json)], name: &str) -> Vec<(Spanned<String>, Json)> {
+    let about = |target: &str| target.split_once('/').is_none_or(|(_, named)| named == name);
+    patches.iter().filter(|(target, _)| about(target)).cloned().collect()
+}
+
 /// Lowers one service. What cannot be resolved is reported and left out.
 pub fn lower_service(
     resolver: &mut Resolver<'_>,
@@ -393,6 +402,7 @@ pub fn lower_service(
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
         annotated: Annotations::default(),
+        patches_of_stack: stack.map(|stack| of_stack(&stack.patches, &name)).unwrap_or_default(),
         patches: table
             .patch
             .iter()

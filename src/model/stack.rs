@@ -65,6 +65,9 @@ pub struct Stack {
     pub after_charts: Vec<Spanned<String>>,
     /// How many stacks must be ready before it, one after the other.
     pub wave: usize,
+    /// Changes to its objects, by kind or kind and name.
+    #[serde(skip)]
+    pub patches: Vec<(Spanned<String>, serde_json::Value)>,
     /// What the inventory says of its Application.
     #[serde(skip)]
     pub argocd: crate::model::argocd::OfStack,
@@ -296,6 +299,11 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
+        patches: table
+            .patch
+            .iter()
+            .map(|(target, entry)| (Spanned::new(target.clone(), entry.key), resolver.value(&entry.value.0)))
+            .collect(),
         argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref()),
         flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
             crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)

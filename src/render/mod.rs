@@ -9,6 +9,7 @@ mod kinds;
 mod kustomization;
 mod overlay;
 mod plan;
+mod stack_patches;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,6 +124,7 @@ fn rendered<'a>(
         }
     }
     diagnostics.extend(faults.into_iter().map(|(fault, more)| with_count(fault, more)));
+    stack_patches::report_unmet(model, &made, diagnostics);
     made
 }
 
@@ -195,6 +197,9 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
             ));
         }
     }
+    if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
+        found.extend(stack_patches::apply(stack, objects));
+    }
     if let Some(service) = job.service(model) {
         for (kind, patch) in &service.patches {
             found.extend(apply_patch(&service.key, &service.name, kind.span, &kind.value, patch, objects));
@@ -236,22 +241,7 @@ fn apply_patch(
             PATCH_WITHOUT_OBJECT.at(span, "no such object", message).help(format!("it has {known}")),
         ));
     };
-    let mut whole = Map::new();
-    for identity in ["apiVersion", "kind", "metadata"] {
-        if let Some(value) = objects[at].get(identity) {
-            whole.insert(identity.to_owned(), value.clone());
-        }
-    }
-    let mut whole = Value::Object(whole);
-    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
-        for (member, value) in patch {
-            match (target.get_mut(member), value) {
-                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                _ => drop(target.insert(member.clone(), value.clone())),
-            }
-        }
-    }
-    match crate::object::merge::merge(&objects[at], &whole) {
+    match patched(&objects[at], patch) {
         Ok(Some(merged)) => {
             objects[at] = tidy(merged);
             None
@@ -267,6 +257,26 @@ fn apply_patch(
             format!("the patch of service `{key}` cannot be merged into its {kind}: {error}"),
         ))),
     }
+}
+
+/// An object with a user's patch merged onto it, the way kustomize would.
+fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
+    let mut whole = Map::new();
+    for identity in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = object.get(identity) {
+            whole.insert(identity.to_owned(), value.clone());
+        }
+    }
+    let mut whole = Value::Object(whole);
+    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
+        for (member, value) in patch {
+            match (target.get_mut(member), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+                _ => drop(target.insert(member.clone(), value.clone())),
+            }
+        }
+    }
+    crate::object::merge::merge(object, &whole).map_err(|error| error.to_string())
 }
 
 /// What was rendered, sorted to where it goes.

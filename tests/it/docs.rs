@@ -32,6 +32,7 @@ const PAGES: &[&str] = &[
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
+    "apps/media/base/plex.yaml.j2",
     "inventory.yaml",
     "kustomization.yaml",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",

@@ -13,6 +13,7 @@ mod whole;
 
 mod cases;
 mod docs;
+mod escape;
 mod explain;
 mod hostile;
 mod init;
