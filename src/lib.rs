@@ -21,7 +21,7 @@ pub mod template;
 pub mod tree;
 
 use crate::check::Checked;
-use crate::check::manifests::{HandWritten, manifests};
+use crate::check::manifests::{HandWritten, image_updates, manifests};
 use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
 use crate::object::emit::emit;
@@ -41,6 +41,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// The file of the tree that Flux writes new images to, as it stands.
+    pub image_updates: Option<FileId>,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
 }
@@ -74,10 +76,13 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
 
 /// `found` is what hand-written files have shown.
 fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    let mut parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };
+    }
+    if let Some(file) = inputs.image_updates {
+        parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
     }
     let resolved = model::resolve(&parsed.value);
     found.extend(resolved.diagnostics);

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod allow;
 pub mod engines;
 pub mod gitops;
+pub mod images;
 pub mod manifests;
 pub mod placement;
 pub mod pools;
@@ -42,6 +43,7 @@ const FAMILIES: &[Rules] = &[
     security::check,
     gitops::check,
     engines::check,
+    images::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
@@ -54,6 +56,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     security::CODES,
     gitops::CODES,
     engines::CODES,
+    images::CODES,
     manifests::CODES,
 ];
 

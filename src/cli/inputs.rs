@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bayplan::Inputs;
 use bayplan::check::manifests::HandWritten;
+use bayplan::model::images;
 use bayplan::source::Source;
-use bayplan::tree::Existing;
+use bayplan::tree::{Entry, Existing, TreePath};
 
 use super::args::Input;
 use crate::disk::{MAX_INVENTORY, read_templates, read_text};
@@ -67,10 +68,15 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
     Ok(inputs)
 }
 
-/// Adds what people put into the output folder by hand.
+/// Adds what people put into the output folder by hand, and what Flux wrote there.
 pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
     for (path, text) in existing.hand_written() {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
         inputs.hand_written.push(HandWritten { path: path.clone(), file });
+    }
+    let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));
+    if let Some(Entry::File(text)) = images {
+        let path = format!("{}/{}", out.display(), images::FILE);
+        inputs.image_updates = Some(inputs.sources.add(Source::new(path, text.as_str())));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::inventory::argocd::{ArgocdStyle, IgnoreDifference, Notifications, SyncWindow};
 use crate::inventory::flux::{DeletionPolicy, FluxNotification, FluxReceiver, FluxSource};
+use crate::inventory::images::ImageUpdates;
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Duration, Engine, Flag, Scalar, Text, Whole};
 use crate::source::Spanned;
@@ -113,6 +114,8 @@ record! {
         deletion_policy: Option<Spanned<DeletionPolicy>>,
         /// Whom Flux tells what happened, by name.
         notifications: Map<FluxNotification>,
+        /// How Flux commits new images of services with an `image-policy`.
+        image_updates: Option<ImageUpdates>,
         /// Webhooks that make Flux look at once, by name.
         receivers: Map<FluxReceiver>,
     }

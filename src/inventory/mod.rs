@@ -7,6 +7,7 @@ pub mod chart;
 pub mod environment;
 pub mod flux;
 pub mod gitops;
+pub mod images;
 pub mod network;
 pub mod node;
 pub mod record;
@@ -16,6 +17,7 @@ pub mod stack;
 pub mod storage;
 pub mod value;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Outcome, codes};
@@ -89,6 +91,8 @@ pub struct Inventory {
     pub tables: Tables,
     /// The same, as a plain tree: what `${…}` looks into.
     pub root: Arc<node::Node>,
+    /// What Flux wrote last: the image of each service that leaves it to Flux.
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The file.
     pub file: FileId,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
@@ -127,5 +131,5 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
+    Outcome { value: Inventory { tables, root, image_updates: BTreeMap::new(), file, sound }, diagnostics }
 }

@@ -12,6 +12,7 @@ use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine, OrOff, Text};
 use crate::model::cluster::{NameKind, check_name, list, optional, texts};
 use crate::model::gitops::SubstituteFrom;
+use crate::model::images::{ImageUpdate, ImageUpdates, lower_updates};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::Spanned;
@@ -71,6 +72,10 @@ pub struct Extras {
     pub notifications: Vec<Notification>,
     /// Webhooks, by name.
     pub receivers: Vec<Receiver>,
+    /// Images that Flux keeps up to date.
+    pub images: Vec<ImageUpdate>,
+    /// How it commits them.
+    pub image_updates: Option<ImageUpdates>,
     /// As whom everything is applied.
     pub service_account: Option<String>,
     /// What becomes of objects when a Kustomization goes.
@@ -255,6 +260,8 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table, name: &str) -> Extras {
         source: table.source.as_ref().map(|source| lower_source(resolver, source)).unwrap_or_default(),
         notifications: lower_notifications(resolver, &table.notifications),
         receivers: lower_receivers(resolver, &table.receivers, own_repository),
+        images: Vec::new(),
+        image_updates: Some(lower_updates(resolver, table)),
         service_account: optional(resolver, table.service_account.as_ref()),
         deletion_policy: policy(table.deletion_policy.as_ref()),
     }

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod flows;
 pub mod flux;
 pub mod gitops;
+pub mod images;
 pub mod marks;
 pub mod probe;
 pub mod references;
@@ -20,6 +21,7 @@ pub mod volume;
 pub mod waves;
 pub mod written;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -96,6 +98,9 @@ pub struct Model {
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
+    /// What Flux wrote last, by service.
+    #[serde(skip)]
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The inventory as it is written: for places, and for rules about what stands in the file.
     #[serde(skip)]
     pub written: Arc<Raw>,
@@ -204,6 +209,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         claims: Vec::new(),
         checks,
         allow,
+        image_updates: inventory.image_updates.clone(),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
@@ -233,6 +239,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     stack::share_namespaces(&mut model);
     cluster::serve_namespaces(&mut model);
     delivery::plan(&mut model);
+    let updates = images::gather(&model);
+    if let Some(gitops) = model.gitops.as_mut() {
+        gitops.flux.extras.images = updates;
+    }
     marks::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);

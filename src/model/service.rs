@@ -39,6 +39,9 @@ pub struct Service {
     pub description: Option<String>,
     /// The image.
     pub image: Spanned<String>,
+    /// Which newer ones Flux takes.
+    #[serde(skip)]
+    pub image_policy: Option<crate::model::images::ImagePolicy>,
     /// `Deployment`, `StatefulSet` or `DaemonSet`.
     pub kind: Kind,
     /// How many pods.
@@ -365,7 +368,11 @@ pub fn lower_service(
         namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
         description: optional(resolver, table.description.as_ref()),
         service_type: service_type(load_balancer.as_ref(), &ports),
-        image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+        image: crate::model::images::image(resolver, key, table),
+        image_policy: table
+            .image_policy
+            .as_ref()
+            .map(|policy| crate::model::images::lower_policy(resolver, policy)),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
             _ => Some(table.replicas.unwrap_or(Spanned::new(1, place))),

@@ -18,7 +18,7 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
-use crate::model::Model;
+use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
@@ -358,6 +358,7 @@ impl Files {
                 folders.entry(folder).or_default().absorb(kustomization);
             }
         }
+        insert_images(model, &mut tree);
         for (folder, kustomization) in &mut folders {
             kustomization.hand_written(folder, hand_written, &tree);
             kustomization.report_twins(folder, diagnostics);
@@ -377,6 +378,17 @@ impl Rendered {
             Self::Text(text) => text.clone(),
             Self::Objects(objects) => emit_objects(objects),
         }
+    }
+}
+
+/// The file that Flux writes new images to, and that is read back.
+fn insert_images(model: &Model, tree: &mut Tree) {
+    let Some(gitops) = model.gitops.as_ref().filter(|gitops| gitops.uses_flux()) else { return };
+    let flux = &gitops.flux;
+    if !flux.extras.images.is_empty()
+        && let Ok(path) = TreePath::parse(images::FILE)
+    {
+        tree.insert_shared(path, images::file(&flux.extras.images, &flux.namespace));
     }
 }
 

@@ -49,6 +49,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("argocd/project.yaml.j2", include_str!("../../templates/argocd/project.yaml.j2")),
     ("argocd/root.yaml.j2", include_str!("../../templates/argocd/root.yaml.j2")),
     ("flux/_kustomization.j2", include_str!("../../templates/flux/_kustomization.j2")),
+    ("flux/image-updates.yaml.j2", include_str!("../../templates/flux/image-updates.yaml.j2")),
     ("flux/infrastructure.yaml.j2", include_str!("../../templates/flux/infrastructure.yaml.j2")),
     ("flux/notifications.yaml.j2", include_str!("../../templates/flux/notifications.yaml.j2")),
     ("flux/receivers.yaml.j2", include_str!("../../templates/flux/receivers.yaml.j2")),

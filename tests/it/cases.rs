@@ -19,6 +19,7 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "hand-edited-file",
     "misplaced-object",
     "secret-in-clear-text",
+    "stale-image-update",
     "unreadable-manifest",
     "patch-without-object",
     "path-taken",

@@ -26,6 +26,7 @@ const PAGES: &[&str] = &[
     "SECURITY.md",
     "docs/ci.md",
     "docs/cli.md",
+    "docs/image-updates.md",
     "docs/inventory.md",
     "docs/templates.md",
 ];
@@ -33,7 +34,9 @@ const PAGES: &[&str] = &[
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
     "apps/media/base/plex.yaml.j2",
+    "flux/images.yaml",
     "inventory.yaml",
+    "renovate.json5",
     "kustomization.yaml",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",
     "values.yaml",

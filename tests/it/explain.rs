@@ -17,6 +17,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "misplaced-object",
     "path-taken",
     "secret-in-clear-text",
+    "stale-image-update",
     "paths-differ-in-case-only",
     "symlink-in-tree",
     "template-error",

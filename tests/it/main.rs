@@ -16,6 +16,7 @@ mod docs;
 mod escape;
 mod explain;
 mod hostile;
+mod images;
 mod init;
 mod invariants;
 mod layers;
