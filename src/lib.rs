@@ -20,10 +20,13 @@ pub mod source;
 pub mod template;
 pub mod tree;
 
+use std::collections::BTreeMap;
+
 use crate::check::Checked;
 use crate::check::manifests::{HandWritten, image_updates, manifests};
 use crate::check::settings::Levels;
 use crate::diagnostic::{Diagnostics, Outcome};
+use crate::model::values_file;
 use crate::object::emit::emit;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
@@ -41,6 +44,8 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// The files of charts' values, by the paths that the inventory gives.
+    pub values_files: BTreeMap<String, FileId>,
     /// The file of the tree that Flux writes new images to, as it stands.
     pub image_updates: Option<FileId>,
     /// How rules count, whatever the inventory says of them.
@@ -66,6 +71,13 @@ impl Inputs {
     }
 }
 
+/// The files of values that the inventory's charts name, relative to its folder: what whoever reads files has to
+/// add as [`Inputs::values_files`].
+pub fn values_files(inputs: &Inputs) -> Vec<String> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    values_file::wanted(&parsed.value).into_iter().map(str::to_owned).collect()
+}
+
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
@@ -84,6 +96,9 @@ fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
     if let Some(file) = inputs.image_updates {
         parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
     }
+    let files = inputs.values_files.iter();
+    let files = files.map(|(path, file)| (path.as_str(), (*file, inputs.sources.get(*file)))).collect();
+    values_file::graft(&mut parsed.value, &files, &mut found);
     let resolved = model::resolve(&parsed.value);
     found.extend(resolved.diagnostics);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)

@@ -29,6 +29,8 @@ record! {
         pod_security: Option<Spanned<PodSecurity>>,
         /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
+        /// A YAML file beside the inventory that holds values, too: `values` is laid over it.
+        values_file: Option<Text>,
         /// How Flux releases it.
         flux: Option<ChartFlux>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.

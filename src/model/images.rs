@@ -177,11 +177,12 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: images
+  namespace: \"$NAMESPACE\"
   annotations:
     config.kubernetes.io/local-config: \"true\"
 data:
 "
-    .to_owned();
+    .replace("$NAMESPACE", namespace);
     for update in updates {
         let (name, image) = (&update.name, &update.image);
         let _ = writeln!(text, "  {name}: \"{image}\" # {{\"$imagepolicy\": \"{namespace}:{name}\"}}");

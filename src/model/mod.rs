@@ -17,6 +17,7 @@ pub mod probe;
 pub mod references;
 pub mod service;
 pub mod stack;
+pub mod values_file;
 pub mod volume;
 pub mod waves;
 pub mod written;

@@ -1,5 +1,9 @@
 //! The ways out: a stack's own patch, and templates for one stack or service only.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use bayplan::diagnostic::Diagnostics;
 use bayplan::source::Source;
 use bayplan::tree::{Tree, TreePath};
@@ -100,4 +104,80 @@ fn a_template_for_no_stack_is_found() {
     );
     let found: Vec<&str> = found.iter().map(|one| one.help.as_deref().unwrap_or_default()).collect();
     assert_eq!(found, ["did you mean `media`?"]);
+}
+
+const WITH_VALUES: &str = r#"
+[charts.metallb]
+repository = "https://metallb.github.io/metallb"
+chart = "metallb"
+version = "0.15.2"
+namespace = "metallb-system"
+values-file = "values/metallb.yaml"
+values.speaker.frr.enabled = false
+"#;
+
+fn bayplan(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_bayplan")).current_dir(folder).args(arguments).output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn values_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let inventory = format!(
+        "{WITH_VALUES}\n[gitops]\nrepository = \"https://github.com/example/lab.git\"\napps = \"flux\"\n"
+    );
+    fs::write(folder.join("inventory.toml"), &inventory).unwrap();
+    let (code, text) = bayplan(folder, &["check"]);
+    assert!(code == Some(1) && text.contains("there is no file `values/metallb.yaml`"), "{text}");
+
+    fs::create_dir(folder.join("values")).unwrap();
+    let values =
+        "speaker:\n  frr:\n    enabled: true\n  image: ${cluster.domain}\n  password: hunter2hunter2\n";
+    fs::write(folder.join("values/metallb.yaml"), values).unwrap();
+    // Rules see what is in it, where it stands.
+    let (_, text) = bayplan(folder, &["check"]);
+    assert!(text.contains("plaintext-secret") && text.contains("metallb.yaml:5"), "{text}");
+
+    fs::write(folder.join("values/metallb.yaml"), values.replace("  password: hunter2hunter2\n", ""))
+        .unwrap();
+    assert_eq!(bayplan(folder, &["render"]).0, Some(0));
+    let chart = fs::read_to_string(folder.join("out/infrastructure/controllers/metallb.yaml")).unwrap();
+    assert!(chart.contains("enabled: false") && chart.contains("image: cluster.local"), "{chart}");
+
+    fs::write(folder.join("values/metallb.yaml"), "- 1\n").unwrap();
+    assert!(bayplan(folder, &["check"]).1.contains("wrong-type"));
+    fs::write(folder.join("values/metallb.yaml"), "a: [\n").unwrap();
+    assert!(bayplan(folder, &["check"]).1.contains("error[syntax]"));
+}
+
+#[cfg(unix)]
+#[test]
+fn values_stay_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (outside, inside) = (folder.path().join("secret.yaml"), folder.path().join("lab"));
+    fs::create_dir_all(inside.join("values")).unwrap();
+    fs::write(&outside, "stolen: true\n").unwrap();
+    for (path, words) in [
+        ("../secret.yaml", "leads out"),
+        ("/etc/passwd", "root of the disk"),
+        ("values/../../secret.yaml", "leads out"),
+        ("values/x.toml", "no YAML"),
+    ] {
+        fs::write(inside.join("inventory.toml"), WITH_VALUES.replace("values/metallb.yaml", path)).unwrap();
+        let (code, text) = bayplan(&inside, &["check"]);
+        assert!(code == Some(1) && text.contains(words) && !text.contains("stolen"), "{path}: {text}");
+    }
+    fs::write(inside.join("inventory.toml"), WITH_VALUES).unwrap();
+    std::os::unix::fs::symlink(&outside, inside.join("values/metallb.yaml")).unwrap();
+    let (code, text) = bayplan(&inside, &["check"]);
+    assert!(code == Some(2) && text.contains("links are not followed"), "{text}");
+    fs::remove_dir_all(inside.join("values")).unwrap();
+    std::os::unix::fs::symlink(folder.path(), inside.join("values")).unwrap();
+    assert_eq!(bayplan(&inside, &["check"]).0, Some(2));
 }

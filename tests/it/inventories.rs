@@ -10,6 +10,7 @@ use bayplan::object::Value;
 use bayplan::object::emit::emit;
 use bayplan::render::{Templates, deployed};
 use bayplan::report::{Format, Style, render};
+use bayplan::source::Source;
 use bayplan::template::Engine;
 use bayplan::tree::{Tree, TreePath, sign};
 
@@ -27,7 +28,13 @@ impl Sample {
     }
 
     pub fn inputs(&self) -> Inputs {
-        Inputs::new(&self.file, &self.text)
+        let mut inputs = Inputs::new(&self.file, &self.text);
+        for path in bayplan::values_files(&inputs) {
+            let text = fs::read_to_string(folder().join(&path)).unwrap();
+            let file = inputs.sources.add(Source::new(&path, text));
+            inputs.values_files.insert(path, file);
+        }
+        inputs
     }
 
     /// The tree. Fails, with the report, if there is anything to object to.

@@ -47,8 +47,8 @@ fn found(managers: &[Value], text: &str) -> BTreeSet<String> {
 }
 
 /// What the model knows.
-fn known(name: &str, text: &str) -> BTreeSet<String> {
-    let checked = bayplan::check(&Inputs::new(name, text)).value.expect("a clean inventory");
+fn known(inputs: &Inputs) -> BTreeSet<String> {
+    let checked = bayplan::check(inputs).value.expect("a clean inventory");
     let model = checked.model();
     let mut known = BTreeSet::new();
     model.each_text(|written| {
@@ -84,12 +84,12 @@ fn image(text: &str) -> String {
 fn renovate_finds_every_image_and_chart_and_nothing_else() {
     let managers = managers();
     for sample in all() {
-        assert_eq!(found(&managers, &sample.text), known(&sample.file, &sample.text), "{}", sample.name);
+        assert_eq!(found(&managers, &sample.text), known(&sample.inputs()), "{}", sample.name);
     }
     let starter =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/init/inventory.toml"))
             .unwrap();
-    assert_eq!(found(&managers, &starter), known("inventory.toml", &starter));
+    assert_eq!(found(&managers, &starter), known(&Inputs::new("inventory.toml", &starter)));
 }
 
 #[test]
