@@ -29,12 +29,17 @@ impl Sample {
 
     pub fn inputs(&self) -> Inputs {
         let mut inputs = Inputs::new(&self.file, &self.text);
-        for path in bayplan::values_files(&inputs) {
-            let text = fs::read_to_string(folder().join(&path)).unwrap();
+        for (path, text) in self.values() {
             let file = inputs.sources.add(Source::new(&path, text));
             inputs.values_files.insert(path, file);
         }
         inputs
+    }
+
+    /// The files of charts' values, by their paths.
+    pub fn values(&self) -> Vec<(String, String)> {
+        let paths = bayplan::values_files(&Inputs::new(&self.file, &self.text)).into_iter();
+        paths.map(|path| (path.clone(), fs::read_to_string(folder().join(&path)).unwrap())).collect()
     }
 
     /// The tree. Fails, with the report, if there is anything to object to.
