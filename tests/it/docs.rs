@@ -36,6 +36,7 @@ const NOT_OURS: &[&str] = &[
     "apps/media/base/plex.yaml.j2",
     "flux/images.yaml",
     "inventory.yaml",
+    ".github/workflows/render.yml",
     "renovate.json5",
     "kustomization.yaml",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",
