@@ -164,6 +164,32 @@ fn read_templates_in(
     Ok(())
 }
 
+/// The text of a file somewhere below `root`; none if there is none. No symbolic link is followed on the way.
+///
+/// # Errors
+///
+/// If a link or anything else that is no folder or file is on the way, or the file is too large or not UTF-8.
+pub fn read_below(root: &Path, path: &TreePath, limit: u64) -> Result<Option<String>> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let root = root.canonicalize().with_context(|| format!("cannot open the folder `{}`", root.display()))?;
+    let Some(mut folder) = open_named(&root)? else { return Ok(None) };
+    for above in path.folders() {
+        match folder.kind(above.name()).with_context(|| format!("cannot look at `{above}`"))? {
+            None => return Ok(None),
+            Some(Kind::Folder) => {}
+            Some(_) => bail!("`{above}` is no folder of its own: links are not followed"),
+        }
+        folder = folder.open(above.name()).with_context(|| format!("cannot open `{above}`"))?;
+    }
+    match folder.kind(path.name()).with_context(|| format!("cannot look at `{path}`"))? {
+        None => return Ok(None),
+        Some(Kind::File) => {}
+        Some(_) => bail!("`{path}` is no file of its own: links are not followed"),
+    }
+    let file = folder.read(path.name()).with_context(|| format!("cannot read `{path}`"))?;
+    into_text(file, limit).map(Some).map_err(|fault| fault.told(path.as_str(), limit))
+}
+
 fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, bayplan::tree::BadPath> {
     at.map_or_else(|| TreePath::parse(name), |folder| folder.join(name))
 }

@@ -25,15 +25,16 @@ pub mod source;
 pub mod template;
 pub mod tree;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::check::manifests::{HandWritten, manifests};
+use crate::check::manifests::{HandWritten, image_updates, manifests};
 use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
 use crate::inventory::Inventory;
 use crate::inventory::files::Files;
-use crate::model::Model;
+use crate::model::{Model, values_file};
 use crate::object::emit::emit;
 use crate::progress::Progress;
 use crate::render::Templates;
@@ -56,6 +57,10 @@ pub struct Inputs {
     pub rendered: bool,
     /// The files that the inventory names: [`wanted_files`].
     pub files: Files,
+    /// The files of charts' values, by the paths that the inventory gives.
+    pub values_files: BTreeMap<String, FileId>,
+    /// The file of the tree that Flux writes new images to, as it stands.
+    pub image_updates: Option<FileId>,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
     /// Where the run counts how far it has come.
@@ -113,6 +118,13 @@ pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
     Some((model, check(inputs).diagnostics.count(Level::Error)))
 }
 
+/// The files of values that the inventory's charts name, relative to its folder: what whoever reads files has to
+/// add as [`Inputs::values_files`].
+pub fn values_files(inputs: &Inputs) -> Vec<String> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    values_file::wanted(&parsed.value).into_iter().map(str::to_owned).collect()
+}
+
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
@@ -132,6 +144,12 @@ fn judge(
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };
     }
+    if let Some(file) = inputs.image_updates {
+        parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
+    }
+    let files = inputs.values_files.iter();
+    let files = files.map(|(path, file)| (path.as_str(), (*file, inputs.sources.get(*file)))).collect();
+    values_file::graft(&mut parsed.value, &files, &mut found);
     let resolved = model::resolve(&parsed.value);
     drop_aside(parsed.value);
     found.extend(resolved.diagnostics);
@@ -216,7 +234,11 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 /// fit whatever the rules let pass, so that leaves the user's own templates and patches.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     let (checked, manifests) = judged(inputs);
-    let patched = |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
+    let patched = |checked: &Checked| {
+        let mut stacks = checked.model().environments.iter().flat_map(|environment| &environment.stacks);
+        checked.model().services().any(|service| !service.patches.is_empty())
+            || stacks.any(|stack| !stack.patches.is_empty())
+    };
     if inputs.templates.is_empty() && !checked.value.as_ref().is_some_and(patched) {
         drop_aside(checked.value);
         return checked.diagnostics;

@@ -186,6 +186,8 @@ pub struct Tree {
     /// The inventory's file name, named in every signature.
     origin: String,
     files: BTreeMap<TreePath, String>,
+    /// Files that others change, too, and that were read back: a change is no reason to keep them.
+    shared: BTreeSet<TreePath>,
 }
 
 impl Tree {
@@ -193,7 +195,17 @@ impl Tree {
     pub fn new(origin: &str) -> Self {
         let name = origin.rsplit(['/', '\\']).next().unwrap_or(origin);
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' };
-        Self { origin: name.chars().take(40).map(plain).collect(), files: BTreeMap::new() }
+        Self {
+            origin: name.chars().take(40).map(plain).collect(),
+            files: BTreeMap::new(),
+            shared: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a file that others change, too, whose contents have been read back into `content`.
+    pub fn insert_shared(&mut self, path: TreePath, content: String) {
+        self.shared.insert(path.clone());
+        self.insert(path, content);
     }
 
     /// Adds a file; hands back the content that stood at this path before, if any.
@@ -440,7 +452,7 @@ impl Plan {
             files.par_iter().map(|(path, content)| sign(path, &wanted.origin, content)).collect();
         for ((path, _), after) in files.into_iter().zip(signed) {
             if blocked.is_empty() || !path.folders().any(|folder| blocked.contains(&folder)) {
-                plan.place(path, after, existing.get(path), force);
+                plan.place(path, after, existing.get(path), force || wanted.shared.contains(path));
             }
         }
         for (path, entry) in existing.iter().filter(|(path, _)| !wanted.contains(path)) {

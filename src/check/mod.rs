@@ -4,7 +4,9 @@ pub mod addresses;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
+pub mod engines;
 pub mod gitops;
+pub mod images;
 pub mod manifests;
 pub mod placement;
 pub mod policies;
@@ -54,6 +56,8 @@ const FAMILIES: &[Rules] = &[
     security::check,
     secret_files::check_types,
     gitops::check,
+    engines::check,
+    images::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
@@ -69,6 +73,8 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     policies::CODES,
     security::CODES,
     gitops::CODES,
+    engines::CODES,
+    images::CODES,
     manifests::CODES,
     secret_files::CODES,
 ];

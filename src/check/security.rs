@@ -494,7 +494,7 @@ fn baseline(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault
             add(format!("the kernel setting `{name}`"), at(&[table, "sysctls"], span));
         }
     }
-    for (kind, patch) in &service.patches {
+    for (kind, patch) in service.patches.iter().chain(&service.patches_of_stack) {
         for (key, what) in [
             ("hostNetwork", "the host's network"),
             ("hostPID", "the host's process ids"),
@@ -584,7 +584,7 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     let mut readings: BTreeMap<&str, Reading<'_>> = BTreeMap::new();
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let patches = stack.services.iter().flat_map(|service| &service.patches);
-        let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
         let stores: String = stack.secret_stores.iter().map(|store| store.provider.to_string()).collect();
         let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
         let copied: BTreeSet<&String> =

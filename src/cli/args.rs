@@ -191,8 +191,8 @@ pub enum Command {
     /// Write a starter inventory and the files that go with it
     #[command(
         long_about = "Writes a commented inventory that checks clean and renders, its JSON Schema for \
-            editors, a .gitignore that keeps keys and plain secrets out of Git, a pre-commit hook and a \
-            workflow for GitHub Actions. Files that are already there are kept.",
+            editors, a .gitignore that keeps keys and plain secrets out of Git, a pre-commit hook, a \
+            workflow for GitHub Actions, and settings for yamllint and Renovate. Files that are already there are kept.",
         after_help = "Examples:
   bayplan init                  here
   bayplan init my-cluster       in a folder of its own"

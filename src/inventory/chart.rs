@@ -1,5 +1,6 @@
 //! Helm charts.
 
+use crate::inventory::flux::ChartFlux;
 use crate::inventory::ingress::ChartRoute;
 use crate::inventory::policy::PodSecuritySetting;
 use crate::inventory::record::{List, Map};
@@ -29,6 +30,10 @@ record! {
         pod_security: Option<PodSecuritySetting>,
         /// The chart's values: what you would write into its `values.yaml`, as the chart spells it.
         values: Option<PassthroughTable>,
+        /// A YAML file beside the inventory that holds values, too: `values` is laid over it.
+        values_file: Option<Text>,
+        /// How Flux releases it.
+        flux: Option<ChartFlux>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.
         addresses: Map<OneOrMany<AddressText>>,
         /// How people reach a Service that the chart brings: writes a route beside it.

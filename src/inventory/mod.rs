@@ -2,11 +2,14 @@
 //!
 //! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
 
+pub mod argocd;
 pub mod backup;
 pub mod chart;
 pub mod environment;
 pub mod files;
+pub mod flux;
 pub mod gitops;
+pub mod images;
 pub mod ingress;
 pub mod load_balancer;
 pub mod monitoring;
@@ -21,6 +24,7 @@ pub mod stack;
 pub mod storage;
 pub mod value;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Outcome, codes};
@@ -116,6 +120,8 @@ pub struct Inventory {
     pub tables: Tables,
     /// The same, as a plain tree: what `${…}` looks into.
     pub root: Arc<node::Node>,
+    /// What Flux wrote last: the image of each service that leaves it to Flux.
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The file.
     pub file: FileId,
     /// What the files say that it names; empty until somebody has read them.
@@ -156,5 +162,7 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, files: Files::default(), sound }, diagnostics }
+    let value =
+        Inventory { tables, root, image_updates: BTreeMap::new(), file, files: Files::default(), sound };
+    Outcome { value, diagnostics }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::images::ImagePolicy;
 use crate::inventory::ingress::Tls;
 use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::network::Gpu;
@@ -60,6 +61,8 @@ record! {
         description: Option<Text>,
         /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`. Every service has one.
         image: Option<Text>,
+        /// Which newer images Flux takes by itself: it writes them to a file of the tree, which wins over the tag in `image`.
+        image_policy: Option<ImagePolicy>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,
         /// How many pods. Default 1. Not for a daemon-set.

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::argocd::StackArgocd;
 use crate::inventory::backup::{Backup, Failover};
+use crate::inventory::flux::StackFlux;
 use crate::inventory::monitoring::{Alerts, Dashboard};
 use crate::inventory::node::Node;
 use crate::inventory::policy::{ClaimLimits, Isolate, PodLimits, PodSecuritySetting, QuotaScope};
@@ -56,6 +58,12 @@ record! {
         dashboards: Map<OrOff<Dashboard>>,
         /// Stacks or charts that must be ready before it.
         depends_on: List<Text>,
+        /// How Argo CD applies it, where that differs from the others.
+        argocd: Option<StackArgocd>,
+        /// How Flux applies it, where that differs from the others.
+        flux: Option<StackFlux>,
+        /// Changes to its objects that no key can say, by kind (`Deployment`: all of them) or by kind and name (`ConfigMap/site-env`): a strategic merge patch in Kubernetes' spelling. A service's own `patch` wins.
+        patch: Map<PassthroughTable>,
         /// Labels for every object of it.
         labels: Map<Scalar>,
         /// Annotations for its namespace.

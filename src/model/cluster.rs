@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
 use crate::inventory::network::Role;
 use crate::inventory::record::Map;
+use crate::inventory::stack::Layer;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
+use crate::model::argocd::customize;
+use crate::model::flux::substitutes;
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::machine;
 use crate::model::policy::{PodSecurityLevels, lower_pod_security};
@@ -233,10 +236,12 @@ pub struct Chart {
     pub pod_security: Option<PodSecurity>,
     /// The same, with those that only warn.
     pub pod_security_levels: PodSecurityLevels,
-    /// What its controllers change in what it brings along: Argo CD must not change it back.
-    pub ignore_differences: Vec<Json>,
     /// Its values.
     pub values: Json,
+    /// How Flux releases it.
+    pub flux: crate::model::flux::Release,
+    /// How Argo CD's Application of it is synced.
+    pub sync: crate::model::argocd::Sync,
     /// The load balancer addresses it asks for.
     pub addresses: BTreeMap<String, Vec<Spanned<IpAddr>>>,
     /// Charts that must be ready before it, by name.
@@ -455,37 +460,31 @@ fn taint(resolver: &mut Resolver<'_>, text: &Text) -> Option<Taint> {
 pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec<Chart> {
     let tables = &resolver.inventory.tables.charts;
     let mut namespaces = std::collections::BTreeSet::new();
-    tables
+    let escaping = substitutes(resolver, Layer::Infrastructure, None);
+    let charts = tables
         .iter()
         .map(|(name, entry)| {
             check_name(resolver, name, entry.key, "a chart", NameKind::Label);
+            resolver.escaping = escaping;
             let mut chart = resolver.within_chart(name, |resolver| lower_chart(resolver, name, &entry.value));
             chart.place = entry.key;
             if !chart.namespace.is_empty() {
                 check_name(resolver, &chart.namespace, chart.namespace.span, "a namespace", NameKind::Label);
             }
-            chart.ignore_differences = ignored(&chart.chart);
             chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
+            if let Some(gitops) = gitops {
+                chart.sync = gitops.argocd.extras.of_chart(name, &chart.chart);
+                if chart.chart == "argo-cd" {
+                    customize(&mut chart.values, &gitops.argocd.extras);
+                }
+            }
             chart
         })
-        .collect()
-}
-
-/// MetalLB's CRDs come with a certificate that its controller replaces by its own: Argo CD would put the old one
-/// back, again and again (metallb#1681, metallb#2571).
-fn ignored(chart: &str) -> Vec<Json> {
-    let crds: &[&str] = if chart == "metallb" { &["bgppeers.metallb.io"] } else { &[] };
-    let ignored = |name: &&str| {
-        json!({
-            "group": "apiextensions.k8s.io",
-            "kind": "CustomResourceDefinition",
-            "name": name,
-            "jsonPointers": ["/spec/conversion/webhook/clientConfig/caBundle"],
-        })
-    };
-    crds.iter().map(ignored).collect()
+        .collect();
+    resolver.escaping = false;
+    charts
 }
 
 /// Flux runs before Argo CD does: that one's namespace comes with its chart.
@@ -516,8 +515,9 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         description: optional(resolver, table.description.as_ref()),
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
-        ignore_differences: Vec::new(),
         values: values.unwrap_or(Json::Null),
+        flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        sync: crate::model::argocd::Sync::default(),
         addresses: table
             .addresses
             .iter()

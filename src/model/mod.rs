@@ -4,6 +4,7 @@
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
 pub mod alerts;
+pub mod argocd;
 pub mod backup;
 pub mod balancer;
 pub mod bgp;
@@ -14,8 +15,10 @@ pub mod dashboards;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
+pub mod flux;
 pub mod gateway;
 pub mod gitops;
+pub mod images;
 pub mod ingress;
 pub mod load_balancer;
 pub mod machine;
@@ -31,11 +34,13 @@ pub mod service;
 pub mod sops;
 pub mod stack;
 pub mod storage;
+pub mod values_file;
 pub mod velero;
 pub mod volume;
 pub mod waves;
 pub mod written;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -136,6 +141,9 @@ pub struct Model {
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
+    /// What Flux wrote last, by service.
+    #[serde(skip)]
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The inventory as it is written: for places, and for rules about what stands in the file.
     #[serde(skip)]
     pub written: Arc<Raw>,
@@ -259,6 +267,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         claims: Vec::new(),
         checks,
         allow,
+        image_updates: inventory.image_updates.clone(),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
@@ -290,6 +299,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     stack::share_namespaces(&mut model);
     load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
+    let updates = images::gather(&model);
+    if let Some(gitops) = model.gitops.as_mut() {
+        gitops.flux.extras.images = updates;
+    }
     marks::mark(&mut model);
     monitoring::mark(&mut model);
     facts::gather(&mut model);

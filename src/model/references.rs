@@ -42,6 +42,8 @@ pub struct Resolver<'a> {
     pub inventory: &'a Inventory,
     /// What was found.
     pub found: Diagnostics,
+    /// Whether Flux replaces `${NAME}` in what is being resolved: a plain `${` is written so that it does not.
+    pub escaping: bool,
     environment: Option<(&'a str, &'a Environment)>,
     chart: Option<&'a str>,
     services: BTreeMap<&'a str, Service>,
@@ -75,6 +77,7 @@ impl<'a> Resolver<'a> {
         Self {
             inventory,
             found: Diagnostics::default(),
+            escaping: false,
             environment: None,
             chart: None,
             services: BTreeMap::new(),
@@ -286,11 +289,17 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// A plain `${` as the tree has it.
+    fn escaped(&self) -> &'static str {
+        if self.escaping { "$${" } else { "${" }
+    }
+
     /// Replaces what can be replaced and reports each reference that cannot.
     fn expand_reporting(&mut self, text: &str, span: Span, trail: &mut Trail) -> String {
         let mut expanded = String::with_capacity(text.len());
         for part in Parts(text) {
             match part {
+                Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
                 Part::Reference(path) => match self.look_up(path, trail) {
                     Ok(Some(value)) => expanded.push_str(&value),
@@ -306,6 +315,7 @@ impl<'a> Resolver<'a> {
         let mut expanded = String::with_capacity(text.len());
         for part in Parts(text) {
             match part {
+                Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
                 Part::Reference(path) => match self.look_up(path, trail)? {
                     Some(value) => expanded.push_str(&value),
@@ -603,6 +613,8 @@ impl serde::Serialize for QuantityValue {
 
 enum Part<'t> {
     Plain(&'t str),
+    /// `$${`: a plain `${`.
+    Escaped,
     Reference(&'t str),
 }
 
@@ -616,10 +628,15 @@ impl<'t> Iterator for Parts<'t> {
         if self.0.is_empty() {
             return None;
         }
-        if let Some(rest) = self.0.strip_prefix("$${") {
-            let plain = &self.0[1..3];
+        // Flux's own way to write a plain `${`, for whoever wants it whatever applies the tree.
+        if let Some(rest) = self.0.strip_prefix("$$${") {
+            let plain = &self.0[1..4];
             self.0 = rest;
             return Some(Part::Plain(plain));
+        }
+        if let Some(rest) = self.0.strip_prefix("$${") {
+            self.0 = rest;
+            return Some(Part::Escaped);
         }
         if let Some((path, rest)) = reference(self.0) {
             self.0 = rest;

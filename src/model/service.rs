@@ -40,6 +40,9 @@ pub struct Service {
     pub description: Option<String>,
     /// The image.
     pub image: Spanned<String>,
+    /// Which newer ones Flux takes.
+    #[serde(skip)]
+    pub image_policy: Option<crate::model::images::ImagePolicy>,
     /// `Deployment`, `StatefulSet` or `DaemonSet`.
     pub kind: Kind,
     /// How many pods.
@@ -117,6 +120,9 @@ pub struct Service {
     /// Changes to its objects, by kind.
     #[serde(skip)]
     pub patches: Vec<(Spanned<String>, Json)>,
+    /// Changes that its stack makes to all objects of a kind, or to one of its own name.
+    #[serde(skip)]
+    pub patches_of_stack: Vec<(Spanned<String>, Json)>,
     /// Where people reach it.
     pub url: String,
     /// Where other services reach it.
@@ -294,6 +300,12 @@ fn speaks_http(service: &inventory::service::Service) -> bool {
     says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
 }
 
+/// Of a stack's patches those that change the objects of a service.
+fn of_stack(patches: &[(Spanned<String>, Json)], name: &str) -> Vec<(Spanned<String>, Json)> {
+    let about = |target: &str| target.split_once('/').is_none_or(|(_, named)| named == name);
+    patches.iter().filter(|(target, _)| about(target)).cloned().collect()
+}
+
 /// Lowers one service. What cannot be resolved is reported and left out.
 pub fn lower_service(
     resolver: &mut Resolver<'_>,
@@ -342,7 +354,11 @@ pub fn lower_service(
         namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
         description: optional(resolver, table.description.as_ref()),
         service_type: service_type(load_balancer.as_ref(), &ports),
-        image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+        image: crate::model::images::image(resolver, key, table),
+        image_policy: table
+            .image_policy
+            .as_ref()
+            .map(|policy| crate::model::images::lower_policy(resolver, policy)),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
             _ => Some(table.replicas.unwrap_or(Spanned::new(1, place))),
@@ -383,6 +399,7 @@ pub fn lower_service(
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
         annotated: Annotations::default(),
+        patches_of_stack: stack.map(|stack| of_stack(&stack.patches, &name)).unwrap_or_default(),
         patches: table
             .patch
             .iter()

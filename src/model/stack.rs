@@ -14,6 +14,7 @@ use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
 use crate::model::cluster::{NameKind, check_name, name_fault, optional, report_unknown, texts};
 use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
+use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
@@ -84,6 +85,15 @@ pub struct Stack {
     pub after_charts: Vec<Spanned<String>>,
     /// How many stacks must be ready before it, one after the other.
     pub wave: usize,
+    /// Changes to its objects, by kind or kind and name.
+    #[serde(skip)]
+    pub patches: Vec<(Spanned<String>, serde_json::Value)>,
+    /// What the inventory says of its Application.
+    #[serde(skip)]
+    pub argocd: crate::model::argocd::OfStack,
+    /// How Flux applies it.
+    #[serde(skip)]
+    pub flux: crate::model::flux::Apply,
     /// How it is applied, if the inventory says by whom.
     pub delivery: Option<Delivery>,
     /// The services in it, by name.
@@ -228,7 +238,10 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            Some(lower_stack(resolver, around, environment, name, &stack, entry.key))
+            resolver.escaping = substitutes(resolver, layer_of(&stack), Some(&stack));
+            let lowered = lower_stack(resolver, around, environment, name, &stack, entry.key);
+            resolver.escaping = false;
+            Some(lowered)
         })
         .collect()
 }
@@ -263,7 +276,7 @@ fn lower_stack(
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
         part_of: optional(resolver, table.part_of.as_ref()).unwrap_or_else(|| name.to_owned()),
-        layer: table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value),
+        layer: layer_of(table),
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
         isolate: closed.any(),
@@ -287,6 +300,15 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
+        patches: table
+            .patch
+            .iter()
+            .map(|(target, entry)| (Spanned::new(target.clone(), entry.key), resolver.value(&entry.value.0)))
+            .collect(),
+        argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref()),
+        flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
+            crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
+        }),
         delivery: None,
         services: Vec::new(),
         name: name.to_owned(),
@@ -312,6 +334,10 @@ fn lower_limits(resolver: &mut Resolver<'_>, limits: &inventory::stack::Limits) 
         claim_max: pvc.max.as_ref().and_then(|size| resolver.quantity(size)),
         claim_min: pvc.min.as_ref().and_then(|size| resolver.quantity(size)),
     }
+}
+
+fn layer_of(table: &inventory::stack::Stack) -> Layer {
+    table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value)
 }
 
 /// Ten hexadecimal digits that change with any variable.
@@ -385,7 +411,10 @@ fn lower_services(
         if around.complete {
             report_missing(resolver, name, entry, &table);
         }
+        resolver.escaping =
+            stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
         let service = lower_service(resolver, around, stack, name, &table, entry.key);
+        resolver.escaping = false;
         services.entry(stack_name.to_owned()).or_insert_with(|| room(stack_name)).push(service);
     }
     services

@@ -9,6 +9,7 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
+use crate::render::kinds::Applied;
 use crate::render::plan::Job;
 use crate::template::{Watched, given, given_list, given_map, given_members, shared};
 
@@ -63,6 +64,12 @@ impl Contexts {
         cluster.push((Value::from("environments"), list));
         let (charts, nodes) = (items(&cluster, "charts"), items(&cluster, "nodes"));
         Self { charts, nodes, cluster: Arc::new(cluster), base, environments }
+    }
+
+    /// The same for templates that are rendered last: they see `applied`, too.
+    pub fn after(mut self, applied: &Applied) -> Self {
+        Arc::make_mut(&mut self.cluster).push((Value::from("applied"), given(applied)));
+        self
     }
 
     /// The names that one job sees.

@@ -5,9 +5,11 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod kinds;
 mod kustomization;
 mod overlay;
 mod plan;
+mod stack_patches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,12 +19,13 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
-use crate::model::Model;
+use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
 use crate::progress::Progress;
 use crate::render::context::{Contexts, Names};
+use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
 use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
@@ -71,17 +74,25 @@ pub fn render(
     let contexts = Contexts::new(model);
     let run = Run { model, contexts: &contexts, templates, progress };
     let (plain, layered) = sorted(&jobs);
+    let (late, plain): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, job)| is_late(job));
     // The longest of all, the README, is plain: it is begun at once.
     let (plain, layered) = rayon::join(
         || plain.par_iter().map(|(number, job)| run.plain(*number, job)).collect::<Vec<Made>>(),
         || layered.par_iter().map(|file| run.layered(file)).collect::<Vec<Made>>(),
     );
-    rayon::spawn(|| drop(contexts));
     let mut files = Files::new(origin);
-    let mut faults = Vec::new();
+    let (mut faults, mut noted) = (Vec::new(), Noted::default());
     for made in plain.into_iter().chain(layered) {
-        files.add(made, &mut faults, &mut diagnostics);
+        files.add(made, &mut faults, &mut noted, &mut diagnostics);
     }
+    let contexts = contexts.after(&noted.applied);
+    let run = Run { model, contexts: &contexts, templates, progress };
+    for (number, job) in late {
+        files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
+    }
+    rayon::spawn(|| drop(contexts));
+    stack_patches::report_unmet(model, &noted.there, &mut diagnostics);
+    insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
     diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
     let tree = files.into_tree(hand_written, &mut diagnostics);
@@ -118,6 +129,39 @@ struct Made {
     overlays: Vec<OverlayPart>,
     /// What went wrong, by the number of its job.
     faults: Vec<(usize, Vec<Diagnostic>)>,
+    /// What others have to know of its objects.
+    noted: Noted,
+}
+
+/// What is said of all objects once they are there.
+#[derive(Debug, Default)]
+struct Noted {
+    /// The kinds that Argo CD applies.
+    applied: Applied,
+    /// The objects that stacks with patches have, by environment and stack.
+    there: BTreeMap<(usize, usize), BTreeSet<String>>,
+}
+
+impl Noted {
+    fn note(&mut self, model: &Model, job: &Job<'_>, objects: &[Value]) {
+        self.applied.note(model, job, objects);
+        if let (Some(environment), Some(stack), true) = (job.environment, job.stack, job.in_overlay())
+            && job.stack(model).is_some_and(|stack| !stack.patches.is_empty())
+        {
+            let names = self.there.entry((environment, stack)).or_default();
+            for id in objects.iter().filter_map(Id::of) {
+                names.insert(format!("{}/{}", id.kind, id.name));
+                names.insert(id.kind);
+            }
+        }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.applied.absorb(other.applied);
+        for (place, names) in other.there {
+            self.there.entry(place).or_default().extend(names);
+        }
+    }
 }
 
 /// What all renders share.
@@ -138,6 +182,7 @@ impl Run<'_> {
                 made.files.push((path.clone(), text, job.file));
             }
             (Ok(Rendered::Objects(objects)), Place::Plain(path)) if !objects.is_empty() => {
+                made.noted.note(self.model, job, &objects);
                 made.files.push((path.clone(), emit_objects(&objects), job.file));
                 if let Some(folder) = path.parent() {
                     let mut kustomization = Kustomization::default();
@@ -199,8 +244,21 @@ fn rendered<'a>(
 ) -> Vec<(Job<'a>, Rendered)> {
     let contexts = Contexts::new(model);
     let jobs = plan::jobs(model, templates.set, diagnostics);
-    let render = |job: &Job<'_>| run(model, &Named::from_dyn_object(contexts.of(job)), templates, job);
-    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> = jobs.par_iter().map(render).collect();
+    let render = |contexts: &Contexts, job: &Job<'_>| {
+        run(model, &Named::from_dyn_object(contexts.of(job)), templates, job)
+    };
+    let (late, early): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(|job| is_late(job));
+    let mut outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
+        early.par_iter().map(|job| render(&contexts, job)).collect();
+    let mut noted = Noted::default();
+    for (job, outcome) in early.iter().zip(&outcomes) {
+        if let Ok(Rendered::Objects(objects)) = outcome {
+            noted.note(model, job, objects);
+        }
+    }
+    let contexts = contexts.after(&noted.applied);
+    outcomes.extend(late.iter().map(|job| render(&contexts, job)));
+    let jobs: Vec<Job<'_>> = early.into_iter().chain(late).collect();
     let mut made = Vec::with_capacity(jobs.len());
     let mut faults = Vec::new();
     for (job, outcome) in jobs.into_iter().zip(outcomes) {
@@ -210,6 +268,7 @@ fn rendered<'a>(
         }
     }
     diagnostics.extend(counted(faults));
+    stack_patches::report_unmet(model, &noted.there, diagnostics);
     made
 }
 
@@ -219,6 +278,11 @@ fn counted(found: impl IntoIterator<Item = Diagnostic>) -> Vec<Diagnostic> {
     let mut seen = BTreeMap::new();
     found.into_iter().for_each(|fault| count(fault, &mut faults, &mut seen));
     faults.into_iter().map(|(fault, more)| with_count(fault, more)).collect()
+}
+
+/// Templates directly in `argocd/` are rendered after all others, and see the kinds of objects that those made.
+fn is_late(job: &Job<'_>) -> bool {
+    job.template.strip_prefix("argocd/").is_some_and(|name| !name.contains('/'))
 }
 
 /// A template fails in the same way for one service after the other: that is one fault. Keeps the first of each,
@@ -284,6 +348,9 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
             ));
         }
     }
+    if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
+        found.extend(stack_patches::apply(stack, objects));
+    }
     if let Some(service) = job.service(model) {
         for (kind, patch) in &service.patches {
             found.extend(apply_patch(&service.key, &service.name, kind.span, &kind.value, patch, objects));
@@ -325,22 +392,7 @@ fn apply_patch(
             PATCH_WITHOUT_OBJECT.at(span, "no such object", message).help(format!("it has {known}")),
         ));
     };
-    let mut whole = Map::new();
-    for identity in ["apiVersion", "kind", "metadata"] {
-        if let Some(value) = objects[at].get(identity) {
-            whole.insert(identity.to_owned(), value.clone());
-        }
-    }
-    let mut whole = Value::Object(whole);
-    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
-        for (member, value) in patch {
-            match (target.get_mut(member), value) {
-                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                _ => drop(target.insert(member.clone(), value.clone())),
-            }
-        }
-    }
-    match crate::object::merge::merge(&objects[at], &whole) {
+    match patched(&objects[at], patch) {
         Ok(Some(merged)) => {
             objects[at] = tidy(merged);
             None
@@ -358,6 +410,26 @@ fn apply_patch(
     }
 }
 
+/// An object with a user's patch merged onto it, the way kustomize would.
+fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
+    let mut whole = Map::new();
+    for identity in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = object.get(identity) {
+            whole.insert(identity.to_owned(), value.clone());
+        }
+    }
+    let mut whole = Value::Object(whole);
+    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
+        for (member, value) in patch {
+            match (target.get_mut(member), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+                _ => drop(target.insert(member.clone(), value.clone())),
+            }
+        }
+    }
+    crate::object::merge::merge(object, &whole).map_err(|error| error.to_string())
+}
+
 /// What was rendered, put where it goes.
 struct Files {
     tree: Tree,
@@ -370,7 +442,13 @@ impl Files {
         Self { tree: Tree::new(origin), folders: BTreeMap::new(), overlays: Vec::new() }
     }
 
-    fn add(&mut self, made: Made, faults: &mut Vec<(usize, Vec<Diagnostic>)>, diagnostics: &mut Diagnostics) {
+    fn add(
+        &mut self,
+        made: Made,
+        faults: &mut Vec<(usize, Vec<Diagnostic>)>,
+        noted: &mut Noted,
+        diagnostics: &mut Diagnostics,
+    ) {
         for (path, text, template) in made.files {
             if self.tree.contains(&path) {
                 let message = format!("two templates make `{path}`, this one and another");
@@ -384,6 +462,7 @@ impl Files {
         }
         self.overlays.extend(made.overlays);
         faults.extend(made.faults);
+        noted.absorb(made.noted);
     }
 
     /// Adds the kustomizations.
@@ -404,6 +483,17 @@ impl Files {
             }
         }
         tree
+    }
+}
+
+/// The file that Flux writes new images to, and that is read back.
+fn insert_images(model: &Model, tree: &mut Tree) {
+    let Some(gitops) = model.gitops.as_ref().filter(|gitops| gitops.uses_flux()) else { return };
+    let flux = &gitops.flux;
+    if !flux.extras.images.is_empty()
+        && let Ok(path) = TreePath::parse(images::FILE)
+    {
+        tree.insert_shared(path, images::file(&flux.extras.images, &flux.namespace));
     }
 }
 

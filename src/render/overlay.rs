@@ -46,6 +46,9 @@ impl Run<'_> {
         for (number, job) in &file.jobs {
             if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
                 self.progress.step();
+                if let Some((_, Version::Own(objects))) = versions.get(&None) {
+                    made.noted.note(self.model, job, objects);
+                }
                 versions.insert(job.environment, (job, Version::Same));
                 continue;
             }
@@ -55,6 +58,7 @@ impl Run<'_> {
                     if objects.is_empty() {
                         continue;
                     }
+                    made.noted.note(self.model, job, &objects);
                     if versions.insert(job.environment, (job, Version::Own(objects))).is_some() {
                         made.faults.push((*number, vec![twice(file, job)]));
                     }
@@ -71,10 +75,12 @@ impl Run<'_> {
     fn same(&self, base: &Job<'_>, names: &Names, job: &Job<'_>) -> bool {
         let namespace = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.namespace.value);
         let patches = |job: &Job<'_>| job.service(self.model).map(|service| &service.patches);
+        let of_stack = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.patches);
         base.template == job.template
             && job.environment.is_some()
             && namespace(base) == namespace(job)
             && patches(base) == patches(job)
+            && of_stack(base) == of_stack(job)
             && self.contexts.same(names, job)
     }
 

@@ -42,10 +42,20 @@ pub const BUILTIN: &[(&str, &str)] = &[
         "apps/{stack}/overlays/{environment}/volumes.yaml.j2",
         include_str!("../../templates/apps/{stack}/overlays/{environment}/volumes.yaml.j2"),
     ),
+    ("argocd/README.md.j2", include_str!("../../templates/argocd/README.md.j2")),
+    ("argocd/_annotations.j2", include_str!("../../templates/argocd/_annotations.j2")),
     ("argocd/_sync-policy.j2", include_str!("../../templates/argocd/_sync-policy.j2")),
     (
         "argocd/applications/infrastructure.yaml.j2",
         include_str!("../../templates/argocd/applications/infrastructure.yaml.j2"),
+    ),
+    (
+        "argocd/applications/notifications.yaml.j2",
+        include_str!("../../templates/argocd/applications/notifications.yaml.j2"),
+    ),
+    (
+        "argocd/applications/stacks.yaml.j2",
+        include_str!("../../templates/argocd/applications/stacks.yaml.j2"),
     ),
     (
         "argocd/applications/{stack}-{environment}.yaml.j2",
@@ -54,12 +64,16 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("argocd/project.yaml.j2", include_str!("../../templates/argocd/project.yaml.j2")),
     ("argocd/root.yaml.j2", include_str!("../../templates/argocd/root.yaml.j2")),
     ("flux/_kustomization.j2", include_str!("../../templates/flux/_kustomization.j2")),
+    ("flux/image-updates.yaml.j2", include_str!("../../templates/flux/image-updates.yaml.j2")),
     ("flux/infrastructure.yaml.j2", include_str!("../../templates/flux/infrastructure.yaml.j2")),
+    ("flux/notifications.yaml.j2", include_str!("../../templates/flux/notifications.yaml.j2")),
+    ("flux/receivers.yaml.j2", include_str!("../../templates/flux/receivers.yaml.j2")),
     ("flux/source.yaml.j2", include_str!("../../templates/flux/source.yaml.j2")),
     (
         "flux/{stack}-{environment}.yaml.j2",
         include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
     ),
+    ("infrastructure/_release-step.j2", include_str!("../../templates/infrastructure/_release-step.j2")),
     (
         "infrastructure/configs/certificates.yaml.j2",
         include_str!("../../templates/infrastructure/configs/certificates.yaml.j2"),

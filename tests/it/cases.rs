@@ -24,6 +24,7 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "missing-secret-key",
     "undeclared-secret-key",
     "misnamed-secret",
+    "stale-image-update",
     "unreadable-manifest",
     "patch-without-object",
     "path-taken",

@@ -22,6 +22,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "missing-secret-key",
     "undeclared-secret-key",
     "misnamed-secret",
+    "stale-image-update",
     "paths-differ-in-case-only",
     "symlink-in-tree",
     "template-error",

@@ -16,9 +16,11 @@ mod whole;
 
 mod cases;
 mod docs;
+mod escape;
 mod explain;
 mod failover;
 mod hostile;
+mod images;
 mod init;
 mod invariants;
 mod layers;
@@ -26,4 +28,5 @@ mod load_balancers;
 mod manual;
 mod markers;
 mod render;
+mod renovate;
 mod validate;

@@ -19,7 +19,8 @@ use crate::perturb::Dice;
 fn a_second_render_touches_nothing() {
     for sample in all() {
         let desk = Desk::with(&sample.text);
-        let beside = bayplan::wanted_files(&sample.inputs());
+        let mut beside = bayplan::wanted_files(&sample.inputs());
+        beside.extend(sample.values().into_iter().map(|(path, _)| path));
         for path in &beside {
             desk.write(path, &fs::read_to_string(folder().join(path)).unwrap());
         }
@@ -96,14 +97,17 @@ fn every_file_is_signed_and_reads_as_it_was_written() {
         for (path, content) in tree.iter() {
             let text = sign(path, tree.origin(), content);
             assert_eq!(signature(&text), Signed::Ours, "{}: {path}", sample.name);
-            if path.name().ends_with(".yaml") {
+            // Flux finds what it may change by comments, which the emitter does not know.
+            if path.as_str() == "flux/images.yaml" {
+                assert!(!read_documents(&text).unwrap().is_empty());
+            } else if path.name().ends_with(".yaml") {
                 let objects = read_documents(&text).unwrap();
                 assert!(!objects.is_empty(), "{}: {path} is empty", sample.name);
                 let again = emit_documents(&objects.iter().collect::<Vec<_>>());
                 assert_eq!(again, content, "{}: {path}", sample.name);
                 assert_second_reader_agrees(&text, &objects, path.as_str());
             } else {
-                assert!(["README.md", "sops.config"].contains(&path.as_str()), "{}: {path}", sample.name);
+                assert!(["README.md", "sops.config"].contains(&path.name()), "{}: {path}", sample.name);
             }
         }
     }
