@@ -26,7 +26,7 @@ use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// Something that runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Service {
     /// Its name in the inventory.
     pub key: String,
@@ -143,7 +143,7 @@ pub struct Service {
 }
 
 /// A variable.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: String,
@@ -155,7 +155,7 @@ pub struct EnvVar {
 }
 
 /// A variable that comes from a secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SecretEnv {
     /// Its name.
     pub name: String,
@@ -168,7 +168,7 @@ pub struct SecretEnv {
 }
 
 /// A port.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Port {
     /// Its name.
     pub name: String,
@@ -194,7 +194,7 @@ pub struct Port {
 }
 
 /// Requests and limits, by resource.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Resources {
     /// What is set aside.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
