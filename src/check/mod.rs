@@ -2,18 +2,28 @@
 
 pub mod addresses;
 pub mod allow;
+pub mod backup;
+pub mod bgp;
+pub mod engines;
 pub mod gitops;
+pub mod images;
 pub mod manifests;
 pub mod objects;
 pub mod placement;
+pub mod policies;
 pub mod pools;
 pub mod ports;
+pub mod requests;
 pub mod resources;
+pub mod routes;
+pub mod secret_files;
 pub mod secrets;
 pub mod security;
 pub mod settings;
+pub mod sharing;
 pub mod storage;
 
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::BTreeSet;
 
 use crate::check::settings::Levels;
@@ -27,6 +37,8 @@ pub struct Checked {
     model: Model,
     /// How rules count for whoever asked.
     asked: Levels,
+    /// Every rule there is.
+    known: Vec<&'static Code>,
     /// The places of `[[allow]]` entries that were needed.
     accepted: BTreeSet<Span>,
 }
@@ -40,7 +52,8 @@ impl Checked {
     /// What was found in the objects that the model makes: less what the inventory accepts, each with the level
     /// that is asked for. Entries of `[[allow]]` for these rules that accept nothing are reported here, as only now
     /// all of their findings are known.
-    pub fn accept(&self, found: &mut Diagnostics, known: &[&'static Code]) {
+    pub fn accept(&self, found: &mut Diagnostics) {
+        let known = &self.known;
         found.sort();
         allow::apply(&self.model, found, known, objects::is_of_objects, &mut self.accepted.clone());
         settings::set_levels(&self.model, found, known, &self.asked);
@@ -54,11 +67,18 @@ type Rules = fn(&Model, &mut Diagnostics);
 const FAMILIES: &[Rules] = &[
     addresses::check,
     pools::check,
+    bgp::check,
     ports::check,
+    routes::check,
     resources::check,
     storage::check,
+    backup::check,
+    policies::check,
     security::check,
+    secret_files::check_types,
     gitops::check,
+    engines::check,
+    images::check,
     objects::check,
 ];
 
@@ -66,12 +86,19 @@ const FAMILIES: &[Rules] = &[
 const FINDINGS_OF_RULES: &[&[&Code]] = &[
     addresses::CODES,
     pools::CODES,
+    bgp::CODES,
     ports::CODES,
+    routes::CODES,
     resources::CODES,
     storage::CODES,
+    backup::CODES,
+    policies::CODES,
     security::CODES,
     gitops::CODES,
+    engines::CODES,
+    images::CODES,
     manifests::CODES,
+    secret_files::CODES,
     objects::CODES,
 ];
 
@@ -90,13 +117,22 @@ pub fn check(
     asked: &Levels,
 ) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
-    for rules in FAMILIES {
-        rules(&model, &mut diagnostics);
-    }
+    let judge = |rules: &Rules| {
+        let mut found = Diagnostics::default();
+        rules(&model, &mut found);
+        found
+    };
+    let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
+    judged.into_iter().for_each(|found| diagnostics.extend(found));
     diagnostics.sort();
     let mut accepted = BTreeSet::new();
     allow::apply(&model, &mut diagnostics, known, |code| !objects::is_of_objects(code), &mut accepted);
     settings::apply(&model, &mut diagnostics, known, asked);
-    let value = (!diagnostics.has_errors()).then(|| Checked { model, asked: asked.clone(), accepted });
+    let value = (!diagnostics.has_errors()).then(|| Checked {
+        model,
+        asked: asked.clone(),
+        known: known.to_vec(),
+        accepted,
+    });
     Outcome { value, diagnostics }
 }

@@ -177,11 +177,11 @@ fn written(model: &Model, path: &[&str]) -> Option<Span> {
 }
 
 /// Judges what people wrote into the tree. Patches that a kustomization of theirs names are no objects.
-pub fn hand_written(manifests: &[Manifest<'_>], model: &Model, found: &mut Diagnostics) {
+pub fn hand_written(manifests: &[Manifest], model: &Model, found: &mut Diagnostics) {
     let patches = patches(manifests);
     for manifest in manifests.iter().filter(|manifest| !patches.contains(manifest.path.as_str())) {
         for (number, document) in manifest.documents.iter().enumerate() {
-            let whole = with_kind(document, manifest.path);
+            let whole = with_kind(document, &manifest.path);
             let Some(object) = whole.as_ref() else { continue };
             for finding in findings(object, minor(model)) {
                 found.push(
@@ -195,8 +195,8 @@ pub fn hand_written(manifests: &[Manifest<'_>], model: &Model, found: &mut Diagn
 }
 
 /// The place of a value in a hand-written file.
-pub fn span(manifest: &Manifest<'_>, document: usize, path: &Path) -> Span {
-    let place = place::find(&manifest.source.text, document, path, &str::to_owned);
+pub fn span(manifest: &Manifest, document: usize, path: &Path) -> Span {
+    let place = place::find(&manifest.text, document, path, &str::to_owned);
     Span::new(manifest.file, place.map_or(0..0, |place| place.range))
 }
 
@@ -219,7 +219,7 @@ fn with_kind(document: &Value, path: &TreePath) -> Option<Value> {
 }
 
 /// The files that kustomizations of people's own name as patches.
-pub fn patches(manifests: &[Manifest<'_>]) -> BTreeSet<String> {
+pub fn patches(manifests: &[Manifest]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for manifest in manifests.iter().filter(|manifest| is_kustomization(manifest.path.name())) {
         let folder = manifest.path.parent();

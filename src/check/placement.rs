@@ -49,7 +49,7 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
 
 /// Whether a patch of the service says anything of one of these keys.
 pub fn patched(service: &Service, words: &[&str]) -> bool {
-    service.patches.iter().any(|(_, patch)| {
+    service.patches.iter().chain(&service.patches_of_stack).any(|(_, patch)| {
         let text = patch.to_string();
         words.iter().any(|word| text.contains(&format!("\"{word}\"")))
     })

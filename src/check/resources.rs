@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::check::placement::{Objection, nodes, objection, patched, pods};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
 use crate::inventory::service::Kind;
 use crate::model::cluster::Node;
 use crate::model::references::QuantityValue;
 use crate::model::service::Service;
 use crate::model::stack::{Limits, Stack};
+use crate::model::storage::Claim;
 use crate::model::{Environment, Model};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -468,19 +470,23 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
 
 /// What claims take of a quota's key.
 fn stored(stack: &Stack, key: &str) -> Option<Quantity> {
-    let size =
-        |claim: &crate::model::stack::Claim| claim.size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
-    let sum = |of: &dyn Fn(&crate::model::stack::Claim) -> bool| {
-        stack.claims.iter().filter(|claim| of(claim)).map(size).fold(Quantity::ZERO, Quantity::saturating_add)
+    // What somebody else makes is not known; what can fail over is there twice.
+    let claims = || {
+        let made = stack.claims.iter().filter(|claim| !claim.existing);
+        made.flat_map(|claim| std::iter::repeat_n(claim, claim.copies.len()))
+    };
+    let size = |claim: &Claim| claim.size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
+    let sum = |of: &dyn Fn(&Claim) -> bool| {
+        claims().filter(|claim| of(claim)).map(size).fold(Quantity::ZERO, Quantity::saturating_add)
     };
     let count = |number: usize| Quantity::from_integer(i64::try_from(number).unwrap_or(i64::MAX));
     let class = key.split_once(".storageclass.storage.k8s.io/");
     match (key, class) {
-        ("persistentvolumeclaims" | "count/persistentvolumeclaims", _) => Some(count(stack.claims.len())),
+        ("persistentvolumeclaims" | "count/persistentvolumeclaims", _) => Some(count(claims().count())),
         ("requests.storage", _) => Some(sum(&|_| true)),
         (_, Some((class, "requests.storage"))) => Some(sum(&|claim| claim.class.as_deref() == Some(class))),
         (_, Some((class, "persistentvolumeclaims"))) => {
-            Some(count(stack.claims.iter().filter(|claim| claim.class.as_deref() == Some(class)).count()))
+            Some(count(claims().filter(|claim| claim.class.as_deref() == Some(class)).count()))
         }
         _ => None,
     }
@@ -524,6 +530,20 @@ fn quotas(model: &Model, found: &mut Diagnostics) {
     }
 }
 
+/// Whether a quota with scopes counts a service's pods. They have no deadline.
+fn in_scope(stack: &Stack, service: &Service) -> bool {
+    let says = |resource: &&str| {
+        request(Some(stack), service, resource).is_some() || limit(Some(stack), service, resource).is_some()
+    };
+    let best_effort = !["cpu", "memory"].iter().any(says);
+    stack.quota_scopes.iter().all(|scope| match scope.value {
+        QuotaScope::Terminating => false,
+        QuotaScope::NotTerminating => true,
+        QuotaScope::BestEffort => best_effort,
+        QuotaScope::NotBestEffort => !best_effort,
+    })
+}
+
 fn used<'s>(
     model: &Model,
     stack: &'s Stack,
@@ -532,7 +552,7 @@ fn used<'s>(
     found: &mut Diagnostics,
 ) -> Option<Use<'s>> {
     let mut total = Use { sum: Quantity::ZERO, most: None };
-    for service in &stack.services {
+    for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
         if patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }

@@ -8,7 +8,8 @@ use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::model::service::Service;
-use crate::model::stack::{Claim, Stack};
+use crate::model::stack::Stack;
+use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
 
@@ -485,7 +486,7 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
             })
             .collect();
         let patches = stack.services.iter().flat_map(|service| &service.patches);
-        let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
         for claim in &stack.claims {
             let used = stack.services.is_empty()
                 || mounted.contains(claim.name.as_str())

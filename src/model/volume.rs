@@ -7,13 +7,13 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::storage::Backend;
 use crate::model::BAD_VALUE;
-use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, report_unknown};
+use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::source::{Span, Spanned};
 
 /// Something mounted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Volume {
     /// Its name: mounts of one claim share the name of the first.
     pub name: String,
@@ -119,7 +119,7 @@ fn lower_source(
         ("claim", written.claim.as_ref().map(|text| text.span)),
         ("nfs", written.nfs.as_ref().map(|text| text.span)),
         ("empty-dir", written.empty_dir.as_ref().map(|table| table.0.span)),
-        ("host-path", written.host_path.as_ref().map(|text| text.span)),
+        ("host-path", written.host_path.as_ref().map(|table| table.0.span)),
         ("config-map", written.config_map.as_ref().map(|text| text.span)),
         ("secret", written.secret.as_ref().map(|text| text.span)),
     ];
@@ -146,7 +146,7 @@ fn source_of(
             report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
             return None;
         };
-        let json = json!({ "persistentVolumeClaim": { "claimName": claim.value } });
+        let json = json!({ "persistentVolumeClaim": { "claimName": known.mounted } });
         return Some((Source::Claim { name: claim.value, backend: known.backend }, json));
     }
     if let Some(nfs) = &written.nfs {
@@ -158,9 +158,13 @@ fn source_of(
     if let Some(table) = &written.empty_dir {
         return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
     }
-    if let Some(path) = &written.host_path {
-        let path = resolver.text(path).value;
-        return Some((Source::HostPath(path.clone()), json!({ "hostPath": { "path": path } })));
+    if let Some(table) = &written.host_path {
+        let path = optional(resolver, table.0.path.as_ref()).unwrap_or_default();
+        let mut source = json!({ "path": path });
+        if let Some(kind) = &table.0.r#type {
+            source["type"] = json!(kind.value.word());
+        }
+        return Some((Source::HostPath(path), json!({ "hostPath": source })));
     }
     if let Some(name) = &written.config_map {
         let name = resolver.text(name).value;

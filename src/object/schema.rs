@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::diagnostic::nearest;
 use crate::object::bundle::{Bundle, Field, Kind, Node, Type};
 use crate::object::formats;
 use crate::object::served::{self, unserved};
 use crate::object::{Map, Value, api_version, sense};
 use crate::quantity::Quantity;
+use crate::spelling::nearest;
 
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
