@@ -23,7 +23,7 @@ codes! {
     /// No such thing in this cluster.
     UNSERVED_VERSION = ("unserved-version", Templates, Error, "an API version that the cluster no longer serves, or does not serve yet");
     /// A name that leads nowhere.
-    DANGLING_REFERENCE = ("dangling-reference", References, Error, "an object names another that neither the tree nor the inventory has");
+    DANGLING_REFERENCE = ("dangling-reference", References, Warning, "an object names another that neither the tree nor the inventory has");
 }
 
 /// Whether a rule is about objects: then not all is found before they are rendered.
@@ -42,6 +42,8 @@ pub struct Finding {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
+    /// The name that leads nowhere: where the inventory has it, it may come from there.
+    pub name: Option<String>,
 }
 
 impl Finding {
@@ -78,13 +80,14 @@ pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
                 message: format!("{}: `{}`: {}", title(), fault.path, fault.message),
                 path: fault.path,
                 help: fault.help,
+                name: None,
             };
             faults.into_iter().map(finding).collect()
         }
         Verdict::Unserved { field, reason, help } => {
             let path = Path(vec![Step::Key(field.to_owned())]);
             let message = format!("{}: `{field}`: {reason}", title(object));
-            vec![Finding { code: &UNSERVED_VERSION, path, message, help }]
+            vec![Finding { code: &UNSERVED_VERSION, path, message, help, name: None }]
         }
         Verdict::Unknown => {
             let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -94,7 +97,7 @@ pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
                 text("kind")
             );
             let path = Path(vec![Step::Key("kind".to_owned())]);
-            vec![Finding { code: &UNKNOWN_KIND, path, message, help: None }]
+            vec![Finding { code: &UNKNOWN_KIND, path, message, help: None, name: None }]
         }
     }
 }
@@ -143,7 +146,8 @@ fn judge_handed(
         let span = place.or_else(|| written(model, &["services", &service.key])).unwrap_or_default();
         let message = format!("service `{}`: `{key}.{}`: {}", service.key, fault.path, fault.message);
         if seen.insert((span, message.clone())) {
-            let finding = Finding { code: &INVALID_OBJECT, path: fault.path, message, help: fault.help };
+            let finding =
+                Finding { code: &INVALID_OBJECT, path: fault.path, message, help: fault.help, name: None };
             found.push(finding.at(span, "Kubernetes refuses it").about(format!("services.{}", service.key)));
         }
     }
@@ -167,6 +171,23 @@ fn search(node: &Raw, name: &str, depth: usize) -> Option<Span> {
             own.or_else(|| table.values().find_map(|entry| search(&entry.node, name, depth + 1)))
         }
         Written::Array(items) if depth < 32 => items.iter().find_map(|item| search(item, name, depth + 1)),
+        _ => None,
+    }
+}
+
+/// Where the inventory says a text, below a place of its own.
+pub fn said_place(model: &Model, root: &[&str], text: &str) -> Option<Span> {
+    said(model.written.find(root.iter().copied())?, text, 0)
+}
+
+fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
+    use crate::inventory::node::Value as Written;
+    match &node.value {
+        Written::String(own) if own == text => Some(node.span),
+        Written::Table(table) if depth < 32 => {
+            table.values().find_map(|entry| said(&entry.node, text, depth + 1))
+        }
+        Written::Array(items) if depth < 32 => items.iter().find_map(|item| said(item, text, depth + 1)),
         _ => None,
     }
 }

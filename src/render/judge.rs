@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::Value as Named;
 
-use crate::check::objects::{Finding, findings, minor, written_place};
+use crate::check::objects::{Finding, findings, minor, said_place, written_place};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Model;
 use crate::object::Value;
@@ -43,10 +43,13 @@ pub(super) fn judge(model: &Model, job: usize, objects: &[Value]) -> Vec<Found> 
 /// The findings with their places. A fault that a second environment has, too, is the same fault.
 pub(super) fn placed(locator: &Locator<'_>, jobs: &[Job<'_>], mut found: Vec<Found>) -> Diagnostics {
     found.sort_by_key(|one| (one.job, one.object));
-    let mut first: BTreeMap<(&str, String, &Finding), usize> = BTreeMap::new();
+    let mut first = BTreeMap::new();
     for (at, one) in found.iter().enumerate() {
-        let job = &jobs[one.job];
-        first.entry((job.template, subject(job, locator.model), &one.finding)).or_insert(at);
+        let (job, finding) = (&jobs[one.job], &one.finding);
+        // What leads nowhere is told once, whatever the namespace.
+        let what = finding.name.as_ref().unwrap_or(&finding.message);
+        let key = (job.template, subject(job, locator.model), finding.code.name, &finding.path, what);
+        first.entry(key).or_insert(at);
     }
     let mut kept: Vec<usize> = first.into_values().collect();
     kept.sort_unstable();
@@ -134,7 +137,10 @@ impl Locator<'_> {
         let environment = job.environment(self.model).name.as_str();
         let subject = subject(job, self.model);
         let (table, name) = subject.split_once('.')?;
-        written_place(self.model, &["environments", environment, table, name], &finding.path)
-            .or_else(|| written_place(self.model, &[table, name], &finding.path))
+        let roots = [&["environments", environment, table, name][..], &[table, name]];
+        roots.iter().find_map(|root| match &finding.name {
+            Some(said) => said_place(self.model, root, said),
+            None => written_place(self.model, root, &finding.path),
+        })
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod judge;
 mod kinds;
 mod kustomization;
+mod links;
 mod overlay;
 mod plan;
 mod stack_patches;
@@ -30,6 +31,7 @@ use crate::render::context::{Contexts, Names};
 use crate::render::judge::{Found, Locator};
 use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
+use crate::render::links::Linked;
 use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
@@ -93,7 +95,9 @@ pub fn render(
     for (number, job) in late {
         files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
     }
-    let mut found = judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found);
+    let mut found = Diagnostics::default();
+    noted.found.extend(links::dangling(model, &noted.linked, hand_written, &mut found));
+    found.extend(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
     checked.accept(&mut found);
     diagnostics.extend(found);
     rayon::spawn(|| drop(contexts));
@@ -150,6 +154,8 @@ struct Noted {
     there: BTreeMap<(usize, usize), BTreeSet<String>>,
     /// What Kubernetes would say.
     found: Vec<Found>,
+    /// What objects need of each other.
+    linked: Vec<Linked>,
 }
 
 impl Noted {
@@ -166,9 +172,16 @@ impl Noted {
         }
     }
 
+    /// What is to be said of what a job has made, where it is applied.
+    fn judge(&mut self, model: &Model, number: usize, job: &Job<'_>, objects: &[Value]) {
+        self.found.extend(judge::judge(model, number, objects));
+        self.linked.push(links::linked(model, number, job, objects));
+    }
+
     fn absorb(&mut self, other: Self) {
         self.applied.absorb(other.applied);
         self.found.extend(other.found);
+        self.linked.extend(other.linked);
         for (place, names) in other.there {
             self.there.entry(place).or_default().extend(names);
         }
@@ -194,7 +207,7 @@ impl Run<'_> {
             }
             (Ok(Rendered::Objects(objects)), Place::Plain(path)) if !objects.is_empty() => {
                 made.noted.note(self.model, job, &objects);
-                made.noted.found = judge::judge(self.model, number, &objects);
+                made.noted.judge(self.model, number, job, &objects);
                 made.files.push((path.clone(), emit_objects(&objects), job.file));
                 if let Some(folder) = path.parent() {
                     let mut kustomization = Kustomization::default();

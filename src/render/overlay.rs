@@ -10,7 +10,6 @@ use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
 use crate::object::{Id, Value};
 use crate::render::context::Names;
-use crate::render::judge::judge;
 use crate::render::kustomization::Kustomization;
 use crate::render::plan::Job;
 use crate::render::{DUPLICATE_OUTPUT, Made, Rendered, Run, emit_objects};
@@ -53,7 +52,7 @@ impl Run<'_> {
                     made.noted.note(self.model, job, objects);
                     if !judged {
                         judged = true;
-                        made.noted.found.extend(judge(self.model, *number, objects));
+                        made.noted.judge(self.model, *number, job, objects);
                     }
                 }
                 versions.insert(job.environment, (job, Version::Same));
@@ -67,7 +66,7 @@ impl Run<'_> {
                     }
                     made.noted.note(self.model, job, &objects);
                     if job.environment.is_some() {
-                        made.noted.found.extend(judge(self.model, *number, &objects));
+                        made.noted.judge(self.model, *number, job, &objects);
                     }
                     if versions.insert(job.environment, (job, Version::Own(objects))).is_some() {
                         made.faults.push((*number, vec![twice(file, job)]));
