@@ -12,7 +12,7 @@ use crate::model::certificates::Certificate;
 use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
 use crate::model::ingress::{check_host, too_many};
 use crate::model::references::Resolver;
-use crate::model::{BAD_PORT, BAD_VALUE, Model};
+use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::Spanned;
 
 /// A Gateway has at most this many listeners: its kind says so.
@@ -92,6 +92,7 @@ pub fn lower_gateway(
             issuer,
         ));
     }
+    check_apart(resolver, table, &listeners);
     if listeners.is_empty() {
         listeners = default_listeners(&namespace, certificates);
     }
@@ -116,6 +117,41 @@ pub fn lower_gateway(
         annotations: texts(resolver, &table.annotations),
         name: name.value,
         namespace,
+    }
+}
+
+/// Listeners of one port speak the same, each for a host name of its own.
+fn check_apart(resolver: &mut Resolver<'_>, table: &GatewayTable, listeners: &[Listener]) {
+    let mut seen: BTreeMap<(i64, &str), &Listener> = BTreeMap::new();
+    let mut ports: BTreeMap<i64, &Listener> = BTreeMap::new();
+    for listener in listeners {
+        let port = *ports.entry(listener.port).or_insert(listener);
+        let other = *seen
+            .entry((listener.port, listener.hostname.as_deref().unwrap_or_default()))
+            .or_insert(listener);
+        let why = if port.protocol != listener.protocol {
+            Some((port, "speaks something else"))
+        } else if other.name != listener.name {
+            Some((other, "serves the same hosts"))
+        } else {
+            None
+        };
+        let place = |listener: &Listener| table.listeners.get(&listener.name).map(|entry| entry.key);
+        if let Some((other, why)) = why
+            && let (Some(span), Some(first)) = (place(listener), place(other))
+        {
+            let message = format!(
+                "listener `{}` is on port {} where listener `{}` {why}",
+                listener.name, listener.port, other.name
+            );
+            resolver.found.push(
+                CONFLICTING_KEYS
+                    .at(span, "cannot be told apart", message)
+                    .because(first, "from this")
+                    .about("ingress.gateway")
+                    .help("give one of them another `port`, or a `hostname` of its own"),
+            );
+        }
     }
 }
 
@@ -179,6 +215,17 @@ fn lower_listener(
                     .help("add `certificate` or `secret`; with `ingress.issuer` a `hostname` is enough"),
             ),
         }
+    }
+    if let Some(key) = table.certificate.as_ref().or(table.secret.as_ref())
+        && protocol == ListenerProtocol::Http
+    {
+        let message = format!("listener `{name}` speaks HTTP and has a certificate");
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(key.span, "shown to nobody", message)
+                .about("ingress.gateway")
+                .help("drop it, or set `protocol = \"HTTPS\"`"),
+        );
     }
     if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
         resolver.found.push(

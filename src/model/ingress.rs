@@ -220,6 +220,10 @@ pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>) {
             "not a host name",
             format!("`{host}` is not a host name: {reason}"),
         ));
+    } else if host.parse::<std::net::IpAddr>().is_ok() {
+        let message = format!("`{host}` is an address, and no host name");
+        let finding = BAD_NAME.at(host.span, "not a host name", message);
+        resolver.found.push(finding.help("give it a name that your DNS knows"));
     }
 }
 
