@@ -3,13 +3,14 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::cron;
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Retain};
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
-use crate::inventory::value::{OrOff, PassthroughTable};
-use crate::model::cluster::{optional, report_unknown};
+use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::model::cluster::{NameKind, optional, optional_name, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Stack, known_secret};
 use crate::model::storage::Claim;
@@ -128,7 +129,7 @@ pub fn lower_failover(
         return None;
     }
     let passive = if active.value == primary.value { &standby } else { &primary };
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     Some(Failover {
         passive: passive.value.clone(),
         primary: primary.value.clone(),
@@ -265,7 +266,7 @@ fn lower_backup(
             format!("`{days}` is no number of days"),
         ));
     }
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     let default_copy =
         if claim.backend == Some(Backend::Block) { CopyMethod::Snapshot } else { CopyMethod::Direct };
     Some(Backup {
@@ -276,10 +277,20 @@ fn lower_backup(
         paused: table.paused.is_some_and(|flag| flag.value),
         retain: retain(resolver, table.retain.as_ref()),
         copy_method: table.copy_method.map_or(default_copy, |method| method.value),
-        class: optional(resolver, table.class.as_ref()),
-        snapshot_class: optional(resolver, table.snapshot_class.as_ref()),
+        class: optional_name(resolver, table.class.as_ref(), "a storage class", NameKind::Subdomain),
+        snapshot_class: optional_name(
+            resolver,
+            table.snapshot_class.as_ref(),
+            "a snapshot class",
+            NameKind::Subdomain,
+        ),
         cache: table.cache.as_ref().and_then(|size| resolver.quantity(size)),
-        cache_class: optional(resolver, table.cache_class.as_ref()),
+        cache_class: optional_name(
+            resolver,
+            table.cache_class.as_ref(),
+            "a storage class",
+            NameKind::Subdomain,
+        ),
         prune_interval_days: table.prune_interval_days.map_or(14, |days| days.value),
         rclone_path: optional(resolver, table.rclone_path.as_ref())
             .unwrap_or_else(|| format!("{}/{}", stack.namespace.value, claim.name)),
@@ -293,6 +304,12 @@ fn lower_backup(
         secret_key: secret,
         place,
     })
+}
+
+/// A schedule in numbers: VolSync's kinds refuse names and lists of ranges.
+fn spelled_out(resolver: &mut Resolver<'_>, text: &Text) -> Spanned<String> {
+    let written = resolver.text(text);
+    Spanned::new(cron::spelled_out(&written), written.span)
 }
 
 /// Between two and four at night, at a minute that depends on the claim's name: not all at once.

@@ -9,7 +9,7 @@ use crate::inventory;
 use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
-use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
+use crate::model::cluster::{NameKind, addresses, check_name, optional_name, report_unknown, texts};
 use crate::model::ingress::{check_host, too_many};
 use crate::model::references::Resolver;
 use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
@@ -110,7 +110,8 @@ pub fn lower_gateway(
     });
     certificates.extend(own);
     Gateway {
-        class: optional(resolver, table.class.as_ref()).unwrap_or_default(),
+        class: optional_name(resolver, table.class.as_ref(), "a GatewayClass", NameKind::Subdomain)
+            .unwrap_or_default(),
         addresses: addresses(resolver, table.ip.as_ref()),
         service_annotations: BTreeMap::new(),
         listeners,
@@ -191,7 +192,8 @@ fn lower_listener(
     hostname.iter().for_each(|host| check_host(resolver, host));
     let own: Vec<&Certificate> =
         certificates.iter().filter(|certificate| certificate.namespace.value == namespace).collect();
-    let mut secrets: Vec<String> = optional(resolver, table.secret.as_ref()).into_iter().collect();
+    let mut secrets: Vec<String> =
+        optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain).into_iter().collect();
     if let Some(wanted) = table.certificate.as_ref().map(|text| resolver.text(text)) {
         match own.iter().find(|certificate| certificate.name == wanted.value) {
             Some(certificate) => secrets.push(certificate.secret.clone()),

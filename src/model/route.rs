@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol, Tls};
 use crate::inventory::value::Text;
-use crate::model::cluster::known_only;
+use crate::model::cluster::{NameKind, known_only, optional_name};
 use crate::model::gateway::Listener;
 use crate::model::ingress::{Ingress, too_many};
 use crate::model::middleware::{Copy, MOST_COPIES, copies, copy_name, position};
@@ -316,7 +316,8 @@ fn route_tls(
     };
     let issuer = text(resolver, &table.issuer);
     Some(RouteTls {
-        secret: text(resolver, &table.secret).or_else(|| issuer.as_ref().and_then(|_| own_secret())),
+        secret: optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain)
+            .or_else(|| issuer.as_ref().and_then(|_| own_secret())),
         issuer_kind: issuer.as_ref().map(|_| table.kind.map_or(IssuerKind::ClusterIssuer, |kind| kind.value)),
         issuer,
         cert_resolver: text(resolver, &table.cert_resolver),
