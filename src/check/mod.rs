@@ -6,6 +6,7 @@ pub mod backup;
 pub mod bgp;
 pub mod engines;
 pub mod gitops;
+pub mod handed;
 pub mod images;
 pub mod manifests;
 pub mod placement;
@@ -20,6 +21,7 @@ pub mod secrets;
 pub mod security;
 pub mod settings;
 pub mod sharing;
+pub mod spelling;
 pub mod storage;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -58,6 +60,8 @@ const FAMILIES: &[Rules] = &[
     gitops::check,
     engines::check,
     images::check,
+    spelling::check,
+    handed::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.

@@ -20,7 +20,7 @@ use crate::source::{Span, Spanned};
 pub const AUTO: &str = "auto";
 
 /// A load balancer's request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LoadBalancer {
     /// The addresses asked for; none for any of a pool.
     pub addresses: Vec<Spanned<IpAddr>>,

@@ -415,8 +415,13 @@ fn one_word(resolver: &mut Resolver<'_>, text: Option<&Text>, what: &str, known:
     let Some(word) = text.map(|text| resolver.text(text)) else { return String::new() };
     if !word.is_empty() && !known.contains(&word.as_str()) {
         let near = crate::diagnostic::nearest(&word, known.iter().copied());
-        let help = near
-            .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        let help = match near {
+            _ if ["gitea", "forgejo"].contains(&word.as_str()) => {
+                "write `github`: Gitea and Forgejo call as GitHub does".to_owned()
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
         let message = format!("Flux has no {what} of type `{word}`");
         resolver.found.push(BAD_VALUE.at(word.span, "no such type", message).about("gitops.flux").help(help));
     }

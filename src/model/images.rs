@@ -17,7 +17,7 @@ use crate::source::{Span, Spanned};
 pub const FILE: &str = "flux/images.yaml";
 
 /// Which tags are newer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ImagePolicy {
     /// The rule, as Flux has it.
     pub policy: BTreeMap<&'static str, BTreeMap<&'static str, String>>,

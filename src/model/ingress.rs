@@ -11,7 +11,7 @@ use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
 use crate::model::cluster::{
-    Chart, NameKind, list, name_fault, optional, optional_name, report_unknown, texts,
+    Chart, NameKind, check_name, list, name_fault, optional, optional_name, report_unknown, texts,
 };
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
@@ -34,8 +34,10 @@ pub struct Ingress {
     pub issuer: Option<String>,
     /// Whether hosts are reached over TLS.
     pub tls: bool,
-    /// The namespace of the chart that serves the hosts.
+    /// The namespace of the router's pods.
     pub namespace: Option<String>,
+    /// Labels of the router's pods.
+    pub pod_labels: BTreeMap<String, String>,
     /// The Gateway's namespace, name and listener.
     pub gateway: Option<GatewayName>,
     /// Annotations for every route.
@@ -67,7 +69,7 @@ pub fn lower_ingress(
 ) -> Option<Ingress> {
     let table = resolver.inventory.tables.ingress.as_ref()?;
     let provider = table.provider.as_ref().map_or(IngressProvider::Ingress, |provider| provider.value);
-    let namespace = chart_namespace(resolver, table, charts);
+    let namespace = router_namespace(resolver, table, charts);
     if provider == IngressProvider::Gateway && table.gateway.is_none() {
         resolver.found.push(
             inventory::MISSING_KEY
@@ -100,6 +102,7 @@ pub fn lower_ingress(
         issuer,
         tls,
         namespace,
+        pod_labels: texts(resolver, &table.pod_labels),
         gateway,
         annotations: texts(resolver, &table.annotations),
         redirect_http: table.redirect_http.is_some_and(|flag| flag.value),
@@ -154,6 +157,20 @@ pub fn route_scheme(
         Some(false) => "http",
         None => ingress_scheme(ingress),
     }
+}
+
+/// The chart's, unless the inventory says it.
+fn router_namespace(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::ingress::Ingress,
+    charts: &[Chart],
+) -> Option<String> {
+    let of_chart = chart_namespace(resolver, table, charts);
+    let own = table.namespace.as_ref().map(|text| resolver.text(text));
+    if let Some(own) = &own {
+        check_name(resolver, own, own.span, "a namespace", NameKind::Label);
+    }
+    own.map(|own| own.value).or(of_chart)
 }
 
 fn chart_namespace(
@@ -321,8 +338,8 @@ fn lower_dashboard(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingr
     let Some(namespace) = ingress.namespace.clone() else {
         resolver.found.push(
             inventory::MISSING_KEY
-                .at(table.span, "`chart` is missing here", "`ingress.dashboard` needs `ingress.chart`")
-                .help("add `chart`: Traefik's, in whose namespace the route is written"),
+                .at(table.span, "`chart` is missing here", "`ingress.dashboard` needs `ingress.chart` or `ingress.namespace`")
+                .help("add `chart`: Traefik's, in whose namespace the route is written; or `namespace`, if Traefik is no chart of yours"),
         );
         return;
     };

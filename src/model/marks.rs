@@ -25,7 +25,7 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 
 /// The annotations of a service's objects.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Annotations {
     /// Of the Deployment, StatefulSet or DaemonSet.
     pub workload: Texts,

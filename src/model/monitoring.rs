@@ -75,7 +75,7 @@ pub fn written(time: Option<&Duration>) -> Option<String> {
 }
 
 /// How a service's metrics are read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Monitor {
     /// By the Service, or pod by pod.
     pub kind: MonitorKind,
@@ -89,7 +89,7 @@ pub struct Monitor {
 }
 
 /// A place where metrics are read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MonitorEndpoint {
     /// The port's name.
     pub port: Spanned<String>,

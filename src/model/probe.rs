@@ -11,7 +11,7 @@ use crate::model::service::Port;
 use crate::source::Spanned;
 
 /// How health is told, in Kubernetes' spelling.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probe {
     /// Until it succeeds, the other two wait.
     pub startup: Json,

@@ -28,7 +28,7 @@ use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// Something that runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Service {
     /// Its name in the inventory.
     pub key: String,
@@ -145,7 +145,7 @@ pub struct Service {
 }
 
 /// A variable.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: String,
@@ -157,7 +157,7 @@ pub struct EnvVar {
 }
 
 /// A variable that comes from a secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SecretEnv {
     /// Its name.
     pub name: String,
@@ -170,7 +170,7 @@ pub struct SecretEnv {
 }
 
 /// A port.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Port {
     /// Its name.
     pub name: String,
@@ -196,7 +196,7 @@ pub struct Port {
 }
 
 /// Requests and limits, by resource.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Resources {
     /// What is set aside.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

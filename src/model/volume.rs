@@ -13,7 +13,7 @@ use crate::model::stack::{Around, Stack, known_secret};
 use crate::source::{Span, Spanned};
 
 /// Something mounted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Volume {
     /// Its name: mounts of one claim share the name of the first.
     pub name: String,

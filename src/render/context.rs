@@ -7,6 +7,7 @@ use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectExt, ObjectRepr};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::render::kinds::Applied;
@@ -58,7 +59,7 @@ impl Contexts {
     pub fn new(model: &Model) -> Self {
         let base = scope(&model.base, None);
         let environments: Vec<Scope> =
-            model.environments.par_iter().map(|environment| scope(environment, Some(&base))).collect();
+            model.environments.par_iter().map(|one| scope(one, Some((&model.base, &base)))).collect();
         let mut cluster = given_members(model);
         let list = given_list(environments.iter().map(|scope| scope.value.clone()));
         cluster.push((Value::from("environments"), list));
@@ -160,8 +161,13 @@ impl Object for Names {
 }
 
 /// `base` is what environments have most of their values in common with.
-fn scope(environment: &Environment, base: Option<&Scope>) -> Scope {
-    let of_stack = |stack: &Stack| stack_scope(stack, base.and_then(|base| base.stack(&stack.name)));
+fn scope(environment: &Environment, base: Option<(&Environment, &Scope)>) -> Scope {
+    let of_stack = |stack: &Stack| {
+        stack_scope(
+            stack,
+            base.and_then(|(base, scope)| Some((known(base, &stack.name)?, scope.stack(&stack.name)?))),
+        )
+    };
     let stacks: Vec<StackScope> = environment.stacks.par_iter().map(of_stack).collect();
     let mut value = given_members(environment);
     let list = given_list(stacks.iter().map(|stack| stack.value.clone()));
@@ -169,17 +175,18 @@ fn scope(environment: &Environment, base: Option<&Scope>) -> Scope {
     Scope { value: given_map(value), stacks }
 }
 
-fn stack_scope(stack: &Stack, like: Option<&StackScope>) -> StackScope {
-    let services = stack.services.iter().map(|service| {
-        let value = given(service);
-        let like = like.and_then(|like| like.service(&service.key));
-        like.map_or_else(|| value.clone(), |like| shared(&value, like))
-    });
-    let services: Vec<Value> = services.collect();
+fn stack_scope(stack: &Stack, like: Option<(&Stack, &StackScope)>) -> StackScope {
+    let of_service = |service: &Service| match like.and_then(|like| alike(like, &service.key)) {
+        // Most environments change few services.
+        Some((known, value)) if known == service => value.clone(),
+        Some((_, value)) => shared(&given(service), value),
+        None => given(service),
+    };
+    let services: Vec<Value> = stack.services.iter().map(of_service).collect();
     let mut members = given_members(stack);
     members.push((Value::from("services"), given_list(services.iter().cloned())));
     let value = given_map(members);
-    let value = like.map_or_else(|| value.clone(), |like| shared(&value, &like.value));
+    let value = like.map_or_else(|| value.clone(), |(_, like)| shared(&value, &like.value));
     let members = |name: &str| -> Vec<Value> { list(&value.get_attr(name).unwrap_or_default()) };
     StackScope {
         name: stack.name.clone(),
@@ -190,13 +197,15 @@ fn stack_scope(stack: &Stack, like: Option<&StackScope>) -> StackScope {
     }
 }
 
-impl StackScope {
-    /// Services stand in the order of their names.
-    fn service(&self, key: &str) -> Option<&Value> {
-        let of = |value: &Value| value.get_attr("key").unwrap_or_default();
-        let found = self.services.binary_search_by(|value| of(value).as_str().unwrap_or_default().cmp(key));
-        self.services.get(found.ok()?)
-    }
+fn known<'e>(environment: &'e Environment, name: &str) -> Option<&'e Stack> {
+    let found = environment.stacks.binary_search_by(|stack| stack.name.as_str().cmp(name));
+    environment.stacks.get(found.ok()?)
+}
+
+/// A service of another environment and its value. Services stand in the order of their names.
+fn alike<'l>((stack, scope): (&'l Stack, &'l StackScope), key: &str) -> Option<(&'l Service, &'l Value)> {
+    let at = stack.services.binary_search_by(|service| service.key.as_str().cmp(key)).ok()?;
+    Some((&stack.services[at], scope.services.get(at)?))
 }
 
 impl Scope {

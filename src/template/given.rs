@@ -2,7 +2,6 @@
 
 mod serializer;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -16,8 +15,8 @@ use serializer::Given;
 #[derive(Debug)]
 struct GivenMap {
     entries: Vec<(Value, Value)>,
-    /// The places of the entries by length and text of their keys, where there are many.
-    by_key: Vec<u32>,
+    /// The tags of the keys with the places of their entries, in order, where there are many.
+    by_tag: Vec<(u64, u32)>,
 }
 
 /// Up to this many entries a look at each is as quick as a search.
@@ -29,18 +28,24 @@ struct GivenList(Vec<Value>);
 
 impl GivenMap {
     fn new(entries: Vec<(Value, Value)>) -> Self {
-        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let mut by_key: Vec<u32> = if entries.len() > SHORT { (0..count).collect() } else { Vec::new() };
-        by_key.sort_by(|one, other| by_length(key_at(&entries, *one), key_at(&entries, *other)));
-        Self { entries, by_key }
+        let mut by_tag = Vec::new();
+        if entries.len() > SHORT {
+            let tags = entries.iter().map(|(key, _)| tag(key.as_str().unwrap_or_default()));
+            by_tag = tags.zip(0..).collect();
+            by_tag.sort_unstable();
+        }
+        Self { entries, by_tag }
     }
 
     fn place(&self, key: &str) -> Option<usize> {
-        if self.by_key.is_empty() {
-            return self.entries.iter().position(|(known, _)| known.as_str() == Some(key));
+        let is_it = |at: &usize| self.entries.get(*at).is_some_and(|(known, _)| known.as_str() == Some(key));
+        if self.by_tag.is_empty() {
+            return (0..self.entries.len()).find(is_it);
         }
-        let found = self.by_key.binary_search_by(|at| by_length(key_at(&self.entries, *at), key)).ok()?;
-        self.by_key.get(found).map(|at| *at as usize)
+        let wanted = tag(key);
+        let first = self.by_tag.partition_point(|(tag, _)| *tag < wanted);
+        let alike = self.by_tag[first..].iter().take_while(|(tag, _)| *tag == wanted);
+        alike.map(|(_, at)| *at as usize).find(is_it)
     }
 
     fn get(&self, key: &str) -> Option<Value> {
@@ -48,13 +53,12 @@ impl GivenMap {
     }
 }
 
-fn key_at(entries: &[(Value, Value)], at: u32) -> &str {
-    entries[at as usize].0.as_str().unwrap_or_default()
-}
-
-/// Most keys of a struct differ in length, which is quickly told.
-fn by_length(one: &str, other: &str) -> Ordering {
-    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+/// A number that hardly two keys of one map have in common: the length and both ends of the text.
+fn tag(key: &str) -> u64 {
+    let bytes = key.as_bytes();
+    let three = |part: &[u8]| part.iter().take(3).fold(0_u64, |tag, byte| tag << 8 | u64::from(*byte));
+    let end = &bytes[bytes.len().saturating_sub(3)..];
+    (bytes.len() as u64 & 0xFFFF) << 48 | three(bytes) << 24 | three(end)
 }
 
 impl Object for GivenMap {

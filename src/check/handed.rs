@@ -1,0 +1,182 @@
+//! What the inventory hands to Kubernetes in its own spelling: fields that are right each for itself and that the API
+//! server refuses together.
+
+use crate::check::spelling::{Place, everywhere};
+use crate::diagnostic::Diagnostics;
+use crate::inventory::node::{Entry, Node, Table, Value};
+use crate::model::{BAD_VALUE, Model};
+use crate::source::Span;
+
+/// Security contexts, of containers and of pods.
+const CONTEXTS: &[&str] = &[
+    "services.*.security-context",
+    "services.*.pod-security-context",
+    "stacks.*.claims.*.backup.mover-security-context",
+    "stacks.*.failover.mover-security-context",
+    "backup.mover-security-context",
+];
+
+/// The highest number of a user or group.
+const MOST_ID: i64 = i32::MAX as i64;
+
+/// What a finding says: where, and why.
+type Fault = (Span, String);
+
+/// Runs every rule about what is handed on.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    let mut judge = |pattern: &str, faults: fn(&Table) -> Vec<Fault>| {
+        for place in everywhere(model, pattern) {
+            let faults = place.node.table().map(faults).unwrap_or_default();
+            faults.into_iter().for_each(|fault| report(&place, fault, found));
+        }
+    };
+    for pattern in CONTEXTS {
+        judge(pattern, context);
+    }
+    judge("services.*.tolerations.[]", toleration);
+    for place in everywhere(model, "services.*") {
+        host_sysctls(&place, found);
+    }
+}
+
+fn report(place: &Place<'_>, (span, message): Fault, found: &mut Diagnostics) {
+    found.push(BAD_VALUE.at(span, "refused by Kubernetes", message).about(place.subject()));
+}
+
+fn text<'m>(table: &'m Table, key: &str) -> Option<(&'m str, Span)> {
+    let entry = table.get(key)?;
+    let text = entry.node.text().filter(|text| !text.contains("${"))?;
+    Some((text, entry.node.span))
+}
+
+fn flag(table: &Table, key: &str) -> Option<bool> {
+    match &table.get(key)?.node.value {
+        Value::Boolean(flag) => Some(*flag),
+        _ => None,
+    }
+}
+
+fn items<'m>(table: &'m Table, key: &str) -> &'m [Node] {
+    match table.get(key).map(|entry| &entry.node.value) {
+        Some(Value::Array(items)) => items,
+        _ => &[],
+    }
+}
+
+fn context(table: &Table) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let rises = table
+        .get("allowPrivilegeEscalation")
+        .filter(|_| flag(table, "allowPrivilegeEscalation") == Some(false));
+    if let Some(entry) = rises {
+        let added = table.get("capabilities").and_then(|entry| entry.node.table());
+        let admin = added
+            .is_some_and(|added| items(added, "add").iter().any(|item| item.text() == Some("CAP_SYS_ADMIN")));
+        let why = match flag(table, "privileged") {
+            Some(true) => Some("`privileged`"),
+            _ if admin => Some("the capability `CAP_SYS_ADMIN`"),
+            _ => None,
+        };
+        let message =
+            |why| format!("`allowPrivilegeEscalation = false` is no use with {why}, which allows it");
+        faults.extend(why.map(|why| (entry.node.span, message(why))));
+    }
+    for key in ["runAsUser", "runAsGroup", "fsGroup"] {
+        faults.extend(table.get(key).and_then(|entry| id_fault(key, &entry.node)));
+    }
+    faults.extend(
+        items(table, "supplementalGroups").iter().filter_map(|item| id_fault("supplementalGroups", item)),
+    );
+    for key in ["seccompProfile", "appArmorProfile"] {
+        faults.extend(table.get(key).and_then(|entry| profile(key, entry)));
+    }
+    if let Some((_, span)) = text(table, "procMount").filter(|(word, _)| *word == "Unmasked") {
+        let message = "`procMount = \"Unmasked\"` needs a pod with users of its own: `hostUsers: false`";
+        faults.push((span, message.to_owned()));
+    }
+    faults.extend(sysctls(table));
+    faults
+}
+
+fn id_fault(key: &str, node: &Node) -> Option<Fault> {
+    let Value::Integer(number) = node.value else { return None };
+    let fine = (0..=MOST_ID).contains(&number);
+    (!fine).then(|| (node.span, format!("{number} is no number for `{key}`: 0 to {MOST_ID}")))
+}
+
+/// A profile of one's own has a name, and no other has.
+fn profile(key: &str, entry: &Entry) -> Option<Fault> {
+    let table = entry.node.table()?;
+    let (kind, span) = text(table, "type")?;
+    let known = ["RuntimeDefault", "Unconfined", "Localhost"];
+    let named = table.contains_key("localhostProfile");
+    let message = match kind {
+        _ if !known.contains(&kind) => format!("`{kind}` is no type of `{key}`: {}", known.join(", ")),
+        "Localhost" if !named => format!("`{key}` of type `Localhost` names no `localhostProfile`"),
+        "RuntimeDefault" | "Unconfined" if named => {
+            format!("`{key}` of type `{kind}` has no `localhostProfile`")
+        }
+        _ => return None,
+    };
+    Some((span, message))
+}
+
+fn sysctls(table: &Table) -> Vec<Fault> {
+    let names: Vec<(&str, Span)> =
+        items(table, "sysctls").iter().filter_map(|item| text(item.table()?, "name")).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    let again = names.into_iter().filter(|(name, _)| !seen.insert(*name));
+    again.map(|(name, span)| (span, format!("`{name}` is set twice"))).collect()
+}
+
+/// On its node's network a pod cannot change it.
+fn host_sysctls(place: &Place<'_>, found: &mut Diagnostics) {
+    let Some(table) = place.node.table().filter(|table| flag(table, "host-network") == Some(true)) else {
+        return;
+    };
+    let Some(context) = table.get("pod-security-context").and_then(|entry| entry.node.table()) else {
+        return;
+    };
+    for item in items(context, "sysctls") {
+        let name = item.table().and_then(|item| text(item, "name"));
+        if let Some((name, span)) = name.filter(|(name, _)| name.starts_with("net.")) {
+            let message = format!("`{name}` is its node's, with `host-network = true`");
+            report(place, (span, message), found);
+        }
+    }
+}
+
+fn toleration(table: &Table) -> Vec<Fault> {
+    let operator = text(table, "operator");
+    let exists = operator.is_some_and(|(operator, _)| operator == "Exists");
+    let place = |key: &str| table.get(key).map(|entry| entry.node.span);
+    let first = || table.values().next().map(|entry| entry.node.span);
+    let mut faults = Vec::new();
+    let mut add =
+        |span: Option<Span>, message: &str| faults.extend(span.map(|span| (span, message.to_owned())));
+    let known = |operator: &str| ["Exists", "Equal", "Lt", "Gt"].contains(&operator);
+    if let Some((other, span)) = operator.filter(|(operator, _)| !known(operator)) {
+        add(Some(span), &format!("`{other}` is no operator of a toleration: `Exists` or `Equal`"));
+    } else if exists && text(table, "value").is_some_and(|(value, _)| !value.is_empty()) {
+        add(place("value"), "a toleration with `operator = \"Exists\"` has no `value`");
+    } else if !exists
+        && text(table, "key").is_none_or(|(key, _)| key.is_empty())
+        && !table.contains_key("key")
+    {
+        add(first(), "a toleration without `key` is for all taints, and needs `operator = \"Exists\"`");
+    }
+    if let Some((effect, span)) = text(table, "effect").filter(|(effect, _)| !effect.is_empty()) {
+        if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
+            add(
+                Some(span),
+                &format!("`{effect}` is no effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`"),
+            );
+        }
+    }
+    if table.contains_key("tolerationSeconds")
+        && text(table, "effect").is_none_or(|(effect, _)| effect != "NoExecute")
+    {
+        add(place("tolerationSeconds"), "`tolerationSeconds` is for `effect = \"NoExecute\"` alone");
+    }
+    faults
+}
