@@ -1,7 +1,7 @@
 //! What the inventory hands to Kubernetes in its own spelling: fields that are right each for itself and that the API
 //! server refuses together.
 
-use crate::check::spelling::{Place, everywhere};
+use crate::check::spelling::{Place, everywhere, qualified_fault};
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Table, Value};
 use crate::model::{BAD_VALUE, Model};
@@ -154,6 +154,11 @@ fn toleration(table: &Table) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut add =
         |span: Option<Span>, message: &str| faults.extend(span.map(|span| (span, message.to_owned())));
+    if let Some((key, span)) = text(table, "key").filter(|(key, _)| !key.is_empty())
+        && let Some(reason) = qualified_fault(key)
+    {
+        add(Some(span), &format!("`{key}` cannot be a taint's key: {reason}"));
+    }
     let known = |operator: &str| ["Exists", "Equal", "Lt", "Gt"].contains(&operator);
     if let Some((other, span)) = operator.filter(|(operator, _)| !known(operator)) {
         add(Some(span), &format!("`{other}` is no operator of a toleration: `Exists` or `Equal`"));

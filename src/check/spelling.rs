@@ -205,7 +205,7 @@ fn qualified_text(node: &Node, any_case: bool) -> Option<String> {
 }
 
 /// Why a text is no qualified name: a word, with or without a domain and `/` before it.
-fn qualified_fault(text: &str) -> Option<String> {
+pub(super) fn qualified_fault(text: &str) -> Option<String> {
     let (domain, word) = match text.split_once('/') {
         Some((domain, word)) => (Some(domain), word),
         None => (None, text),
