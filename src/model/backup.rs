@@ -299,11 +299,46 @@ fn lower_backup(
         port: table.port.map(|port| port.value),
         mover_security_context: context(resolver, table.mover_security_context.as_ref()),
         restore: optional(resolver, table.restore.as_ref()),
-        restore_as_of: optional(resolver, table.restore_as_of.as_ref()),
+        restore_as_of: point_in_time(resolver, table.restore_as_of.as_ref()),
         mover,
         secret_key: secret,
         place,
     })
+}
+
+/// A point in time as RFC 3339 has it: VolSync takes no other.
+fn point_in_time(resolver: &mut Resolver<'_>, text: Option<&Text>) -> Option<String> {
+    let time = resolver.text(text?);
+    if !time.contains("${") && !is_point_in_time(&time) {
+        let message = format!("`{time}` is no point in time");
+        let finding = BAD_VALUE.at(time.span, "cannot be read", message);
+        resolver.found.push(finding.help("write date, time and zone: `2026-01-31T03:00:00Z`"));
+    }
+    Some(time.value)
+}
+
+fn is_point_in_time(text: &str) -> bool {
+    let shape = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                wanted => byte == wanted,
+            })
+    };
+    let Some((time, rest)) = text.split_at_checked(19) else { return false };
+    let rest =
+        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let number = |from: usize| text.get(from..from + 2).and_then(|text| text.parse::<u32>().ok());
+    let within = |from: usize, least: u32, most: u32| {
+        number(from).is_some_and(|number| (least..=most).contains(&number))
+    };
+    shape(time, "0000-00-00T00:00:00")
+        && (rest == "Z" || shape(rest, "+00:00") || shape(rest, "-00:00"))
+        && within(5, 1, 12)
+        && within(8, 1, 31)
+        && within(11, 0, 23)
+        && within(14, 0, 59)
+        && within(17, 0, 59)
 }
 
 /// A schedule in numbers: VolSync's kinds refuse names and lists of ranges.
@@ -336,4 +371,26 @@ fn retain(resolver: &mut Resolver<'_>, table: Option<&Retain>) -> Vec<(&'static 
         ));
     }
     given.into_iter().filter_map(|(name, count)| Some((name, count?.value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_point_in_time;
+
+    #[test]
+    fn points_in_time() {
+        for good in ["2026-01-31T03:00:00Z", "2026-01-31T03:00:00.25Z", "2026-01-31T23:59:59+01:00"] {
+            assert!(is_point_in_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-01-31",
+            "2026-01-31 03:00:00Z",
+            "2026-13-31T03:00:00Z",
+            "2026-01-31T03:00:00",
+            "é026-01-31T03:00:00Z",
+        ] {
+            assert!(!is_point_in_time(bad), "{bad}");
+        }
+    }
 }

@@ -258,7 +258,7 @@ pub fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> O
     let parts: Vec<&str> = written.split('/').collect();
     let (namespace, name, listener) = match parts.as_slice() {
         [namespace, name] => (namespace, name, None),
-        [namespace, name, listener] => (namespace, name, Some((*listener).to_owned())),
+        [namespace, name, listener] => (namespace, name, Some(*listener)),
         _ => {
             resolver.found.push(
                 BAD_VALUE
@@ -268,6 +268,16 @@ pub fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> O
             return None;
         }
     };
+    for (part, what, kind) in [
+        (Some(*namespace), "a namespace", NameKind::Label),
+        (Some(*name), "a Gateway", NameKind::Subdomain),
+        (listener, "a listener", NameKind::Subdomain),
+    ] {
+        if let Some(part) = part {
+            check_name(resolver, part, written.span, what, kind);
+        }
+    }
+    let listener = listener.map(str::to_owned);
     Some(GatewayName { namespace: (*namespace).to_owned(), name: (*name).to_owned(), listener })
 }
 
