@@ -10,6 +10,8 @@ use crate::source::Span;
 /// Security contexts, of containers and of pods.
 const CONTEXTS: &[&str] = &[
     "services.*.security-context",
+    "services.*.sidecars.*.security-context",
+    "services.*.init-containers.[].security-context",
     "services.*.pod-security-context",
     "stacks.*.claims.*.backup.mover-security-context",
     "stacks.*.failover.mover-security-context",
@@ -129,20 +131,24 @@ fn sysctls(table: &Table) -> Vec<Fault> {
     again.map(|(name, span)| (span, format!("`{name}` is set twice"))).collect()
 }
 
-/// On its node's network a pod cannot change it.
+/// What a pod shares with its node it cannot change.
 fn host_sysctls(place: &Place<'_>, found: &mut Diagnostics) {
-    let Some(table) = place.node.table().filter(|table| flag(table, "host-network") == Some(true)) else {
-        return;
-    };
+    const OF_PROCESSES: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+    let Some(table) = place.node.table() else { return };
     let Some(context) = table.get("pod-security-context").and_then(|entry| entry.node.table()) else {
         return;
     };
     for item in items(context, "sysctls") {
-        let name = item.table().and_then(|item| text(item, "name"));
-        if let Some((name, span)) = name.filter(|(name, _)| name.starts_with("net.")) {
-            let message = format!("`{name}` is its node's, with `host-network = true`");
-            report(place, (span, message), found);
-        }
+        let Some((name, span)) = item.table().and_then(|item| text(item, "name")) else { continue };
+        let shares = |key: &str| flag(table, key) == Some(true);
+        let why = if name.starts_with("net.") && shares("host-network") {
+            "host-network"
+        } else if OF_PROCESSES.iter().any(|prefix| name.starts_with(prefix)) && shares("host-ipc") {
+            "host-ipc"
+        } else {
+            continue;
+        };
+        report(place, (span, format!("`{name}` is its node's, with `{why} = true`")), found);
     }
 }
 

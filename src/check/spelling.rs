@@ -26,6 +26,14 @@ const KEYS: &[(&str, &str, Judge)] = &[
     ("services.*.resources.requests", "a container's resource", container_resource),
     ("services.*.resources.limits", "a container's resource", container_resource),
     ("services.*.gpu", "a container's resource", container_resource),
+    ("services.*.sidecars.*.resources.requests", "a container's resource", container_resource),
+    ("services.*.sidecars.*.resources.limits", "a container's resource", container_resource),
+    ("services.*.init-containers.[].resources.requests", "a container's resource", container_resource),
+    ("services.*.init-containers.[].resources.limits", "a container's resource", container_resource),
+    ("services.*.probe.headers", "a header", header),
+    ("services.*.readiness-probe.headers", "a header", header),
+    ("services.*.liveness-probe.headers", "a header", header),
+    ("services.*.startup-probe.headers", "a header", header),
     ("stacks.*.labels", "a label", label),
     ("stacks.*.annotations", "an annotation", annotation),
     ("stacks.*.claims.*.annotations", "an annotation", annotation),
@@ -36,6 +44,10 @@ const KEYS: &[(&str, &str, Judge)] = &[
     ("stacks.*.limits.min", "a container's resource", container_resource),
     ("stacks.*.limits.pod.max", "a pod's resource", container_resource),
     ("stacks.*.limits.pod.min", "a pod's resource", container_resource),
+    ("stacks.*.alerts.labels", "a label of Prometheus", variable),
+    ("stacks.*.alerts.rules.*.labels", "a label of Prometheus", variable),
+    ("stacks.*.flux.substitute", "a variable of Flux", variable),
+    ("gitops.flux.substitute", "a variable of Flux", variable),
     ("nodes.*.labels", "a node's label", label),
     ("metallb.pools.*.node-selectors.[]", "a node's label", label),
     ("metallb.bgp.peers.*.node-selectors.[]", "a node's label", label),
@@ -55,6 +67,9 @@ const VALUES: &[(&str, &str, Judge)] = &[
     ("stacks.*.part-of", "a label's value", |_, node| label_value(node)),
     ("services.*.ports.*.app-protocol", "a protocol", |_, node| qualified_text(node, false)),
     ("storage-classes.*.provisioner", "a provisioner", |_, node| qualified_text(node, true)),
+    ("services.*.config-map-env.*", "a key of a ConfigMap", key_behind_slash),
+    ("services.*.job.time-zone", "a time zone", time_zone),
+    ("services.*.dns.searches.[]", "a domain", domain),
     ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, false)),
 ];
 
@@ -192,6 +207,40 @@ fn config_key(key: &str, _: &Node) -> Option<String> {
     let bad =
         key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") || !key.chars().all(plain);
     bad.then(|| ALLOWED.to_owned())
+}
+
+fn variable(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let bad = key.is_empty() || !key.chars().all(plain) || key.starts_with(|c: char| c.is_ascii_digit());
+    bad.then(|| "only letters, digits and `_` are allowed, no digit first".to_owned())
+}
+
+fn header(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (key.is_empty() || !key.chars().all(plain)).then(|| "only letters, digits and `-` are allowed".to_owned())
+}
+
+/// `NAME/KEY`.
+fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let (_, key) = text.split_once('/')?;
+    config_key(key, node)
+}
+
+/// `Europe/Berlin`: which ones there are, only the cluster knows.
+fn time_zone(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let sound = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let named = text.split('/').next().is_some_and(sound) && !text.contains(char::is_whitespace);
+    (!named).then(|| "its name begins with a capital letter, as in `Europe/Berlin`".to_owned())
+}
+
+fn domain(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    let name = text.strip_suffix('.').unwrap_or(&text);
+    let fine = text == "." || name.split('.').all(|label| !label.is_empty() && label.chars().all(plain));
+    (!fine).then(|| "only lower-case letters, digits, `-` and `.` are allowed".to_owned())
 }
 
 fn label_value(node: &Node) -> Option<String> {

@@ -67,8 +67,17 @@ pub fn lower_certificates(
         }
         let hosts: Vec<Spanned<String>> = entry.hosts.iter().map(|text| resolver.text(text)).collect();
         hosts.iter().for_each(|host| check_host(resolver, host));
+        if hosts.is_empty() {
+            let message = format!("`ingress.certificates.{name}` is for no host");
+            let finding = inventory::MISSING_KEY.at(entry.span, "`hosts` is empty", message);
+            resolver.found.push(finding.help("name the hosts that it is for"));
+        }
+        let namespace = entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+        if !namespace.is_empty() {
+            check_name(resolver, &namespace, namespace.span, "a namespace", NameKind::Label);
+        }
         certificates.push(Certificate {
-            namespace: entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+            namespace,
             secret: optional_name(resolver, entry.secret.as_ref(), "a Secret", NameKind::Subdomain)
                 .unwrap_or_else(|| name.clone()),
             hosts: hosts.into_iter().map(|host| host.value).collect(),
