@@ -6,6 +6,7 @@ pub mod backup;
 pub mod bgp;
 pub mod engines;
 pub mod gitops;
+pub mod handed;
 pub mod images;
 pub mod manifests;
 pub mod objects;
@@ -21,6 +22,7 @@ pub mod secrets;
 pub mod security;
 pub mod settings;
 pub mod sharing;
+pub mod spelling;
 pub mod storage;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -79,6 +81,8 @@ const FAMILIES: &[Rules] = &[
     gitops::check,
     engines::check,
     images::check,
+    spelling::check,
+    handed::check,
     objects::check,
 ];
 
