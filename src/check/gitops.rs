@@ -446,8 +446,8 @@ struct Layers<'m> {
 fn owner(layers: &Layers<'_>, path: &[&str]) -> Option<(String, Layer)> {
     match path {
         ["charts", name, "values", ..] => Some((format!("charts.{name}"), Layer::Infrastructure)),
-        ["services", name, "env" | "args" | "command" | "patch" | "image", ..]
-        | ["environments", _, "services", name, "env" | "args" | "command" | "patch" | "image", ..] => {
+        ["services", name, "env" | "args" | "command" | "patch" | "image" | "files" | "sidecars" | "init-containers", ..]
+        | ["environments", _, "services", name, "env" | "args" | "command" | "patch" | "image" | "files" | "sidecars" | "init-containers", ..] => {
             Some((format!("services.{name}"), *layers.services.get(name)?))
         }
         ["stacks", name, "env", ..] | ["environments", _, "stacks", name, "env", ..] => {

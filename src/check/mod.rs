@@ -12,6 +12,7 @@ pub mod secrets;
 pub mod security;
 pub mod settings;
 pub mod storage;
+pub mod workloads;
 
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
@@ -38,6 +39,7 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     resources::check,
     storage::check,
+    workloads::check,
     security::check,
     gitops::check,
 ];
@@ -49,6 +51,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     resources::CODES,
     storage::CODES,
+    workloads::CODES,
     security::CODES,
     gitops::CODES,
     manifests::CODES,

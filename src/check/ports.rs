@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::service::Kind;
 use crate::model::service::{Egress, Port, Service};
 use crate::model::stack::Stack;
+use crate::model::workload::ends;
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
@@ -130,9 +131,10 @@ fn mismatched_host_ports(service: &Service, found: &mut Diagnostics) {
 }
 
 fn unknown_ports(service: &Service, found: &mut Diagnostics) {
-    let probe = service.probe.as_ref().and_then(|probe| probe.port.as_ref()).map(|port| ("probe", port));
+    let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
+    let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
     let monitor = service.monitor.as_ref().map(|monitor| ("monitor", &monitor.port));
-    for (key, name) in probe.into_iter().chain(monitor) {
+    for (key, name) in probes.map(|(key, name)| (*key, name)).chain(monitor) {
         if service.ports.iter().any(|port| port.name == name.value) {
             continue;
         }
@@ -181,16 +183,22 @@ fn missing_port(service: &Service, found: &mut Diagnostics) {
 
 /// Two entries of one name break server-side apply, and only one of them would count.
 fn duplicate_variables(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    for variable in &service.secret_env {
-        let Some(plain) = service.env.iter().find(|plain| plain.name == variable.name) else { continue };
-        let path = ["services", &service.key, "secret-env", &variable.name];
-        let secret = model.key_of(&environment.name, &path).unwrap_or(service.place);
+    let pairs = service.containers().flat_map(|part| {
+        part.secret_env.iter().map(move |variable| (part, variable)).filter_map(|(part, variable)| {
+            Some((part, variable, part.env.iter().find(|plain| plain.name == variable.name)?))
+        })
+    });
+    for (part, variable, plain) in pairs {
+        let mut path = vec!["services", service.key.as_str()];
+        path.extend(part.table.into_iter().flat_map(|(table, name)| [table, name]));
+        path.extend(["secret-env", variable.name.as_str()]);
+        let secret = model.key_of(&environment.name, &path).unwrap_or(part.place);
         found.push(
             DUPLICATE_VARIABLE
                 .at(
                     secret,
                     "and from a secret",
-                    format!("variable `{}` of service `{}` is given twice", variable.name, service.key),
+                    format!("variable `{}` of {} is given twice", variable.name, part.named(&service.key)),
                 )
                 .because(plain.place, "given here")
                 .about(subject(service))
@@ -229,20 +237,22 @@ fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
 }
 
 /// Pods of a StatefulSet carry its name and a revision of 11 characters in a label, which takes 63
-/// (kubernetes#64023).
+/// (kubernetes#64023). A CronJob's runs are named for it and the minute.
 fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
     const LONGEST: usize = 52;
     let length = service.name.len();
-    if service.kind == Kind::StatefulSet && length > LONGEST && length <= 63 {
+    let reason = match service.kind {
+        Kind::StatefulSet => "a stateful set: its pods' labels add 11 characters",
+        Kind::CronJob => "a cron job: its runs' names add 11 characters",
+        _ => return,
+    };
+    if length > LONGEST && length <= 63 {
         found.push(
             OVERLONG_NAME
                 .at(
                     service.place,
                     format!("{length} characters"),
-                    format!(
-                        "`{}` is too long for a stateful set: its pods' labels add 11 characters",
-                        service.name
-                    ),
+                    format!("`{}` is too long for {reason}", service.name),
                 )
                 .about(subject(service))
                 .help(format!("at most {LONGEST} characters")),
@@ -370,7 +380,12 @@ fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
             (key, format!("secrets.{}", secret.key), secret.place)
         })
     });
-    report_names(services.chain(secrets).collect(), found);
+    let accounts = environment.services().filter_map(|service| {
+        let account = &service.rbac.as_ref()?.account;
+        let key = ("service account", service.namespace.as_str(), account.value.as_str());
+        Some((key, subject(service), account.span))
+    });
+    report_names(services.chain(secrets).chain(accounts).collect(), found);
 }
 
 fn duplicate_releases(model: &Model, found: &mut Diagnostics) {
@@ -527,7 +542,8 @@ fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
 
 /// More pods than nodes, each of which has the port once.
 fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &mut Diagnostics) {
-    let (Some(nodes), Some(replicas)) = (nodes(model, service), service.replicas) else { return };
+    let most = service.autoscale.as_ref().map(|autoscale| autoscale.max);
+    let (Some(nodes), Some(replicas)) = (nodes(model, service), most.or(service.replicas)) else { return };
     let wanted = usize::try_from(replicas.value).unwrap_or(0);
     if service.kind != Kind::DaemonSet && !nodes.is_empty() && wanted > nodes.len() {
         found.push(
@@ -561,8 +577,12 @@ fn must_meet(model: &Model, one: &Service, other: &Service) -> bool {
         };
         return model.nodes.is_empty() && daemons(one) && daemons(other) && anywhere(one) && anywhere(other);
     };
-    let pods = |service: &Service| service.replicas.map_or(1, |replicas| replicas.value.max(0)) as usize;
-    if a.is_empty() || b.is_empty() || pods(one) == 0 || pods(other) == 0 {
+    let pods = |service: &Service| {
+        let least = service.autoscale.as_ref().map(|autoscale| autoscale.min);
+        least.or(service.replicas.map(|replicas| replicas.value)).unwrap_or(1).max(0) as usize
+    };
+    // What ends may have ended.
+    if ends(one.kind) || ends(other.kind) || a.is_empty() || b.is_empty() || pods(one) == 0 || pods(other) == 0 {
         return false;
     }
     let fills = |service: &Service, count: usize| daemons(service) || pods(service) >= count;

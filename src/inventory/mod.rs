@@ -3,6 +3,7 @@
 //! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
 
 pub mod chart;
+pub mod container;
 pub mod environment;
 pub mod gitops;
 pub mod network;
@@ -13,6 +14,7 @@ pub mod service;
 pub mod stack;
 pub mod storage;
 pub mod value;
+pub mod workload;
 
 use std::sync::Arc;
 

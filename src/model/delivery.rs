@@ -98,6 +98,11 @@ fn permit(model: &mut Model) {
         if stacks.iter().flat_map(|stack| &stack.claims).any(|claim| claim.volume.is_some()) {
             cluster_kinds.push(kind("", "PersistentVolume"));
         }
+        let mut rbac = stacks.iter().flat_map(|stack| &stack.services).filter_map(|service| service.rbac.as_ref());
+        if rbac.any(|rbac| !rbac.cluster_rules.is_empty()) {
+            cluster_kinds.push(kind("rbac.authorization.k8s.io", "ClusterRole"));
+            cluster_kinds.push(kind("rbac.authorization.k8s.io", "ClusterRoleBinding"));
+        }
     }
     if let Some(gitops) = &mut model.gitops {
         gitops.argocd.repositories = repositories;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::inventory::chart::IngressProvider;
+use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, PodSecurity};
 use crate::model::cluster::Ingress;
@@ -27,7 +28,7 @@ const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 /// The annotations of a service's objects.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Annotations {
-    /// Of the Deployment, StatefulSet or DaemonSet.
+    /// Of the Deployment, StatefulSet, DaemonSet, Job or CronJob.
     pub workload: Texts,
     /// Of its pods: the service's own, and what restarts them when a shared variable changes.
     pub pod: Texts,
@@ -92,6 +93,9 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
+            if service.kind == Kind::Job {
+                renew(&mut service.annotated.workload, engine);
+            }
         }
         if waves {
             order_claims(stack);
@@ -130,12 +134,26 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
     if let Some(digest) = env {
         add(&mut pod, "checksum/env", digest);
     }
+    if let Some(digest) = &service.files.digest {
+        add(&mut pod, "checksum/files", digest);
+    }
     let mut with_route = other.clone();
     with_route.extend(route.clone());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
     service_own.extend(request.unwrap_or_default());
     Annotations { workload, pod, service: service_own, route: with_route, other }
+}
+
+/// Nobody may change a job, so one that differs has to be made anew: then, and only then, it runs again. `Replace=true`
+/// beside `Force=true` would run it with every sync (argoproj/argo-cd#22952), and server-side apply knows no force.
+fn renew(annotations: &mut Texts, engine: Option<Engine>) {
+    let (key, value) = match engine {
+        Some(Engine::Argocd) => ("argocd.argoproj.io/sync-options", "Force=true,ServerSideApply=false"),
+        Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/force", "enabled"),
+        None => return,
+    };
+    add(annotations, key, value);
 }
 
 /// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only

@@ -5,17 +5,21 @@
 
 pub mod claims;
 pub mod cluster;
+pub mod container;
+pub mod cron;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
 pub mod gitops;
 pub mod marks;
+pub mod pod;
 pub mod probe;
 pub mod references;
 pub mod service;
 pub mod stack;
 pub mod volume;
 pub mod waves;
+pub mod workload;
 pub mod written;
 
 use std::sync::Arc;
@@ -46,6 +50,8 @@ codes! {
     BAD_NAME = ("bad-name", PortsAndNames, Error, "a name that Kubernetes refuses");
     /// A value that cannot be meant.
     BAD_VALUE = ("bad-value", Inventory, Error, "a value that the key cannot have");
+    /// A schedule that Kubernetes cannot read.
+    BAD_SCHEDULE = ("bad-schedule", Inventory, Error, "a schedule that Kubernetes refuses, or that never comes");
     /// A name or `${…}` that leads nowhere.
     UNKNOWN_REFERENCE = ("unknown-reference", References, Error, "a name or `${…}` that leads nowhere");
     /// `${…}` that leads back to itself.

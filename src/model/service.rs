@@ -14,10 +14,13 @@ use crate::inventory::service::{Kind, PortTable, Protocol, Strategy, TrafficPoli
 use crate::inventory::value::{OneOrMany, Scalar, Text};
 use crate::model::cluster::{NameKind, check_name, gpus, list, name_fault, optional, report_unknown, texts};
 use crate::model::marks::Annotations;
-use crate::model::probe::{Probe, lower_probe};
+use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
+use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
+use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Around, Claim, Stack, known_secret, quantities};
-use crate::model::volume::{Source, Volume, lower_volumes};
+use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
+use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
@@ -39,10 +42,30 @@ pub struct Service {
     pub description: Option<String>,
     /// The image.
     pub image: Spanned<String>,
-    /// `Deployment`, `StatefulSet` or `DaemonSet`.
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job` or `CronJob`.
     pub kind: Kind,
-    /// How many pods.
+    /// How many pods, unless its kind or its autoscaler decides.
     pub replicas: Option<Spanned<i64>>,
+    /// How the number of pods follows the load.
+    pub autoscale: Option<Autoscale>,
+    /// How many pods must stay while nodes are drained.
+    pub disruption_budget: Option<Budget>,
+    /// How a job runs.
+    pub job: Option<Job>,
+    /// Containers that Kubernetes starts before its own, in order: those that prepare, then native sidecars.
+    pub init_containers: Vec<Container>,
+    /// Containers beside its own.
+    pub sidecars: Vec<Container>,
+    /// Settings of its pods.
+    pub pod: Pod,
+    /// What its pods may do with the Kubernetes API.
+    pub rbac: Option<Rbac>,
+    /// Small files of its container.
+    pub files: Files,
+    /// Claims that each of its pods gets for itself.
+    pub claim_templates: Vec<ClaimTemplate>,
+    /// What becomes of them.
+    pub claim_retention: Json,
     /// The command.
     pub command: Vec<String>,
     /// Its arguments.
@@ -165,6 +188,8 @@ pub struct Port {
     pub target_port: i64,
     /// Whether an earlier port leads to the same one: the container lists it once.
     pub again: bool,
+    /// The sidecar that listens on it, if it is not the service's own container.
+    pub container: Option<String>,
     /// The protocol.
     pub protocol: Protocol,
     /// The port on every node.
@@ -329,12 +354,32 @@ pub fn lower_service(
     for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
         check_count(resolver, Some(&count.value), "GPUs");
     }
-    let ports = lower_ports(resolver, &table.ports);
+    let mut ports = lower_ports(resolver, &table.ports);
     let main_port = main_port(table)
         .and_then(|number| ports.iter().find(|port| port.port.value == number))
         .map(|port| port.name.clone());
-    let volumes = lower_volumes(resolver, around, stack, table);
+    let mut volumes = lower_volumes(resolver, around, stack, table);
     let kind = table.kind.as_ref().map_or(Kind::Deployment, |kind| kind.value);
+    let workload = lower_workload(resolver, around, key, table, kind, place);
+    let (mut init_containers, mut sidecars) = lower_containers(resolver, around, stack, table, &volumes);
+    for container in init_containers.iter().chain(&sidecars) {
+        ports.extend(container.ports.iter().cloned());
+    }
+    for containers in [&mut init_containers, &mut sidecars] {
+        lower_sidecar_probes(resolver, table, &ports, containers);
+    }
+    if around.complete {
+        report_unmounted(resolver, key, &volumes, &[&init_containers, &sidecars]);
+    }
+    let files = lower_files(resolver, &table.files, &name, &mut volumes);
+    let namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
+    let rbac = lower_rbac(resolver, table, &name, &namespace);
+    let asked = Asked {
+        probe: table.probe.as_ref(),
+        readiness: table.readiness_probe.as_ref(),
+        liveness: table.liveness_probe.as_ref(),
+        startup: table.startup_probe.as_ref(),
+    };
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
     let load_balancer = lower_load_balancer(resolver, around, table);
     let hosts = lower_hosts(resolver, table);
@@ -347,28 +392,28 @@ pub fn lower_service(
     let path = table.path.as_ref().map(|text| resolver.text(text));
     let path = path.unwrap_or_else(|| Spanned::new("/".to_owned(), place));
     let gpus = gpus(table.gpu.as_ref());
-    let resources = table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
-        requests: quantities(resolver, &resources.requests),
-        limits: quantities(resolver, &resources.limits),
-    });
+    let resources = lower_resources(resolver, table.resources.as_ref());
     Service {
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
-        namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
+        namespace,
         description: optional(resolver, table.description.as_ref()),
         service_type: service_type(load_balancer.as_ref(), &ports),
         image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
+            Kind::Job | Kind::CronJob => None,
+            _ if workload.autoscale.is_some() => None,
             _ => Some(table.replicas.unwrap_or(Spanned::new(1, place))),
         },
         command: list(resolver, &table.command),
         args: list(resolver, &table.args),
         env: lower_env(resolver, &table.env),
-        secret_env: lower_secret_env(resolver, stack, table),
+        secret_env: lower_secret_env(resolver, stack, &table.secret_env),
         main_port: main_port.clone(),
         container_resources: container_resources(&resources, &gpus),
         resources,
-        probe: lower_probe(resolver, table, &ports, main_port.as_deref()),
+        probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
+        pod: lower_pod(resolver, stack, table),
         traefik_rule: traefik_rule(&hosts, &path),
         path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
@@ -381,8 +426,11 @@ pub fn lower_service(
         gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
         pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
-        service_account: optional(resolver, table.service_account.as_ref()),
-        automount_token: table.automount_token.is_some_and(|flag| flag.value),
+        service_account: match &rbac {
+            Some(rbac) => Some(rbac.account.value.clone()),
+            None => optional(resolver, table.service_account.as_ref()),
+        },
+        automount_token: table.automount_token.map_or(rbac.is_some(), |flag| flag.value),
         strategy: match table.strategy {
             Some(strategy) => strategy.value,
             None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
@@ -406,6 +454,15 @@ pub fn lower_service(
         egress_rules: None,
         key: key.to_owned(),
         name: name.value,
+        claim_templates: claim_templates(&volumes),
+        claim_retention: workload.claim_retention,
+        autoscale: workload.autoscale,
+        disruption_budget: workload.budget,
+        job: workload.job,
+        init_containers,
+        sidecars,
+        files,
+        rbac,
         kind,
         ports,
         load_balancer,
@@ -423,6 +480,17 @@ fn container_resources(resources: &Resources, gpus: &BTreeMap<String, i64>) -> J
         json["limits"][name] = json!(count.to_string());
     }
     json
+}
+
+/// Requests and limits.
+pub fn lower_resources(
+    resolver: &mut Resolver<'_>,
+    table: Option<&inventory::service::Resources>,
+) -> Resources {
+    table.map_or_else(Resources::default, |resources| Resources {
+        requests: quantities(resolver, &resources.requests),
+        limits: quantities(resolver, &resources.limits),
+    })
 }
 
 fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
@@ -451,7 +519,8 @@ fn traefik_rule(hosts: &[Spanned<String>], path: &str) -> String {
     }
 }
 
-fn passthrough(
+/// A table in Kubernetes' spelling, references replaced.
+pub fn passthrough(
     resolver: &mut Resolver<'_>,
     table: Option<&inventory::value::PassthroughTable>,
 ) -> Option<Spanned<Json>> {
@@ -468,7 +537,7 @@ fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
 }
 
 /// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
-fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
+pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
     }
@@ -522,13 +591,14 @@ fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     }
 }
 
-fn lower_secret_env(
+/// Variables that come from secrets. Those of unknown ones are reported and left out.
+pub fn lower_secret_env(
     resolver: &mut Resolver<'_>,
     stack: Option<&Stack>,
-    table: &inventory::service::Service,
+    map: &Map<inventory::service::SecretKey>,
 ) -> Vec<SecretEnv> {
     let mut variables = Vec::new();
-    for (name, entry) in &table.secret_env {
+    for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
         let reference = &entry.value.0;
         let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
@@ -549,7 +619,8 @@ fn lower_secret_env(
     variables
 }
 
-fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
+/// The ports of a container.
+pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
     let mut ports = Vec::new();
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
@@ -570,6 +641,7 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             again: ports
                 .iter()
                 .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
+            container: None,
             protocol,
             node_port: table.node_port,
             host_port: table.host_port,
@@ -596,7 +668,8 @@ fn check_port(
     }
 }
 
-fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
+/// Reports a number that cannot count anything.
+pub fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
     if let Some(number) = number.filter(|number| !(0..=i64::from(i32::MAX)).contains(&number.value)) {
         resolver.found.push(
             BAD_VALUE

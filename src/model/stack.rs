@@ -294,8 +294,8 @@ fn lower_stack(
     }
 }
 
-/// Ten hexadecimal digits that change with any variable.
-fn digest(env: &BTreeMap<String, String>) -> String {
+/// Ten hexadecimal digits that change with any variable or file.
+pub fn digest(env: &BTreeMap<String, String>) -> String {
     let mut hash = Sha256::new();
     for (key, value) in env {
         for part in [key, value] {
@@ -378,8 +378,7 @@ fn lower_claim(
     let nfs = written.and_then(|written| nfs_path(resolver, &model.nfs, &written));
     let class = table.class.as_ref().map(|text| resolver.text(text));
     let class = class.and_then(|class| known_class(resolver, model, class));
-    let default = model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone());
-    let class = if has_export { Some(String::new()) } else { class.or(default) };
+    let class = if has_export { Some(String::new()) } else { class.or_else(|| default_class(model)) };
     let backend = match (&nfs, &class) {
         (Some(_), _) => Some(Backend::Nfs),
         (None, Some(class)) => model.storage_class(class).map(|class| class.backend),
@@ -399,7 +398,13 @@ fn lower_claim(
     }
 }
 
-fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
+/// The class of claims that name none.
+pub fn default_class(model: &Model) -> Option<String> {
+    model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone())
+}
+
+/// A storage class that exists; reported if it does not.
+pub fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
     // An inventory that declares no class at all leaves them to the cluster.
     if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
         return Some(class.value);

@@ -3,8 +3,14 @@
 /// Every built-in template: its path in the folder, and its text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    ("apps/{stack}/base/_container.j2", include_str!("../../templates/apps/{stack}/base/_container.j2")),
+    ("apps/{stack}/base/_files.j2", include_str!("../../templates/apps/{stack}/base/_files.j2")),
+    ("apps/{stack}/base/_job.j2", include_str!("../../templates/apps/{stack}/base/_job.j2")),
     ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
+    ("apps/{stack}/base/_pod.j2", include_str!("../../templates/apps/{stack}/base/_pod.j2")),
+    ("apps/{stack}/base/_rbac.j2", include_str!("../../templates/apps/{stack}/base/_rbac.j2")),
     ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
+    ("apps/{stack}/base/_scale.j2", include_str!("../../templates/apps/{stack}/base/_scale.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
