@@ -1,14 +1,18 @@
 //! Reads inputs and the old tree, applies a plan. The only file I/O of the program besides `cli`.
 
+mod beside;
 mod folder;
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+pub use beside::{read_beside, write_signed};
 
 use bayplan::tree::{Entry, Existing, Plan, SIGNATURE_START, TreePath, looks_signed};
 use folder::{Folder, Kind};
@@ -160,6 +164,32 @@ fn read_templates_in(
     Ok(())
 }
 
+/// The text of a file somewhere below `root`; none if there is none. No symbolic link is followed on the way.
+///
+/// # Errors
+///
+/// If a link or anything else that is no folder or file is on the way, or the file is too large or not UTF-8.
+pub fn read_below(root: &Path, path: &TreePath, limit: u64) -> Result<Option<String>> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    let root = root.canonicalize().with_context(|| format!("cannot open the folder `{}`", root.display()))?;
+    let Some(mut folder) = open_named(&root)? else { return Ok(None) };
+    for above in path.folders() {
+        match folder.kind(above.name()).with_context(|| format!("cannot look at `{above}`"))? {
+            None => return Ok(None),
+            Some(Kind::Folder) => {}
+            Some(_) => bail!("`{above}` is no folder of its own: links are not followed"),
+        }
+        folder = folder.open(above.name()).with_context(|| format!("cannot open `{above}`"))?;
+    }
+    match folder.kind(path.name()).with_context(|| format!("cannot look at `{path}`"))? {
+        None => return Ok(None),
+        Some(Kind::File) => {}
+        Some(_) => bail!("`{path}` is no file of its own: links are not followed"),
+    }
+    let file = folder.read(path.name()).with_context(|| format!("cannot read `{path}`"))?;
+    into_text(file, limit).map(Some).map_err(|fault| fault.told(path.as_str(), limit))
+}
+
 fn child(at: Option<&TreePath>, name: &str) -> Result<TreePath, bayplan::tree::BadPath> {
     at.map_or_else(|| TreePath::parse(name), |folder| folder.join(name))
 }
@@ -201,25 +231,40 @@ pub fn write_new(root: &Path, path: &TreePath, text: &str) -> Result<bool> {
 /// ever replaced as a whole.
 pub fn read_existing(root: &Path) -> Result<Existing> {
     let Some(folder) = open_named(root)? else { return Ok(Existing::default()) };
-    let mut survey = Survey { root, existing: Existing::default(), entries: 0, bytes: 0 };
-    survey.read(&folder, None)?;
-    Ok(survey.existing)
+    let survey = Survey { root, entries: AtomicUsize::new(0), bytes: AtomicU64::new(0) };
+    Ok(survey.read(&folder)?.into_iter().collect())
 }
 
 struct Survey<'a> {
     root: &'a Path,
-    existing: Existing,
-    entries: usize,
-    bytes: u64,
+    entries: AtomicUsize,
+    bytes: AtomicU64,
 }
 
+/// What stands in some folders.
+type Entries = Vec<(TreePath, Entry)>;
+
 impl Survey<'_> {
-    fn read(&mut self, folder: &Folder, at: Option<&TreePath>) -> Result<()> {
+    /// Everything below the root. Level by level, so that many folders are read at once and few are open.
+    fn read(&self, root: &Folder) -> Result<Entries> {
+        let mut entries = self.list(root, None)?;
+        let mut known = 0;
+        while known < entries.len() {
+            let folders = entries[known..].par_iter().filter(|(_, entry)| *entry == Entry::Folder);
+            let below: Vec<Entries> =
+                folders.map(|(path, _)| self.enter(root, path)).collect::<Result<_>>()?;
+            known = entries.len();
+            entries.extend(below.into_iter().flatten());
+        }
+        Ok(entries)
+    }
+
+    fn list(&self, folder: &Folder, at: Option<&TreePath>) -> Result<Entries> {
         let items = folder.list().with_context(|| format!("cannot list `{}`", shown(self.root, at)))?;
-        self.entries += items.len();
-        if self.entries > MAX_ENTRIES {
+        if self.entries.fetch_add(items.len(), Ordering::Relaxed) + items.len() > MAX_ENTRIES {
             bail!("`{}` holds over {MAX_ENTRIES} files: is it the output folder?", self.root.display());
         }
+        let mut entries = Entries::with_capacity(items.len());
         for (name, kind) in items {
             // A name that we would never write is never ours.
             let Ok(path) = child(at, &name) else { continue };
@@ -227,33 +272,29 @@ impl Survey<'_> {
                 Kind::Symlink => Some(Entry::Symlink),
                 Kind::Special => Some(Entry::Special),
                 Kind::File => self.read_file(folder, &path)?,
-                Kind::Folder => {
-                    self.enter(folder, &path)?;
-                    Some(Entry::Folder)
-                }
+                Kind::Folder => Some(Entry::Folder),
             };
-            if let Some(entry) = entry {
-                self.existing.insert(path, entry);
-            }
+            entries.extend(entry.map(|entry| (path, entry)));
         }
-        Ok(())
+        Ok(entries)
     }
 
-    fn enter(&mut self, folder: &Folder, path: &TreePath) -> Result<()> {
-        match folder.open(path.name()) {
-            Ok(below) => self.read(&below, Some(path)),
-            Err(error) if may_skip(&error) => Ok(()),
+    fn enter(&self, root: &Folder, path: &TreePath) -> Result<Entries> {
+        match open_below(root, Some(path)) {
+            Ok(Some(folder)) => self.list(&folder, Some(path)),
+            Ok(None) => Ok(Entries::new()),
+            Err(error) if may_skip(&error) => Ok(Entries::new()),
             Err(error) => {
                 Err(error).with_context(|| format!("cannot open `{}`", shown(self.root, Some(path))))
             }
         }
     }
 
-    fn read_file(&mut self, folder: &Folder, path: &TreePath) -> Result<Option<Entry>> {
+    fn read_file(&self, folder: &Folder, path: &TreePath) -> Result<Option<Entry>> {
         match read_entry(folder, path.name()) {
             Ok(Entry::File(text)) => {
-                self.bytes += text.len() as u64;
-                if self.bytes > MAX_READ {
+                let length = text.len() as u64;
+                if self.bytes.fetch_add(length, Ordering::Relaxed) + length > MAX_READ {
                     bail!("`{}` holds over {} MiB of rendered files", self.root.display(), MAX_READ >> 20);
                 }
                 Ok(Some(Entry::File(text)))
@@ -426,7 +467,10 @@ impl Run<'_> {
         if self.writes.is_empty() {
             return Ok(());
         }
-        let folders: BTreeSet<TreePath> = self.writes.iter().flat_map(|(path, _)| path.folders()).collect();
+        let mut parents: Vec<TreePath> = self.writes.iter().filter_map(|(path, _)| path.parent()).collect();
+        parents.dedup();
+        let folders: BTreeSet<TreePath> =
+            parents.iter().flat_map(TreePath::folders).chain(parents.iter().cloned()).collect();
         for path in folders {
             if self.make_folder(&path)? {
                 made.insert(path);
@@ -435,7 +479,8 @@ impl Run<'_> {
         let threads = STAGING_THREADS.min(self.writes.len());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         pool.install(|| {
-            self.writes.par_iter().enumerate().try_for_each(|(n, write)| self.stage_file(n, *write))
+            let writes = self.writes.par_iter().enumerate();
+            writes.try_for_each_init(Last::default, |last, (n, write)| self.stage_file(n, *write, last))
         })
     }
 
@@ -449,8 +494,8 @@ impl Run<'_> {
         }
     }
 
-    fn stage_file(&self, n: usize, (path, text): (&TreePath, &str)) -> Result<()> {
-        let folder = self.folder_of(path)?;
+    fn stage_file(&self, n: usize, (path, text): (&TreePath, &str), last: &mut Last) -> Result<()> {
+        let folder = self.same_folder_of(path, last)?;
         let write = || {
             let mut file = folder.write_new(&staged_name(n))?;
             file.write_all(text.as_bytes())?;
@@ -461,9 +506,9 @@ impl Run<'_> {
 
     /// Somebody may have saved a file since it was compared.
     fn expect_as_compared(&self) -> Result<()> {
-        for path in self.plan.create.keys() {
-            self.expect(path, self.folder_of(path)?.kind(path.name())?.is_none())?;
-        }
+        self.plan.create.par_iter().try_for_each_init(Last::default, |last, (path, _)| {
+            self.expect(path, self.same_folder_of(path, last)?.kind(path.name())?.is_none())
+        })?;
         for (path, change) in &self.plan.change {
             self.expect_text(path, &change.before)?;
         }
@@ -505,8 +550,9 @@ impl Run<'_> {
 
     fn commit(&self, made: &BTreeSet<TreePath>) -> Result<usize> {
         let mut touched: BTreeSet<Option<TreePath>> = made.iter().map(TreePath::parent).collect();
+        let mut last = Last::default();
         for (n, (path, _)) in self.writes.iter().enumerate() {
-            if let Err(error) = self.rename(n, path) {
+            if let Err(error) = self.rename(n, path, &mut last) {
                 self.unstage(&BTreeSet::new());
                 let share = format!("{n} of {} files are already written: run again", self.writes.len());
                 return Err(error.context(share));
@@ -525,8 +571,8 @@ impl Run<'_> {
         Ok(emptied)
     }
 
-    fn rename(&self, n: usize, path: &TreePath) -> Result<()> {
-        let renamed = self.folder_of(path)?.rename(&staged_name(n), path.name());
+    fn rename(&self, n: usize, path: &TreePath, last: &mut Last) -> Result<()> {
+        let renamed = self.same_folder_of(path, last)?.rename(&staged_name(n), path.name());
         renamed.with_context(|| format!("cannot replace `{}`", self.shown(path)))
     }
 
@@ -565,9 +611,27 @@ impl Run<'_> {
         Ok(folder.map_or(Holder::Root(&self.lock.root), Holder::Below))
     }
 
+    /// The same, but as files come folder by folder, the last one stays open for the next.
+    fn same_folder_of<'l>(&'l self, path: &TreePath, last: &'l mut Last) -> Result<&'l Folder> {
+        let parent = path.parent();
+        if last.folder.is_none() || last.at != parent {
+            let folder = open_below(&self.lock.root, parent.as_ref())
+                .with_context(|| format!("cannot open the folder of `{}`", self.shown(path)))?;
+            *last = Last { at: parent, folder };
+        }
+        Ok(last.folder.as_ref().unwrap_or(&self.lock.root))
+    }
+
     fn shown(&self, path: &TreePath) -> String {
         shown(&self.lock.path, Some(path))
     }
+}
+
+/// The folder below the root that was opened last.
+#[derive(Default)]
+struct Last {
+    at: Option<TreePath>,
+    folder: Option<Folder>,
 }
 
 enum Holder<'a> {

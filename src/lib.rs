@@ -9,22 +9,34 @@
 pub mod address;
 pub mod catalog;
 pub mod check;
+pub mod cron;
 pub mod diagnostic;
+pub mod export;
 pub mod inventory;
+pub mod ip;
 pub mod model;
 pub mod object;
+pub mod progress;
 pub mod quantity;
 pub mod render;
 pub mod report;
+pub mod secret;
 pub mod source;
 pub mod template;
 pub mod tree;
 
-use crate::check::Checked;
-use crate::check::manifests::{HandWritten, manifests};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::manifests::{HandWritten, image_updates, manifests};
 use crate::check::settings::Levels;
-use crate::diagnostic::{Diagnostics, Outcome};
+use crate::check::{Checked, secret_files};
+use crate::diagnostic::{Diagnostics, Level, Outcome};
+use crate::inventory::Inventory;
+use crate::inventory::files::Files;
+use crate::model::{Model, values_file};
 use crate::object::emit::emit;
+use crate::progress::Progress;
 use crate::render::Templates;
 use crate::source::{FileId, Source, Sources};
 use crate::template::{Engine, TemplateFile, TemplateSet};
@@ -41,8 +53,20 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
+    /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
+    pub rendered: bool,
+    /// The files that the inventory names: [`wanted_files`].
+    pub files: Files,
+    /// The files of charts' values, by the paths that the inventory gives.
+    pub values_files: BTreeMap<String, FileId>,
+    /// The file of the tree that Flux writes new images to, as it stands.
+    pub image_updates: Option<FileId>,
     /// How rules count, whatever the inventory says of them.
     pub levels: Levels,
+    /// Where the run counts how far it has come.
+    pub progress: Arc<Progress>,
+    /// The inventory, if [`Inputs::parse_ahead`] has parsed it.
+    pub ahead: Option<Outcome<Inventory>>,
 }
 
 impl Inputs {
@@ -51,6 +75,15 @@ impl Inputs {
         let mut inputs = Self::default();
         inputs.inventory = inputs.sources.add(Source::new(path, text));
         inputs
+    }
+
+    /// Parses the inventory before the run, for instance while the output folder is being read.
+    pub fn parse_ahead(&mut self) {
+        self.ahead = Some(self.parse());
+    }
+
+    fn parse(&self) -> Outcome<Inventory> {
+        inventory::parse(self.sources.get(self.inventory), self.inventory)
     }
 
     fn hand_written(&self) -> impl Iterator<Item = (&HandWritten, &Source)> {
@@ -64,31 +97,98 @@ impl Inputs {
     }
 }
 
+/// The files that the inventory names, by their paths below its folder: to be read into [`Inputs::files`].
+pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
+    let source = inputs.sources.get(inputs.inventory);
+    // Most inventories name none, and need not be read twice.
+    if !source.text.contains("dashboards") {
+        return Vec::new();
+    }
+    let parsed = inventory::parse(source, inputs.inventory);
+    inventory::files::wanted(&parsed.value.tables)
+}
+
+/// The model whatever is wrong with it, and how many errors `check` finds; none if the file is not sound.
+pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return None;
+    }
+    let model = model::resolve(&parsed.value).value;
+    Some((model, check(inputs).diagnostics.count(Level::Error)))
+}
+
+/// The files of values that the inventory's charts name, relative to its folder: what whoever reads files has to
+/// add as [`Inputs::values_files`].
+pub fn values_files(inputs: &Inputs) -> Vec<String> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    values_file::wanted(&parsed.value).into_iter().map(str::to_owned).collect()
+}
+
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let mut found = Diagnostics::default();
     manifests(inputs.hand_written(), &mut found);
-    judge(inputs, found)
+    judge(inputs, inputs.parse(), found)
 }
 
 /// `found` is what hand-written files have shown.
-fn judge(inputs: &Inputs, mut found: Diagnostics) -> Outcome<Option<Checked>> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+fn judge(
+    inputs: &Inputs,
+    mut parsed: Outcome<Inventory>,
+    mut found: Diagnostics,
+) -> Outcome<Option<Checked>> {
+    parsed.value.files = inputs.files.clone();
     found.extend(parsed.diagnostics);
     if !parsed.value.sound {
         return Outcome { value: None, diagnostics: found };
     }
+    if let Some(file) = inputs.image_updates {
+        parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
+    }
+    let files = inputs.values_files.iter();
+    let files = files.map(|(path, file)| (path.as_str(), (*file, inputs.sources.get(*file)))).collect();
+    values_file::graft(&mut parsed.value, &files, &mut found);
     let resolved = model::resolve(&parsed.value);
+    drop_aside(parsed.value);
     found.extend(resolved.diagnostics);
+    secret_files::check(&resolved.value, inputs.hand_written(), inputs.rendered, &mut found);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)
+}
+
+/// What the inventory means, whatever is wrong with it; none if it cannot be read at all.
+pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
+    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
+    if !parsed.value.sound {
+        return Outcome { value: None, diagnostics: parsed.diagnostics };
+    }
+    let Outcome { value, diagnostics: found } = model::resolve(&parsed.value);
+    let mut diagnostics = parsed.diagnostics;
+    diagnostics.extend(found);
+    Outcome { value: Some(value), diagnostics }
+}
+
+/// What the rules say, and which manifests people have put into the output folder.
+fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<TreePath>) {
+    let mut found = Diagnostics::default();
+    let manifests = manifests(inputs.hand_written(), &mut found);
+    let parsed = inputs.ahead.take().unwrap_or_else(|| inputs.parse());
+    (judge(inputs, parsed, found), manifests)
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
-    let mut found = Diagnostics::default();
-    let manifests = manifests(inputs.hand_written(), &mut found);
-    let Outcome { value: checked, mut diagnostics } = judge(inputs, found);
+    let (checked, manifests) = judged(inputs);
+    render_checked(inputs, checked, &manifests)
+}
+
+fn render_checked(
+    inputs: &mut Inputs,
+    checked: Outcome<Option<Checked>>,
+    manifests: &[TreePath],
+) -> Outcome<Option<Tree>> {
+    let Outcome { value: checked, mut diagnostics } = checked;
     let Outcome { value: set, diagnostics: found } = templates(inputs);
     diagnostics.extend(found);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
@@ -99,9 +199,15 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
-        render::render(&checked, templates, &manifests, inputs.origin());
+        render::render(&checked, templates, manifests, inputs.origin(), &inputs.progress);
     diagnostics.extend(found);
+    drop_aside((checked, engine));
     Outcome { value, diagnostics }
+}
+
+/// Frees what is large while the run goes on: nobody waits for it.
+fn drop_aside(value: impl Send + 'static) {
+    rayon::spawn(|| drop(value));
 }
 
 /// The built-in templates with the user's laid over them. Built-in ones become sources, too, so that findings can
@@ -127,13 +233,15 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
 /// fit whatever the rules let pass, so that leaves the user's own templates and patches.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
-    if inputs.templates.is_empty() {
-        let Outcome { value: checked, diagnostics } = check(inputs);
-        let patched =
-            |checked: &Checked| checked.model().services().any(|service| !service.patches.is_empty());
-        if !checked.as_ref().is_some_and(patched) {
-            return diagnostics;
-        }
+    let (checked, manifests) = judged(inputs);
+    let patched = |checked: &Checked| {
+        let mut stacks = checked.model().environments.iter().flat_map(|environment| &environment.stacks);
+        checked.model().services().any(|service| !service.patches.is_empty())
+            || stacks.any(|stack| !stack.patches.is_empty())
+    };
+    if inputs.templates.is_empty() && !checked.value.as_ref().is_some_and(patched) {
+        drop_aside(checked.value);
+        return checked.diagnostics;
     }
-    compile(inputs).diagnostics
+    render_checked(inputs, checked, &manifests).diagnostics
 }

@@ -109,8 +109,12 @@ impl fmt::Display for TreePath {
 }
 
 impl Ord for TreePath {
+    /// By components. No byte of a path is below the slash that ends one, once that counts as nothing.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.components().cmp(other.components())
+        let weight = |byte: u8| if byte == b'/' { 0 } else { byte };
+        let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
+        let differs = one.iter().zip(two).find(|(one, two)| one != two);
+        differs.map_or(one.len().cmp(&two.len()), |(one, two)| weight(*one).cmp(&weight(*two)))
     }
 }
 
@@ -182,6 +186,8 @@ pub struct Tree {
     /// The inventory's file name, named in every signature.
     origin: String,
     files: BTreeMap<TreePath, String>,
+    /// Files that others change, too, and that were read back: a change is no reason to keep them.
+    shared: BTreeSet<TreePath>,
 }
 
 impl Tree {
@@ -189,7 +195,17 @@ impl Tree {
     pub fn new(origin: &str) -> Self {
         let name = origin.rsplit(['/', '\\']).next().unwrap_or(origin);
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' };
-        Self { origin: name.chars().take(40).map(plain).collect(), files: BTreeMap::new() }
+        Self {
+            origin: name.chars().take(40).map(plain).collect(),
+            files: BTreeMap::new(),
+            shared: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a file that others change, too, whose contents have been read back into `content`.
+    pub fn insert_shared(&mut self, path: TreePath, content: String) {
+        self.shared.insert(path.clone());
+        self.insert(path, content);
     }
 
     /// Adds a file; hands back the content that stood at this path before, if any.
@@ -220,6 +236,16 @@ impl Tree {
     /// No file at all.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// Every folder that a wanted file needs.
+    fn folders(&self) -> BTreeSet<TreePath> {
+        let mut parents: Vec<&str> =
+            self.files.keys().filter_map(|path| Some(path.0.rsplit_once('/')?.0)).collect();
+        // Files of one folder follow one another.
+        parents.dedup();
+        let parents = parents.into_iter().map(|parent| TreePath(parent.to_owned()));
+        parents.flat_map(|parent| parent.folders().chain([parent.clone()]).collect::<Vec<_>>()).collect()
     }
 
     /// The signature line says where a file comes from: `inventory.toml` or as [`Tree::new`] was told.
@@ -425,8 +451,8 @@ impl Plan {
         let signed: Vec<String> =
             files.par_iter().map(|(path, content)| sign(path, &wanted.origin, content)).collect();
         for ((path, _), after) in files.into_iter().zip(signed) {
-            if !path.folders().any(|folder| blocked.contains(&folder)) {
-                plan.place(path, after, existing.get(path), force);
+            if blocked.is_empty() || !path.folders().any(|folder| blocked.contains(&folder)) {
+                plan.place(path, after, existing.get(path), force || wanted.shared.contains(path));
             }
         }
         for (path, entry) in existing.iter().filter(|(path, _)| !wanted.contains(path)) {
@@ -444,7 +470,7 @@ impl Plan {
     }
 
     fn find_blocked_folders(&mut self, wanted: &Tree, existing: &Existing) -> BTreeSet<TreePath> {
-        let folders: BTreeSet<TreePath> = wanted.files.keys().flat_map(TreePath::folders).collect();
+        let folders = wanted.folders();
         let mut blocked = BTreeSet::new();
         for folder in folders {
             let trouble = match existing.get(&folder) {
@@ -516,8 +542,8 @@ fn same_body(before: &str, after: &str) -> bool {
 }
 
 fn case_twins(wanted: &Tree) -> BTreeMap<TreePath, Trouble> {
-    let files = wanted.files.keys().cloned();
-    let paths: BTreeSet<TreePath> = wanted.files.keys().flat_map(TreePath::folders).chain(files).collect();
+    let mut paths = wanted.folders();
+    paths.extend(wanted.files.keys().cloned());
     let mut spellings: BTreeMap<String, TreePath> = BTreeMap::new();
     let mut twins = BTreeMap::new();
     for path in paths {

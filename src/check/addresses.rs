@@ -1,15 +1,17 @@
 //! Addresses: one sweep over every claim, and one table that says what two kinds in one place mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
+use crate::check::requests::{exhausted, requests};
+use crate::check::sharing::{asking, shared_addresses};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
-use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
-use crate::model::cluster::Pool;
-use crate::model::service::{LoadBalancer, Service};
-use crate::model::{Environment, Model};
-use crate::source::{Span, Spanned};
+use crate::inventory::load_balancer::Provider;
+use crate::model::Model;
+use crate::model::claims::{AddressClaim, ClaimKind};
+use crate::model::load_balancer::Pool;
+use crate::source::Span;
 
 codes! { Addresses:
     /// Two things have one address.
@@ -47,7 +49,7 @@ codes! { Addresses:
 }
 
 /// One claim is compared with at most this many others of each kind, so that a million alike stay affordable.
-const MOST_PARTNERS: usize = 16;
+pub const MOST_PARTNERS: usize = 16;
 
 /// At most this many free addresses are looked for in one run.
 const MOST_OFFERS: usize = 256;
@@ -131,7 +133,8 @@ fn overlaps(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
     }
 }
 
-fn ranges_of(model: &Model, kind: ClaimKind) -> RangeSet {
+/// Everything that is claimed for one purpose.
+pub fn ranges_of(model: &Model, kind: ClaimKind) -> RangeSet {
     model.claims.iter().filter(|claim| claim.kind == kind).map(|claim| claim.range).collect()
 }
 
@@ -234,128 +237,6 @@ fn entry(range: Range) -> String {
     }
 }
 
-/// Load balancers that ask for one address: right only if MetalLB lets them share it.
-fn shared_addresses(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
-    let mut groups: BTreeMap<IpAddr, Vec<&AddressClaim>> = BTreeMap::new();
-    for claim in model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer) {
-        groups.entry(claim.range.first()).or_default().push(claim);
-    }
-    for (address, mut claims) in groups.into_iter().filter(|(_, claims)| claims.len() > 1) {
-        claims.sort_by_key(|claim| (claim.span, claim.service));
-        // Of many, each is compared with the first few, and with whoever has one of its ports first.
-        let mut ports: BTreeMap<PortPair, &AddressClaim> = BTreeMap::new();
-        for (at, claim) in claims.iter().enumerate() {
-            let own = claim.service.map(|place| ports_of(model.service_at(place))).unwrap_or_default();
-            let rivals = own.iter().filter_map(|port| ports.get(port).copied());
-            let mut earlier = claims[..at].iter().copied().take(MOST_PARTNERS).chain(rivals);
-            let clash = earlier.find_map(|other| Some((other, unshareable(model, other, claim)?)));
-            if let Some((other, reason)) = clash {
-                found.push(duplicate(model, address, other, claim, &reason, offers));
-            }
-            for port in own {
-                ports.entry(port).or_insert(claim);
-            }
-        }
-    }
-}
-
-fn duplicate(
-    model: &Model,
-    address: IpAddr,
-    first: &AddressClaim,
-    second: &AddressClaim,
-    reason: &str,
-    offers: &mut Offers,
-) -> Diagnostic {
-    let message = format!("{address} is claimed twice: by {} and by {}{reason}", first.owner, second.owner);
-    let label = format!("claimed here by {}", second.owner);
-    let mut diagnostic = DUPLICATE_ADDRESS.at(second.span, label, message);
-    if first.span == second.span {
-        // An environment has taken the default address over: the second place is the environment itself.
-        let environments: BTreeSet<_> =
-            [first, second].iter().filter_map(|claim| Some(claim.service?.environment)).collect();
-        for environment in environments {
-            let environment = &model.environments[environment];
-            diagnostic = diagnostic
-                .because(environment.place, format!("{} has it from the default", environment.name));
-        }
-    } else {
-        diagnostic = diagnostic.because(first.span, format!("already claimed here by {}", first.owner));
-    }
-    diagnostic = diagnostic.about(&second.subject).about(&first.subject);
-    let own = if first.span == second.span {
-        "give one environment an address of its own, or `ip = false`"
-    } else {
-        ""
-    };
-    match (offers.near(second), own) {
-        (Some(free), "") => diagnostic.help(format!("{free} is free")),
-        (Some(free), own) => diagnostic.help(format!("{own}; {free} is free")),
-        (None, "") => diagnostic,
-        (None, own) => diagnostic.help(own),
-    }
-}
-
-/// Why MetalLB does not let two load balancers share an address; `None` if it does (`sharingOK`, `checkSharing`
-/// and `BackendKey` in its allocator). Of a chart's load balancers the ports are unknown, so nothing shares with
-/// them, but an address that one takes from the other by reference is one fact.
-fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Option<String> {
-    let (Some(a), Some(b)) = (one.service, other.service) else {
-        return (!one.by_reference && !other.by_reference).then(String::new);
-    };
-    objection(asking(model, a)?, asking(model, b)?)
-}
-
-/// A service and the load balancer it asks for.
-type Asking<'m> = (&'m Service, &'m LoadBalancer);
-
-/// A port and its protocol.
-type PortPair = (i64, &'static str);
-
-fn ports_of(service: &Service) -> BTreeSet<PortPair> {
-    service.ports.iter().map(|port| (port.port.value, port.protocol.word())).collect()
-}
-
-/// Why two services cannot share an address; `None` if they can.
-fn objection(one: Asking<'_>, other: Asking<'_>) -> Option<String> {
-    if let Some(reason) = unlike(one, other) {
-        return Some(reason);
-    }
-    let (ports, others) = (ports_of(one.0), ports_of(other.0));
-    let both: Vec<String> =
-        ports.intersection(&others).map(|(port, protocol)| format!("{protocol}/{port}")).collect();
-    (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it", both.join(", ")))
-}
-
-/// Why two services cannot share an address whatever their ports are.
-fn unlike((a, a_balancer): Asking<'_>, (b, b_balancer): Asking<'_>) -> Option<String> {
-    match (&a_balancer.share_key, &b_balancer.share_key) {
-        (None, None) => return Some(String::new()),
-        (Some(one), Some(two)) if one.value != two.value => {
-            return Some(format!("; their sharing keys differ (`{one}` and `{two}`)"));
-        }
-        (Some(one), Some(_)) if one.is_empty() => {
-            return Some("; an empty `share-ip` shares nothing".to_owned());
-        }
-        (Some(_), Some(_)) => {}
-        _ => return Some("; only one of them has `share-ip`".to_owned()),
-    }
-    if a_balancer.local != b_balancer.local {
-        return Some("; sharing needs the external traffic policy Cluster on both".to_owned());
-    }
-    if a_balancer.local && (&a.name, &a.namespace) != (&b.name, &b.namespace) {
-        return Some(
-            "; with the external traffic policy Local both must have the same pods behind them".to_owned(),
-        );
-    }
-    None
-}
-
-fn asking(model: &Model, place: ServicePlace) -> Option<Asking<'_>> {
-    let service = model.service_at(place);
-    Some((service, service.load_balancer.as_ref()?))
-}
-
 /// The networks of pods and services must be nobody else's. Of a network and what lies in it only the network is
 /// named, so that one wrong CIDR is one finding.
 fn networks(model: &Model, found: &mut Diagnostics) {
@@ -424,7 +305,8 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         );
         return;
     }
-    let avoiding = model.metallb.pools.iter().filter(|pool| pool.avoid_buggy_ips);
+    kept_back(model, claim, found);
+    let avoiding = model.pools().iter().filter(|pool| pool.avoid_buggy_ips);
     let pool = avoiding.into_iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)));
     let buggy = matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
     if let Some(pool) = pool.filter(|_| buggy && claim.kind == ClaimKind::LoadBalancer) {
@@ -441,6 +323,23 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
     }
 }
 
+/// The ends of a network of Cilium's, where the pool keeps them back.
+fn kept_back(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
+    let address = claim.range.first();
+    let held = |pool: &&Pool| pool.addresses.iter().any(|entry| ends(pool, entry.value).contains(&address));
+    let pool = model.pools().iter().find(held).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    if let Some(pool) = pool {
+        let message = format!("{address} is the first or last address of a network of pool `{}`", pool.name);
+        found.push(
+            NETWORK_ADDRESS
+                .at(claim.span, format!("asked for by {}", claim.owner), message)
+                .because(pool.place, "`allow-first-last-ips` is false here")
+                .about(&claim.subject)
+                .help("choose an address between them"),
+        );
+    }
+}
+
 /// Machines, DHCP and what is announced by ARP must lie in the LAN. What is announced by BGP need not.
 fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let lans = &model.network.lan;
@@ -450,7 +349,7 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     }
     let judged = match claim.kind {
         ClaimKind::Host | ClaimKind::Dhcp => true,
-        ClaimKind::Pool => claim.pool.is_some_and(|pool| model.metallb.pools[pool].l2),
+        ClaimKind::Pool => claim.pool.is_some_and(|pool| model.pools()[pool].l2),
         ClaimKind::LoadBalancer => pool_of(model, claim.range.first()).is_none(),
         ClaimKind::Lan | ClaimKind::Pods | ClaimKind::Services => false,
     };
@@ -479,14 +378,21 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
 }
 
 /// The pool that holds an address.
-fn pool_of(model: &Model, address: IpAddr) -> Option<&Pool> {
-    model.metallb.pools.iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
+pub fn pool_of(model: &Model, address: IpAddr) -> Option<&Pool> {
+    model.pools().iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
 }
 
 /// A load balancer can only have an address of a pool. An inventory without pools leaves that to others.
 fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found: &mut Diagnostics) {
-    if claim.kind != ClaimKind::LoadBalancer || model.metallb.pools.is_empty() {
+    if claim.kind != ClaimKind::LoadBalancer {
         return;
+    }
+    match model.load_balancer.provider {
+        Provider::Servicelb => return outside_nodes(model, claim, found),
+        // A fixed address is kube-vip's own affair: its pools only give out.
+        Provider::KubeVip => return,
+        _ if model.pools().is_empty() => return,
+        _ => {}
     }
     let address = claim.range.first();
     let asked =
@@ -502,8 +408,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
             .because(asked.span, "this pool is asked for"),
         (Some(_), _) => return,
         (None, _) => {
-            let names: Vec<String> =
-                model.metallb.pools.iter().map(|pool| format!("`{}`", pool.name)).collect();
+            let names: Vec<String> = model.pools().iter().map(|pool| format!("`{}`", pool.name)).collect();
             let shown =
                 if names.len() > 5 { format!("any of {} pools", names.len()) } else { names.join(", ") };
             let message = format!(
@@ -513,7 +418,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
             );
             let mut diagnostic =
                 ADDRESS_OUTSIDE_POOLS.at(claim.span, "no pool can give this address", message);
-            for pool in model.metallb.pools.iter().take(4) {
+            for pool in model.pools().iter().take(4) {
                 let entries: Vec<String> =
                     pool.addresses.iter().take(6).map(|entry| entry.to_string()).collect();
                 diagnostic =
@@ -529,271 +434,12 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
     });
 }
 
-/// What one service asks for must be something that MetalLB can give to it.
-fn requests(model: &Model, found: &mut Diagnostics) {
-    let families = model.cluster.service_families();
-    for environment in &model.environments {
-        for service in environment.services() {
-            let Some(balancer) = &service.load_balancer else { continue };
-            families_of(service, balancer, found);
-            unserved_family(model, service, balancer, &families, found);
-            two_pools(model, service, balancer, found);
-            let suffix = &environment.namespace_suffix;
-            refused(model, service, balancer, suffix, found);
-        }
-    }
-    for chart in &model.charts {
-        for address in chart.addresses.values().flatten() {
-            let Some(pool) = pool_of(model, address.value) else { continue };
-            if !pool.namespaces.is_empty()
-                && !pool.namespaces.iter().any(|name| name.value == chart.namespace.value)
-            {
-                let who = format!("chart `{}` in namespace `{}`", chart.name, chart.namespace);
-                found.push(refusal(pool, address, &who).about(format!("charts.{}", chart.name)));
-            }
-        }
-    }
-}
-
-fn families_of(service: &Service, balancer: &LoadBalancer, found: &mut Diagnostics) {
-    let family = |address: &Spanned<IpAddr>| Family::of(address.value);
-    for (at, address) in balancer.addresses.iter().enumerate() {
-        let Some(first) = balancer.addresses[..at].iter().find(|first| family(first) == family(address))
-        else {
-            continue;
-        };
-        found.push(
-            SAME_FAMILY_ADDRESSES
-                .at(
-                    address.span,
-                    "the second of its family",
-                    format!(
-                        "service `{}` asks for two {} addresses; MetalLB gives one of each family",
-                        service.key,
-                        family(address)
-                    ),
-                )
-                .because(first.span, "the first")
-                .about(format!("services.{}", service.key))
-                .help("keep one address of each family"),
-        );
-        return;
-    }
-}
-
-fn unserved_family(
-    model: &Model,
-    service: &Service,
-    balancer: &LoadBalancer,
-    families: &[Family],
-    found: &mut Diagnostics,
-) {
-    if families.is_empty() {
-        return;
-    }
-    for address in balancer.addresses.iter().filter(|address| !families.contains(&Family::of(address.value)))
-    {
-        let family = Family::of(address.value);
-        let mut diagnostic = UNSERVED_ADDRESS_FAMILY.at(
-            address.span,
-            format!("an {family} address"),
-            format!("service `{}` asks for an {family} address, but the cluster's services have none of that family", service.key),
-        );
-        for cidr in &model.cluster.service_cidrs {
-            diagnostic = diagnostic.because(cidr.span, "ClusterIPs come from here");
-        }
-        found.push(
-            diagnostic.about(format!("services.{}", service.key)).help(format!(
-                "add an {family} network to `cluster.service-cidr`, or choose another address"
-            )),
-        );
-    }
-}
-
-fn two_pools(model: &Model, service: &Service, balancer: &LoadBalancer, found: &mut Diagnostics) {
-    let [first, second] = balancer.addresses.as_slice() else { return };
-    let (Some(one), Some(two)) = (pool_of(model, first.value), pool_of(model, second.value)) else { return };
-    if one.name != two.name {
-        found.push(
-            ADDRESSES_FROM_TWO_POOLS
-                .at(
-                    second.span,
-                    format!("of pool `{}`", two.name),
-                    format!("service `{}` asks for addresses of two pools, `{}` and `{}`; MetalLB takes both from one", service.key, one.name, two.name),
-                )
-                .because(first.span, format!("of pool `{}`", one.name))
-                .about(format!("services.{}", service.key))
-                .help("put a range of each family into one pool"),
-        );
-    }
-}
-
-fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &str, found: &mut Diagnostics) {
-    let subject = format!("services.{}", service.key);
-    let who = format!("service `{}` in namespace `{}`", service.key, service.namespace);
-    for address in &balancer.addresses {
-        let Some(pool) = pool_of(model, address.value) else { continue };
-        if !serves(pool, service, suffix) {
-            found.push(refusal(pool, address, &who).about(&subject));
-        }
-    }
-    if !balancer.addresses.is_empty() || balancer.unread {
-        return;
-    }
-    let asked = balancer
-        .pool
-        .as_ref()
-        .and_then(|name| model.metallb.pools.iter().find(|pool| pool.name == name.value));
-    if let (Some(pool), Some(name)) = (asked, &balancer.pool) {
-        if !serves(pool, service, suffix) {
-            found.push(refusal(pool, name, &who).about(&subject));
-        }
-    } else if asked.is_none() && !model.metallb.pools.is_empty() {
-        let mut automatic = model.metallb.pools.iter().filter(|pool| pool.auto_assign).peekable();
-        let pool = automatic.peek().copied();
-        if let Some(pool) = pool.filter(|_| !automatic.any(|pool| serves(pool, service, suffix))) {
-            found.push(refusal(pool, &Spanned::new("any address", balancer.place), &who).about(&subject));
-        }
-    }
-}
-
-/// Whether a pool's service allocation lets a service in: its namespace, with or without the environment's suffix,
-/// and its name.
-fn serves(pool: &Pool, service: &Service, suffix: &str) -> bool {
-    let plain = service.namespace.strip_suffix(suffix).unwrap_or(&service.namespace);
-    let namespace = pool.namespaces.is_empty()
-        || pool.namespaces.iter().any(|name| name.value == service.namespace || name.value == plain);
-    let named = pool.services.is_empty() || pool.services.iter().any(|name| name.value == service.key);
-    namespace && named
-}
-
-fn refusal<T: std::fmt::Display>(pool: &Pool, wanted: &Spanned<T>, who: &str) -> Diagnostic {
-    let limits: Vec<&str> =
-        pool.namespaces.iter().chain(&pool.services).map(|name| name.value.as_str()).collect();
-    POOL_REFUSES_SERVICE
-        .at(wanted.span, format!("asked for by {who}"), format!("pool `{}` does not serve {who}", pool.name))
-        .because(pool.place, format!("serves only {}", limits.join(", ")))
-        .about(format!("metallb.pools.{}", pool.name))
-        .help(
-            "choose an address of a pool that serves it, or add it to the pool's `namespaces` or `services`",
-        )
-}
-
-/// One service of one environment that wants any address.
-struct Wanting<'m> {
-    asking: Asking<'m>,
-    environment: &'m Environment,
-    /// The pools that may serve it.
-    eligible: Vec<usize>,
-}
-
-/// `ip = "auto"` takes what is left. Services with one key share an address as far as MetalLB lets them.
-fn exhausted(model: &Model, found: &mut Diagnostics) {
-    let pools = &model.metallb.pools;
-    if pools.is_empty() {
-        return;
-    }
-    let fixed = ranges_of(model, ClaimKind::LoadBalancer);
-    let mut left: Vec<u128> = pools.iter().map(|pool| available(pool).minus(&fixed).len()).collect();
-    let mut shared = addresses_with_keys(model);
-    // Those with the fewest pools to choose from first: they cannot go elsewhere.
-    let mut wanting = wanting(model);
-    wanting.sort_by_key(|wanting| wanting.eligible.len());
-    for wanting in wanting {
-        let Wanting { asking, eligible, .. } = &wanting;
-        let key = asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
-        let taken = shared.entry(key).or_default();
-        let joined =
-            taken.iter_mut().find(|shared| eligible.contains(&shared.pool) && shared.admits(*asking));
-        if let Some(shared) = joined {
-            shared.ports.extend(ports_of(asking.0));
-            continue;
-        }
-        match eligible.iter().find(|pool| left[**pool] > 0) {
-            Some(pool) => {
-                left[*pool] -= 1;
-                if !key.is_empty() && taken.len() < MOST_SHARED {
-                    taken.push(Shared { pool: *pool, first: *asking, ports: ports_of(asking.0) });
-                }
-            }
-            None => found.push(exhaustion(model, &wanting)),
-        }
-    }
-}
-
-/// Of one key, at most this many addresses are tried for another service to join.
-const MOST_SHARED: usize = 64;
-
-/// An address that services with one key share.
-struct Shared<'m> {
-    pool: usize,
-    first: Asking<'m>,
-    ports: BTreeSet<PortPair>,
-}
-
-impl Shared<'_> {
-    fn admits(&self, asking: Asking<'_>) -> bool {
-        unlike(self.first, asking).is_none() && self.ports.is_disjoint(&ports_of(asking.0))
-    }
-}
-
-/// By sharing key, the fixed addresses that others may join.
-fn addresses_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
-    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
-    let pool_at = |address: IpAddr| {
-        model.metallb.pools.iter().position(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
-    };
-    for environment in &model.environments {
-        for service in environment.services() {
-            let Some(balancer) = &service.load_balancer else { continue };
-            let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
-            let address = balancer.addresses.first().map(|address| address.value);
-            let Some((address, pool)) = address.and_then(|address| Some((address, pool_at(address)?))) else {
-                continue;
-            };
-            let of_key = shared.entry(key.value.as_str()).or_default();
-            let new = || Shared { pool, first: (service, balancer), ports: BTreeSet::new() };
-            of_key.entry(address).or_insert_with(new).ports.extend(ports_of(service));
-        }
-    }
-    shared
-        .into_iter()
-        .map(|(key, addresses)| (key, addresses.into_values().take(MOST_SHARED).collect()))
-        .collect()
-}
-
-/// Who wants any address. A service that every pool in question refuses has been reported by [`refused`].
-fn wanting(model: &Model) -> Vec<Wanting<'_>> {
-    let pools = &model.metallb.pools;
-    let mut wanting = Vec::new();
-    for environment in &model.environments {
-        for service in environment.services() {
-            let Some(balancer) = service
-                .load_balancer
-                .as_ref()
-                .filter(|balancer| balancer.addresses.is_empty() && !balancer.unread)
-            else {
-                continue;
-            };
-            let may = |pool: &Pool| match &balancer.pool {
-                Some(name) => pool.name == name.value,
-                None => pool.auto_assign,
-            };
-            let serving = |pool: &Pool| serves(pool, service, &environment.namespace_suffix);
-            let in_question: Vec<usize> = (0..pools.len()).filter(|at| may(&pools[*at])).collect();
-            let eligible: Vec<usize> =
-                in_question.iter().copied().filter(|at| serving(&pools[*at])).collect();
-            if eligible.is_empty() && !in_question.is_empty() {
-                continue;
-            }
-            wanting.push(Wanting { asking: (service, balancer), environment, eligible });
-        }
-    }
-    wanting
-}
-
-fn available(pool: &Pool) -> RangeSet {
+/// The addresses that a pool gives out.
+pub fn available(pool: &Pool) -> RangeSet {
     let all: RangeSet = pool.addresses.iter().map(|entry| entry.value).collect();
+    let ends: RangeSet =
+        pool.addresses.iter().flat_map(|entry| ends(pool, entry.value)).map(Range::single).collect();
+    let all = all.minus(&ends);
     if !pool.avoid_buggy_ips || all.len() > 1 << 16 {
         return all;
     }
@@ -802,33 +448,47 @@ fn available(pool: &Pool) -> RangeSet {
     all.minus(&buggy)
 }
 
-fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
-    let pools = &model.metallb.pools;
-    let (service, balancer) = wanting.asking;
-    let who = match model.environments.len() {
-        1 => format!("service `{}`", service.key),
-        _ => format!("service `{}` in {}", service.key, wanting.environment.name),
-    };
-    let message = match wanting.eligible.as_slice() {
-        [] => format!("no pool gives {who} an address by itself"),
-        [one] => format!("pool `{}` has no address left for {who}", pools[*one].name),
-        _ => format!("no pool has an address left for {who}"),
-    };
-    let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
-    for pool in wanting.eligible.iter().take(4) {
-        diagnostic = diagnostic
-            .because(pools[*pool].place, "every address of this pool is taken")
-            .about(format!("metallb.pools.{}", pools[*pool].name));
+/// The first and last address of a network, where the pool keeps them back.
+fn ends(pool: &Pool, entry: Range) -> Vec<IpAddr> {
+    let held = pool.skips_ends && entry.prefix().is_some() && entry.len() > 2;
+    if held { vec![entry.first(), entry.last()] } else { Vec::new() }
+}
+
+/// servicelb has no addresses but those of the nodes.
+fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
+    let address = claim.range.first();
+    let mut own = model.nodes.iter().flat_map(|node| &node.addresses);
+    if model.nodes.is_empty() || own.any(|own| own.value == address) {
+        return;
     }
-    let help = match wanting.eligible.as_slice() {
-        [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
-        _ => "enlarge the pool, or let services share an address with `share-ip`",
-    };
-    diagnostic.about(format!("services.{}", service.key)).help(help)
+    let message = format!("{address} of {} is no node's address, and servicelb has no others", claim.owner);
+    let diagnostic = ADDRESS_OUTSIDE_POOLS.at(claim.span, "no node has it", message).about(&claim.subject);
+    found.push(diagnostic.help("write `ip = \"auto\"`, or a node's address as `\"${nodes.NAME.ip}\"`"));
+}
+
+/// Addresses that nothing new may take, pools aside.
+pub fn taken(model: &Model) -> RangeSet {
+    let mut taken: Vec<Range> = Vec::new();
+    for claim in &model.claims {
+        match claim.kind {
+            ClaimKind::Pool | ClaimKind::Lan => {}
+            _ => taken.push(claim.range),
+        }
+    }
+    for lan in &model.network.lan {
+        taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
+    }
+    taken.into_iter().collect()
+}
+
+/// What is free in each pool, in their order.
+pub fn free_in_pools(model: &Model) -> Vec<RangeSet> {
+    let taken = taken(model);
+    model.pools().iter().map(|pool| available(pool).minus(&taken)).collect()
 }
 
 /// Addresses that are still free in the pools, each offered once.
-struct Offers {
+pub struct Offers {
     pools: Vec<RangeSet>,
     left: usize,
     /// What each place was offered: two findings on one address name one way out.
@@ -837,24 +497,12 @@ struct Offers {
 
 impl Offers {
     fn new(model: &Model) -> Self {
-        let mut taken: Vec<Range> = Vec::new();
-        for claim in &model.claims {
-            match claim.kind {
-                ClaimKind::Pool | ClaimKind::Lan => {}
-                _ => taken.push(claim.range),
-            }
-        }
-        for lan in &model.network.lan {
-            taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
-        }
-        let taken: RangeSet = taken.into_iter().collect();
-        let free = model.metallb.pools.iter().map(|pool| available(pool).minus(&taken));
-        Self { pools: free.collect(), left: MOST_OFFERS, made: BTreeMap::new() }
+        Self { pools: free_in_pools(model), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 
     /// The free address nearest to what a load balancer asks for. Machines are not offered any: theirs are not
     /// taken from pools.
-    fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
+    pub fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
         if claim.kind != ClaimKind::LoadBalancer || self.left == 0 {
             return None;
         }

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
-use crate::inventory::stack::{Layer, SecretProvider};
+use crate::inventory::secret::SecretProvider;
+use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, seconds};
 use crate::model::cluster::Chart;
+use crate::model::flux::apply;
 use crate::model::gitops::Gitops;
+use crate::model::secret::Secret;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::source::Span;
@@ -52,9 +55,12 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     revision(model, gitops, found);
     tree_path(model, gitops, found);
     argocd_out_of_sight(model, gitops, found);
+    let charts = model.chart_secrets.iter().map(|chart| &chart.secret);
+    encrypted_secrets(gitops, gitops.infrastructure, charts, found);
     for environment in &model.environments {
         for stack in &environment.stacks {
-            encrypted_secrets(gitops, stack, found);
+            let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+            encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
             orders(model, gitops, environment, stack, found);
         }
     }
@@ -187,12 +193,16 @@ fn tree_path(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
 }
 
 /// Argo CD applies what it finds; Flux decrypts if it is told how.
-fn encrypted_secrets(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
-    let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+fn encrypted_secrets<'m>(
+    gitops: &Gitops,
+    engine: Engine,
+    secrets: impl Iterator<Item = &'m Secret>,
+    found: &mut Diagnostics,
+) {
     let (message, help) = match engine {
         Engine::Argocd => (
             "Argo CD applies it and does not decrypt SOPS",
-            "use another `provider`, such as \"sealed-secrets\"; accept this finding if Argo CD has a plugin for it",
+            "use another `provider`, such as \"sealed-secrets\"; accept this finding if Argo CD has a plugin for it, such as KSOPS",
         ),
         Engine::Flux if gitops.flux.decryption.is_none() => (
             "Flux is not told how to decrypt it",
@@ -200,7 +210,7 @@ fn encrypted_secrets(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
         ),
         Engine::Flux => return,
     };
-    for secret in stack.secrets.iter().filter(|secret| secret.provider == SecretProvider::Sops) {
+    for secret in secrets.filter(|secret| secret.provider == SecretProvider::Sops) {
         let diagnostic = UNDECRYPTED_SECRET.at(
             secret.place,
             "encrypted with SOPS",
@@ -223,6 +233,7 @@ fn orders(model: &Model, gitops: &Gitops, environment: &Environment, stack: &Sta
             let what = format!("stack `{name}`");
             found.push(across(stack, engine, engine_of(other.layer), &what, name.span, gitops));
         } else if engine == Engine::Argocd {
+            found.extend(without_waves(gitops, stack, name, name.span));
             found.extend(without_health(model, stack, name, name.span));
         }
     }
@@ -256,11 +267,33 @@ fn across(
         .help("have both applied by one engine, or make the program wait for what it needs")
 }
 
+/// An ApplicationSet knows no waves: it makes all its Applications at once, unless it is told to go step by step.
+fn without_waves(gitops: &Gitops, stack: &Stack, name: &str, span: Span) -> Option<Diagnostic> {
+    let extras = &gitops.argocd.extras;
+    if !extras.application_set || extras.rolling_sync {
+        return None;
+    }
+    let message = format!(
+        "stack `{}` does not wait for stack `{name}`: the ApplicationSet starts all stacks at once",
+        stack.name
+    );
+    let diagnostic = WAVES_WITHOUT_HEALTH.at(span, "started together", message);
+    Some(
+        diagnostic
+            .because(gitops.place, "its style")
+            .about(format!("stacks.{}", stack.name))
+            .help("write `gitops.argocd.rolling-sync = true`, or leave out `style`: Applications have waves"),
+    )
+}
+
 /// Argo CD takes an Application for healthy at once unless its health is restored (argo-cd#5585). Told only where
 /// the inventory has Argo CD's chart and so decides its settings.
 fn without_health(model: &Model, stack: &Stack, name: &str, span: Span) -> Option<Diagnostic> {
     let chart = model.charts.iter().find(|chart| chart.chart == "argo-cd")?;
     let values = chart.values.to_string();
+    if model.gitops.as_ref().is_some_and(|gitops| gitops.argocd.extras.application_set) {
+        return None;
+    }
     if values.contains("argoproj.io_Application")
         || values.contains("argoproj.io/Application")
         || values.contains("${")
@@ -272,9 +305,12 @@ fn without_health(model: &Model, stack: &Stack, name: &str, span: Span) -> Optio
         stack.name
     );
     let diagnostic = WAVES_WITHOUT_HEALTH.at(span, "only started before", message);
-    Some(diagnostic.because(chart.place, "its settings").about(format!("stacks.{}", stack.name)).help(
-        "restore the health of Applications: `values.configs.cm.\"resource.customizations.health.argoproj.io_Application\"`",
-    ))
+    Some(
+        diagnostic
+            .because(chart.place, "its settings")
+            .about(format!("stacks.{}", stack.name))
+            .help("restore the health of Applications: `gitops.argocd.health-customization = true`"),
+    )
 }
 
 fn argocd_out_of_sight(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
@@ -403,17 +439,16 @@ fn unapplied(namespace: &str, span: Span, writer: Option<&Chart>, about: &str) -
 /// Flux replaces `${NAME}` in all it applies once it has values to choose from, and fails for one it does not know
 /// (strict since kustomize-controller 1.9). What it applies otherwise, and what Argo CD applies, arrives as it stands.
 fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
-    let flux = &gitops.flux;
-    let substitutes = !flux.substitute.is_empty() || !flux.substitute_from.is_empty();
+    let all = apply(&gitops.flux);
     let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
     let layers = Layers {
         services: model
             .environments
             .iter()
             .flat_map(|environment| &environment.stacks)
-            .flat_map(|stack| stack.services.iter().map(|service| (service.key.as_str(), stack.layer)))
+            .flat_map(|stack| stack.services.iter().map(move |service| (service.key.as_str(), stack)))
             .collect(),
-        stacks: stacks.map(|stack| (stack.name.as_str(), stack.layer)).collect(),
+        stacks: stacks.map(|stack| (stack.name.as_str(), stack)).collect(),
     };
     let mut reports = Vec::new();
     model.each_text(|written| {
@@ -421,7 +456,10 @@ fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
         if named.is_empty() {
             return;
         }
-        let Some((owner, layer)) = owner(&layers, written.path) else { return };
+        let Some((owner, stack)) = owner(&layers, written.path) else { return };
+        let layer = stack.map_or(Layer::Infrastructure, |stack| stack.layer);
+        let flux = stack.map_or(&all, |stack| &stack.flux);
+        let substitutes = !flux.substitute.is_empty() || !flux.substitute_from.is_empty();
         let engine = if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
         let replaced = engine == Engine::Flux && substitutes;
         if !replaced && whole_variable(written.text) && takes_no_shell(written.path) {
@@ -429,33 +467,38 @@ fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
         } else if replaced && flux.substitute_from.is_empty() {
             let unknown = named.into_iter().find(|name| !flux.substitute.contains_key(*name));
             if let Some(name) = unknown {
-                reports.push(undefined(name, written.span, &owner, gitops));
+                reports.push(undefined(name, written.span, &owner, &flux.substitute));
             }
         }
     });
     found.extend(reports);
 }
 
-/// The layer of everything that is deployed anywhere.
+/// The stack of everything that is deployed anywhere.
 struct Layers<'m> {
-    services: BTreeMap<&'m str, Layer>,
-    stacks: BTreeMap<&'m str, Layer>,
+    services: BTreeMap<&'m str, &'m Stack>,
+    stacks: BTreeMap<&'m str, &'m Stack>,
 }
 
-/// Whose text it is, and in which layer it arrives. Only texts that go into objects.
-fn owner(layers: &Layers<'_>, path: &[&str]) -> Option<(String, Layer)> {
+/// Whose text it is, and with which stack it arrives. Only texts that go into objects.
+fn owner<'m>(layers: &Layers<'m>, path: &[&str]) -> Option<(String, Option<&'m Stack>)> {
     match path {
-        ["charts", name, "values", ..] => Some((format!("charts.{name}"), Layer::Infrastructure)),
-        ["services", name, "env" | "args" | "command" | "patch" | "image" | "files" | "sidecars" | "init-containers", ..]
-        | ["environments", _, "services", name, "env" | "args" | "command" | "patch" | "image" | "files" | "sidecars" | "init-containers", ..] => {
-            Some((format!("services.{name}"), *layers.services.get(name)?))
+        ["charts", name, "values", ..] => Some((format!("charts.{name}"), None)),
+        ["services", name, key, ..] | ["environments", _, "services", name, key, ..]
+            if WRITTEN_OUT.contains(key) =>
+        {
+            Some((format!("services.{name}"), Some(*layers.services.get(name)?)))
         }
         ["stacks", name, "env", ..] | ["environments", _, "stacks", name, "env", ..] => {
-            Some((format!("stacks.{name}"), *layers.stacks.get(name)?))
+            Some((format!("stacks.{name}"), Some(*layers.stacks.get(name)?)))
         }
         _ => None,
     }
 }
+
+/// The keys of a service whose texts go into objects as they are.
+const WRITTEN_OUT: &[&str] =
+    &["env", "args", "command", "patch", "image", "files", "sidecars", "init-containers"];
 
 /// Arguments and commands may be scripts, whose `${NAME}` is the shell's.
 fn takes_no_shell(path: &[&str]) -> bool {
@@ -471,23 +514,22 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The names that Flux would look up: `${NAME}` without a default. `$${` here leaves `${` in the tree, and Flux's own
-/// `$${` is written `$$${`.
+/// The names that Flux would look up: `${NAME}` without a default. `$${` is a plain `${`, whoever applies the tree.
 fn names(text: &str) -> Vec<&str> {
     text.match_indices("${")
-        .filter(|(at, _)| !text[..*at].ends_with("$$"))
+        .filter(|(at, _)| !text[..*at].ends_with('$'))
         .filter_map(|(at, _)| text[at + 2..].split_once('}').map(|(name, _)| name))
         .filter(|name| is_name(name))
         .collect()
 }
 
-fn undefined(name: &str, span: Span, owner: &str, gitops: &Gitops) -> Diagnostic {
+fn undefined(name: &str, span: Span, owner: &str, known: &BTreeMap<String, String>) -> Diagnostic {
     let message = format!("Flux has no value for `${{{name}}}` of `{owner}`");
-    let near = nearest(name, gitops.flux.substitute.keys().map(String::as_str));
+    let near = nearest(name, known.keys().map(String::as_str));
     let help = match near {
         Some(near) => format!("did you mean `${{{near}}}`?"),
         None => {
-            format!("add `gitops.flux.substitute.{name}`, or write `$$${{{name}}}` for a plain `${{{name}}}`")
+            format!("add `gitops.flux.substitute.{name}`, or write `$${{{name}}}` for a plain `${{{name}}}`")
         }
     };
     UNDEFINED_VARIABLE.at(span, "the whole kustomization fails", message).about(owner).help(help)
@@ -515,7 +557,7 @@ mod tests {
     #[test]
     fn variables_are_found_as_flux_finds_them() {
         assert_eq!(names("a ${A} ${B_2} ${c.d} ${E:-x} $F ${ G }"), ["A", "B_2"]);
-        assert_eq!(names("$${A}"), ["A"]);
+        assert!(names("$${A}").is_empty());
         assert!(names("$$${A}").is_empty() && names("${A").is_empty());
         assert!(
             whole_variable("${A}")

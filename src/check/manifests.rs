@@ -1,9 +1,12 @@
 //! What people put into the tree by hand: read, so that kustomize does not fail on it and no secret stands in it.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostics, codes};
+use crate::model::images::is_image;
 use crate::object::read::read_documents;
 use crate::object::{Id, Value};
-use crate::source::{FileId, Source, Span};
+use crate::source::{FileId, Source, Span, Spanned};
 use crate::tree::TreePath;
 
 codes! { Security:
@@ -52,6 +55,32 @@ pub fn manifests<'f>(
         }
     }
     listed
+}
+
+/// What Flux wrote last: the image of each service. Nothing of a file that cannot be read, which is reported.
+pub fn image_updates(
+    source: &Source,
+    file: FileId,
+    found: &mut Diagnostics,
+) -> BTreeMap<String, Spanned<String>> {
+    let documents = match read_documents(&source.text) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let message = format!("`{}` is not YAML that Kubernetes takes: {}", source.path, error.message);
+            found.push(
+                UNREADABLE_MANIFEST.at(Span::new(file, 0..0), "", message).help("mend it, or delete it"),
+            );
+            return BTreeMap::new();
+        }
+    };
+    let data = documents.first().and_then(|document| document.get("data")).and_then(Value::as_object);
+    let images = data.into_iter().flatten().filter_map(|(name, image)| {
+        let image = image.as_str().filter(|image| is_image(image))?;
+        let at = source.text.find(&format!("\n  {name}:")).map_or(0, |at| at + 3);
+        let end = source.text[at..].find('\n').map_or(source.text.len(), |end| at + end);
+        Some((name.clone(), Spanned::new(image.to_owned(), Span::new(file, at..end))))
+    });
+    images.collect()
 }
 
 /// Kustomizations of their own and files that begin with a dot are somebody's settings.

@@ -2,17 +2,28 @@
 
 pub mod addresses;
 pub mod allow;
+pub mod backup;
+pub mod bgp;
+pub mod engines;
 pub mod gitops;
+pub mod images;
 pub mod manifests;
 pub mod placement;
+pub mod policies;
 pub mod pools;
 pub mod ports;
+pub mod requests;
 pub mod resources;
+pub mod routes;
+pub mod secret_files;
 pub mod secrets;
 pub mod security;
 pub mod settings;
+pub mod sharing;
 pub mod storage;
 pub mod workloads;
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
@@ -36,25 +47,39 @@ type Rules = fn(&Model, &mut Diagnostics);
 const FAMILIES: &[Rules] = &[
     addresses::check,
     pools::check,
+    bgp::check,
     ports::check,
+    routes::check,
     resources::check,
     storage::check,
     workloads::check,
+    backup::check,
+    policies::check,
     security::check,
+    secret_files::check_types,
     gitops::check,
+    engines::check,
+    images::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
 const FINDINGS_OF_RULES: &[&[&Code]] = &[
     addresses::CODES,
     pools::CODES,
+    bgp::CODES,
     ports::CODES,
+    routes::CODES,
     resources::CODES,
     storage::CODES,
     workloads::CODES,
+    backup::CODES,
+    policies::CODES,
     security::CODES,
     gitops::CODES,
+    engines::CODES,
+    images::CODES,
     manifests::CODES,
+    secret_files::CODES,
 ];
 
 /// Every code of this floor.
@@ -72,9 +97,13 @@ pub fn check(
     asked: &Levels,
 ) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
-    for rules in FAMILIES {
-        rules(&model, &mut diagnostics);
-    }
+    let judge = |rules: &Rules| {
+        let mut found = Diagnostics::default();
+        rules(&model, &mut found);
+        found
+    };
+    let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
+    judged.into_iter().for_each(|found| diagnostics.extend(found));
     diagnostics.sort();
     allow::apply(&model, &mut diagnostics, known);
     settings::apply(&model, &mut diagnostics, known, asked);

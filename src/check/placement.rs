@@ -41,7 +41,8 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let pinned = service.node_selector.get("kubernetes.io/hostname");
     // A node that does not exist has been reported.
     let unknown = pinned.is_some_and(|name| model.node(name).is_none());
-    let chooses = service.pod.affinity.as_ref().is_some_and(|affinity| affinity.value.get("nodeAffinity").is_some());
+    let chooses =
+        service.pod.affinity.as_ref().is_some_and(|affinity| affinity.value.get("nodeAffinity").is_some());
     if model.nodes.is_empty() || unsure || unknown || chooses {
         return None;
     }
@@ -50,7 +51,7 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
 
 /// Whether a patch of the service says anything of one of these keys.
 pub fn patched(service: &Service, words: &[&str]) -> bool {
-    service.patches.iter().any(|(_, patch)| {
+    service.patches.iter().chain(&service.patches_of_stack).any(|(_, patch)| {
         let text = patch.to_string();
         words.iter().any(|word| text.contains(&format!("\"{word}\"")))
     })

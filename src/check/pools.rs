@@ -1,8 +1,9 @@
 //! Pools whose addresses are given out and then announced by nobody.
 
 use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
-use crate::model::cluster::Pool;
+use crate::model::load_balancer::Pool;
 
 codes! { Addresses:
     /// A pool that no advertisement announces.
@@ -11,16 +12,39 @@ codes! { Addresses:
 
 /// MetalLB gives out addresses of a pool that no advertisement selects, and nobody can reach them.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    for pool in &model.metallb.pools {
+    if model.load_balancer.provider != Provider::Metallb {
+        return silent_cilium(model, found);
+    }
+    for pool in model.pools() {
         let Some((key, reason, help)) = silence(model, pool) else { continue };
         let span = model.place_of("", &["metallb", "pools", &pool.name, key]).unwrap_or(pool.place);
         found.push(
             UNANNOUNCED_POOL
                 .at(span, reason, format!("nobody announces the addresses of pool `{}`: {reason}", pool.name))
-                .about(format!("metallb.pools.{}", pool.name))
+                .about(pool.subject.clone())
                 .help(help),
         );
     }
+}
+
+/// Cilium answers for addresses only where its chart is told to.
+fn silent_cilium(model: &Model, found: &mut Diagnostics) {
+    let wanted = model.cilium.l2.is_some() && model.load_balancer.provider == Provider::Cilium;
+    let chart = model.charts.iter().find(|chart| chart.chart == "cilium" && wanted);
+    let Some(chart) = chart.filter(|chart| chart.values["l2announcements"]["enabled"] != true) else {
+        return;
+    };
+    let span = model.place_of("", &["charts", &chart.name, "values"]).unwrap_or(chart.place);
+    let message =
+        format!("chart `{}` does not announce addresses: `l2announcements.enabled` is not set", chart.name);
+    found.push(
+        UNANNOUNCED_POOL
+            .at(span, "`l2announcements.enabled` is not set", message)
+            .about(format!("charts.{}", chart.name))
+            .help(
+                "write `values.l2announcements.enabled = true`, or `cilium.l2 = false` if BGP announces them",
+            ),
+    );
 }
 
 /// The key that silences a pool, why, and what to write instead.

@@ -1,11 +1,13 @@
 //! Ports and names: numbers, names and hosts that only one thing can have, and those that nobody has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::check::placement::{meet, nodes, patched, within};
+use crate::check::routes::route_key;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::service::Kind;
-use crate::model::service::{Egress, Port, Service};
+use crate::model::policy::{Closed, End};
+use crate::model::service::{Port, Service};
 use crate::model::stack::Stack;
 use crate::model::workload::ends;
 use crate::model::{Environment, Model};
@@ -133,7 +135,9 @@ fn mismatched_host_ports(service: &Service, found: &mut Diagnostics) {
 fn unknown_ports(service: &Service, found: &mut Diagnostics) {
     let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
     let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
-    let monitor = service.monitor.as_ref().map(|monitor| ("monitor", &monitor.port));
+    let monitor = service.monitor.iter().flat_map(|monitor| monitor.ports()).map(|port| ("monitor", port));
+    let allowed = service.allow_from.iter().flat_map(|allowed| &allowed.ports);
+    let monitor = monitor.chain(allowed.map(|port| ("allow-from", port)));
     for (key, name) in probes.map(|(key, name)| (*key, name)).chain(monitor) {
         if service.ports.iter().any(|port| port.name == name.value) {
             continue;
@@ -297,9 +301,9 @@ fn connections(environment: &Environment, hints: &[Hint], found: &mut Diagnostic
             }
         }
     }
-    let isolated: BTreeSet<&str> =
-        environment.stacks.iter().filter(|stack| stack.isolate).map(|stack| stack.name.as_str()).collect();
-    if isolated.is_empty() {
+    let closed_stacks: BTreeMap<&str, Closed> =
+        environment.stacks.iter().map(|stack| (stack.name.as_str(), stack.closed)).collect();
+    if !closed_stacks.values().any(|closed| closed.any()) {
         return;
     }
     for hint in
@@ -307,7 +311,7 @@ fn connections(environment: &Environment, hints: &[Hint], found: &mut Diagnostic
     {
         let Some(service) = services.get(hint.service.as_str()) else { continue };
         for target in hint.targets.iter().filter_map(|name| services.get(name.as_str())) {
-            if target.key != service.key && closed(&isolated, service, target) {
+            if target.key != service.key && blocked(&closed_stacks, service, target) {
                 found.push(blocked_connection(service, target, hint.span));
             }
         }
@@ -345,14 +349,25 @@ fn told_of(text: &str) -> Vec<&str> {
     paths.filter(|(_, fact)| ["internal-url", "internal-host"].contains(fact)).map(|(name, _)| name).collect()
 }
 
-/// Policies let through what `talks-to` names, and what `egress` says by a network.
-fn closed(isolated: &BTreeSet<&str>, service: &Service, target: &Service) -> bool {
+/// Policies let through what `talks-to` names, and what `egress` and `allow-from` say by a network or namespace.
+fn blocked(stacks: &BTreeMap<&str, Closed>, service: &Service, target: &Service) -> bool {
+    let closed = |service: &Service| stacks.get(service.stack.as_str()).copied().unwrap_or_default();
     let named = service.talks_to.iter().any(|other| !other.chart && other.name.value == target.key);
-    let by_network = service.egress.iter().any(|egress| matches!(egress, Egress::Network(_)));
-    let out = isolated.contains(service.stack.as_str()) && !by_network;
-    let lets_in = target.load_balancer.is_some() || target.ports.iter().any(|port| port.node_port.is_some());
-    let inward = isolated.contains(target.stack.as_str()) && !lets_in;
-    !named && (out || inward)
+    let by_network =
+        service.egress.iter().any(|egress| matches!(egress.to, End::Network(_) | End::Namespace(_)));
+    let out = closed(service).egress && !by_network;
+    let outside = target.load_balancer.is_some() || target.ports.iter().any(|port| port.node_port.is_some());
+    let lets_in = match target.allow_from.as_slice() {
+        [] => outside,
+        // Who the service's address in the cluster is told to is seldom told by a network: namespaces count.
+        allowed => allowed.iter().any(|allowed| match &allowed.from {
+            End::Stack(stack) => *stack == service.stack,
+            End::Namespace(name) => service.namespace.starts_with(name.as_str()),
+            End::Anywhere | End::Network(_) => true,
+            _ => false,
+        }),
+    };
+    !named && (out || (closed(target).ingress && !lets_in))
 }
 
 fn blocked_connection(service: &Service, target: &Service, span: Span) -> Diagnostic {
@@ -582,7 +597,13 @@ fn must_meet(model: &Model, one: &Service, other: &Service) -> bool {
         least.or(service.replicas.map(|replicas| replicas.value)).unwrap_or(1).max(0) as usize
     };
     // What ends may have ended.
-    if ends(one.kind) || ends(other.kind) || a.is_empty() || b.is_empty() || pods(one) == 0 || pods(other) == 0 {
+    if ends(one.kind)
+        || ends(other.kind)
+        || a.is_empty()
+        || b.is_empty()
+        || pods(one) == 0
+        || pods(other) == 0
+    {
         return false;
     }
     let fills = |service: &Service, count: usize| daemons(service) || pods(service) >= count;
@@ -598,9 +619,9 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
     }
     let mut groups: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
     each_service(model, |environment, service| {
-        for host in &service.hosts {
-            let path = service.path.trim_end_matches('/');
-            let route = format!("{}{path}", host.to_lowercase());
+        let paths = service.route.iter().flat_map(|route| &route.paths);
+        for (host, path) in paths.flat_map(|path| service.hosts.iter().map(move |host| (host, path))) {
+            let route = route_key(host, path);
             groups.entry(route).or_default().push(Holder { environment, service, span: host.span });
         }
     });
@@ -630,7 +651,7 @@ fn shared_namespaces(model: &Model, found: &mut Diagnostics) {
             }
         }
         let (_, first) = stacks[0];
-        if let Some((_, second)) = stacks.iter().find(|(_, stack)| stack.isolate != first.isolate) {
+        if let Some((_, second)) = stacks.iter().find(|(_, stack)| stack.closed != first.closed) {
             found.push(open_and_closed(namespace, first, second));
         }
     }
@@ -654,7 +675,12 @@ fn one_stack_twice(namespace: &str, stack: &Stack, there: &Environment, here: &E
 }
 
 fn open_and_closed(namespace: &str, first: &Stack, second: &Stack) -> Diagnostic {
-    let word = |stack: &Stack| if stack.isolate { "isolated" } else { "open" };
+    let word = |stack: &Stack| match (stack.closed.ingress, stack.closed.egress) {
+        (false, false) => "open",
+        (true, false) => "closed to what comes in",
+        (false, true) => "closed to what goes out",
+        (true, true) => "isolated",
+    };
     let message = format!(
         "stacks `{}` and `{}` share namespace `{namespace}`, but one is {} and one is {}",
         first.name,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::check::placement::{Objection, nodes, objection, patched, pods};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
 use crate::inventory::service::Kind;
 use crate::model::cluster::Node;
-use crate::model::references::QuantityValue;
 use crate::model::container::{Part, Role};
+use crate::model::references::QuantityValue;
 use crate::model::service::{Resources, Service};
 use crate::model::stack::{Limits, Stack};
 use crate::model::workload::ends;
@@ -452,7 +453,8 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
 
 /// A folder in memory counts against the pod's memory limit; without one it can fill the node.
 fn memory_folders(stack: Option<&Stack>, service: &Service, found: &mut Diagnostics) {
-    if limit(stack, &service.resources, "memory").is_some() || patched(service, &["resources", "containers"]) {
+    if limit(stack, &service.resources, "memory").is_some() || patched(service, &["resources", "containers"])
+    {
         return;
     }
     for volume in &service.volumes {
@@ -516,7 +518,9 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
 /// What claims take of a quota's key: those of the stack, and those that each pod gets for itself.
 fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
     let size = |size: &Option<Amount>| size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
-    let own = stack.claims.iter().map(|claim| (claim.class.as_deref(), size(&claim.size), 1));
+    // What somebody else makes is not known; what can fail over is there twice.
+    let made = stack.claims.iter().filter(|claim| !claim.existing);
+    let own = made.map(|claim| (claim.class.as_deref(), size(&claim.size), claim.copies.len() as u64));
     let templates = stack.services.iter().flat_map(|service| {
         let count = if service.claim_templates.is_empty() { 0 } else { pods(model, service) };
         service
@@ -534,9 +538,11 @@ fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
             let count = claims.fold(0_u64, |sum, (.., count)| sum.saturating_add(count));
             Some(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX)))
         }
-        "requests.storage" => Some(claims.fold(Quantity::ZERO, |sum, (_, size, count)| {
-            sum.saturating_add(size.saturating_times(count))
-        })),
+        "requests.storage" => {
+            Some(claims.fold(Quantity::ZERO, |sum, (_, size, count)| {
+                sum.saturating_add(size.saturating_times(count))
+            }))
+        }
         _ => None,
     }
 }
@@ -579,6 +585,21 @@ fn quotas(model: &Model, found: &mut Diagnostics) {
     }
 }
 
+/// Whether a quota with scopes counts a service's pods. They have no deadline.
+fn in_scope(stack: &Stack, service: &Service) -> bool {
+    let says = |part: &Part<'_>, resource: &str| {
+        let (stack, own) = (Some(stack), part.resources);
+        request(stack, own, resource).is_some() || limit(stack, own, resource).is_some()
+    };
+    let best_effort = !service.containers().any(|part| says(&part, "cpu") || says(&part, "memory"));
+    stack.quota_scopes.iter().all(|scope| match scope.value {
+        QuotaScope::Terminating => false,
+        QuotaScope::NotTerminating => true,
+        QuotaScope::BestEffort => best_effort,
+        QuotaScope::NotBestEffort => !best_effort,
+    })
+}
+
 fn used<'s>(
     model: &Model,
     stack: &'s Stack,
@@ -589,7 +610,7 @@ fn used<'s>(
     let mut total = Use { sum: Quantity::ZERO, most: None };
     // What ends by itself does not all run at once: there must be room for the greatest of it.
     let mut passing = Quantity::ZERO;
-    for service in &stack.services {
+    for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
         if patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }

@@ -38,9 +38,7 @@ pub fn shape(text: &str) -> Option<&'static str> {
     if text.contains("PRIVATE KEY-----") && text.contains("-----BEGIN") {
         return Some("a private key");
     }
-    let known = TOKENS.iter().find(|(start, least, _)| has_token(text, start, *least));
-    known
-        .map(|(_, _, what)| *what)
+    token(text)
         .or_else(|| is_jwt(text).then_some("a signed token (JWT)"))
         .or_else(|| is_telegram(text).then_some("a Telegram bot's token"))
         .or_else(|| is_webhook(text).then_some("a webhook's address"))
@@ -51,18 +49,29 @@ fn in_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The prefix at the beginning of a word, and enough after it that is not just words: a token has a digit, or
-/// letters of both cases.
-fn has_token(text: &str, start: &str, least: usize) -> bool {
-    text.match_indices(start).any(|(at, _)| {
-        let fresh = !text[..at].ends_with(|c: char| in_token(c) || c == '.');
-        let body: &str = &text[at + start.len()..];
+/// The first of the known tokens that a text holds. Tokens begin where a word does.
+fn token(text: &str) -> Option<&'static str> {
+    let mut fresh = true;
+    let words = text.char_indices().filter(|(_, c)| {
+        let is_start = fresh && in_token(*c);
+        fresh = !(in_token(*c) || *c == '.');
+        is_start
+    });
+    words.filter_map(|(at, _)| token_at(&text[at..])).min_by_key(|(place, _)| *place).map(|(_, what)| what)
+}
+
+/// The token that a text begins with, and its place among the known ones: the prefix, and enough after it that is
+/// not just words. A token has a digit, or letters of both cases.
+fn token_at(text: &str) -> Option<(usize, &'static str)> {
+    TOKENS.iter().enumerate().find_map(|(place, (start, least, what))| {
+        let body: &str = text.strip_prefix(start)?;
         let body = &body[..body.find(|c: char| !in_token(c) && c != '.').unwrap_or(body.len())];
         let mixed = body.contains(|c: char| c.is_ascii_lowercase())
             && body.contains(|c: char| c.is_ascii_uppercase());
         let lone = !start.starts_with("AKIA") && !start.starts_with("ASIA")
-            || (body.len() == least && body.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()));
-        fresh && body.len() >= least && lone && (mixed || body.contains(|c: char| c.is_ascii_digit()))
+            || (body.len() == *least && body.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()));
+        let is_token = body.len() >= *least && lone && (mixed || body.contains(|c: char| c.is_ascii_digit()));
+        is_token.then_some((place, *what))
     })
 }
 

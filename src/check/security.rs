@@ -9,8 +9,10 @@ use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, s
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
 use crate::model::container::Part;
+use crate::model::route::Route;
+use crate::model::secret::Secret;
 use crate::model::service::Service;
-use crate::model::stack::{Secret, Stack};
+use crate::model::stack::Stack;
 use crate::model::volume::Source;
 use crate::model::written::Written;
 use crate::model::{Environment, Model};
@@ -50,7 +52,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             }
         }
         for service in environment.services() {
-            for part in service.containers().filter(|part| part.table.is_none() || part.image != &service.image) {
+            for part in
+                service.containers().filter(|part| part.table.is_none() || part.image != &service.image)
+            {
                 floating_tag(service, &part, found);
             }
             sockets(service, found);
@@ -193,9 +197,7 @@ fn floating_tag(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
         return;
     }
     let (message, label) = match last.split_once(':') {
-        None => {
-            (format!("image `{image}` of {named} has no tag: `latest` is meant"), "no tag")
-        }
+        None => (format!("image `{image}` of {named} has no tag: `latest` is meant"), "no tag"),
         Some((_, tag)) if floats(tag) => (
             format!("tag `{tag}` of {named} moves from one image to the next"),
             "may be another image tomorrow",
@@ -527,7 +529,7 @@ fn baseline(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault
             add(format!("the kernel setting `{name}`"), at(&["sysctls"], span));
         }
     }
-    for (kind, patch) in &service.patches {
+    for (kind, patch) in service.patches.iter().chain(&service.patches_of_stack) {
         for (key, what) in [
             ("hostNetwork", "the host's network"),
             ("hostPID", "the host's process ids"),
@@ -618,25 +620,35 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     let mut readings: BTreeMap<&str, Reading<'_>> = BTreeMap::new();
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let patches = stack.services.iter().flat_map(|service| &service.patches);
-        let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
+        let stores: String = stack.secret_stores.iter().map(|store| store.provider.to_string()).collect();
+        let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
+        let copied: BTreeSet<&String> =
+            copied.chain(stack.failover.iter().map(|failover| &failover.secret_key.value)).collect();
+        let routes = stack.services.iter().filter_map(|service| service.route.as_ref());
+        let routes: BTreeSet<&str> = routes.flat_map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {
                 stack,
                 secret,
                 keys: Some(BTreeSet::new()),
             });
-            let whole =
-                stack.services.is_empty() || values.contains(&secret.name) || patches.contains(&secret.name);
-            if whole {
+            let named = [&values, &patches, &stores].iter().any(|text| text.contains(&secret.name))
+                || routes.contains(secret.name.as_str());
+            if stack.services.is_empty() || named || copied.contains(&secret.key) {
                 reading.keys = None;
             }
         }
         for service in &stack.services {
-            for variable in service.containers().flat_map(|part| part.secret_env) {
-                let secret = stack.secrets.iter().find(|secret| secret.name == variable.secret);
+            let monitored = service.monitor.iter().flat_map(|monitor| &monitor.endpoints);
+            let monitored = monitored.flat_map(|endpoint| &endpoint.secrets).map(|(name, key)| (name, key));
+            let variables = service.containers().flat_map(|part| part.secret_env);
+            let variables = variables.map(|variable| (&variable.secret, &variable.key));
+            for (name, key) in variables.chain(monitored) {
+                let secret = stack.secrets.iter().find(|secret| secret.name == *name);
                 let reading = secret.and_then(|secret| readings.get_mut(secret.key.as_str()));
                 if let Some(keys) = reading.and_then(|reading| reading.keys.as_mut()) {
-                    keys.insert(&variable.key);
+                    keys.insert(key);
                 }
             }
             let mounted = service.volumes.iter().filter_map(|volume| match &volume.from {
@@ -654,6 +666,14 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
     for reading in readings.values() {
         report_unused(model, reading, found);
     }
+}
+
+/// The Secrets that a route reads: its certificate's, and those of its middlewares.
+fn read_by_route(route: &Route) -> impl Iterator<Item = &str> {
+    let certificate = route.tls.iter().filter_map(|tls| tls.secret.as_deref());
+    let specs = route.copies.iter().map(|copy| &copy.spec);
+    let users = specs.flat_map(|spec| ["basicAuth", "digestAuth"].map(|kind| spec[kind]["secret"].as_str()));
+    certificate.chain(users.flatten())
 }
 
 fn report_unused(model: &Model, reading: &Reading<'_>, found: &mut Diagnostics) {

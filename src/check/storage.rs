@@ -9,7 +9,8 @@ use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::model::container::Part;
 use crate::model::service::Service;
-use crate::model::stack::{Claim, Stack};
+use crate::model::stack::Stack;
+use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
@@ -181,8 +182,7 @@ fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnos
         part.named(&service.key),
         seen.path.value
     );
-    let mut diagnostic =
-        SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(subject(service));
+    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(subject(service));
     if let Source::Claim { name, .. } = &seen.volume.from
         && let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name)
     {
@@ -277,8 +277,7 @@ fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
         seen.insert(path, mount);
         let from_host = matches!(mount.volume.from, Source::HostPath(_));
         if SYSTEM_FOLDERS.contains(&path) && mount.path.starts_with('/') && !from_host {
-            let message =
-                format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
+            let message = format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
             found.push(
                 MOUNT_HIDES_SYSTEM
                     .at(mount.path.span, "hides what the image has there", message)
@@ -460,12 +459,9 @@ fn apart(model: &Model, one: &Service, other: &Service) -> bool {
 /// Templates have the same limits as claims.
 fn template_modes(model: &Model, service: &Service, found: &mut Diagnostics) {
     for template in &service.claim_templates {
-        let Some((mode, backend)) = refused_mode(
-            model,
-            template.backend,
-            template.class.as_deref(),
-            &template.access_modes,
-        ) else {
+        let Some((mode, backend)) =
+            refused_mode(model, template.backend, template.class.as_deref(), &template.access_modes)
+        else {
             continue;
         };
         let message = format!(
@@ -531,17 +527,17 @@ fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: 
 }
 
 fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
-    let seen = service.containers().flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
+    let seen = service
+        .containers()
+        .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
     for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
         let Source::Claim { name, .. } = &seen.volume.from else { continue };
         let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name) else { continue };
         if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
             continue;
         }
-        let message = format!(
-            "{} mounts claim `{name}` to write, and it is ReadOnlyMany",
-            part.named(&service.key)
-        );
+        let message =
+            format!("{} mounts claim `{name}` to write, and it is ReadOnlyMany", part.named(&service.key));
         found.push(
             WRITABLE_MOUNT_OF_READ_ONLY_CLAIM
                 .at(seen.place, "not read-only", message)
@@ -564,7 +560,7 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
             })
             .collect();
         let patches = stack.services.iter().flat_map(|service| &service.patches);
-        let patches: String = patches.map(|(_, patch)| patch.to_string()).collect();
+        let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
         for claim in &stack.claims {
             let used = stack.services.is_empty()
                 || mounted.contains(claim.name.as_str())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use crate::check::backup::schedule;
 use crate::check::placement::patched;
 use crate::check::ports::{DUPLICATE_NAME, DUPLICATE_PORT};
 use crate::check::resources::request;
@@ -40,6 +41,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             }
         }
         for service in environment.services() {
+            if let Some(when) = service.job.as_ref().and_then(|job| job.schedule.as_ref()) {
+                schedule(when, &subject(service), found);
+            }
             budget(service, found);
             endless(service, found);
             permissions(service, found);
@@ -84,9 +88,12 @@ fn budget(service: &Service, found: &mut Diagnostics) {
     };
     let diagnostic = BLOCKING_DISRUPTION_BUDGET.at(span, "nodes cannot be drained", message);
     let said = service.autoscale.as_ref().map(|autoscale| autoscale.place);
-    let said = said.or(service.replicas.map(|replicas| replicas.span)).filter(|place| *place != service.place);
+    let said =
+        said.or(service.replicas.map(|replicas| replicas.span)).filter(|place| *place != service.place);
     let diagnostic = match said {
-        Some(place) => diagnostic.because(place, if pods == 1 { "one pod".to_owned() } else { format!("{pods} pods") }),
+        Some(place) => {
+            diagnostic.because(place, if pods == 1 { "one pod".to_owned() } else { format!("{pods} pods") })
+        }
         None => diagnostic,
     };
     found.push(diagnostic.about(subject(service)).help(help));
@@ -100,7 +107,8 @@ fn scaling(stack: &Stack, service: &Service, found: &mut Diagnostics) {
     }
     for target in &autoscale.targets {
         let mut running = service.containers().filter(|part| part.role != Role::Init);
-        let Some(silent) = running.find(|part| request(Some(stack), part.resources, target.resource).is_none())
+        let Some(silent) =
+            running.find(|part| request(Some(stack), part.resources, target.resource).is_none())
         else {
             continue;
         };
@@ -125,7 +133,8 @@ fn endless(service: &Service, found: &mut Diagnostics) {
         return;
     }
     for sidecar in &service.sidecars {
-        let message = format!("service `{}` never ends: its sidecar `{}` does not", service.key, sidecar.name);
+        let message =
+            format!("service `{}` never ends: its sidecar `{}` does not", service.key, sidecar.name);
         found.push(
             ENDLESS_JOB
                 .at(sidecar.place, "runs on when the job is done", message)
@@ -159,7 +168,9 @@ fn permissions(service: &Service, found: &mut Diagnostics) {
     let Some(rbac) = &service.rbac else { return };
     let rules = rbac.rules.iter().chain(&rbac.cluster_rules);
     for (at, (rule, place)) in rules.zip(&rbac.places).enumerate() {
-        let any = |key: &str| rule[key].as_array().into_iter().flatten().filter_map(Json::as_str).any(|word| word == "*");
+        let any = |key: &str| {
+            rule[key].as_array().into_iter().flatten().filter_map(Json::as_str).any(|word| word == "*")
+        };
         if !any("verbs") || !any("resources") {
             continue;
         }
@@ -221,7 +232,9 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
                     .at(port.place, "taken in this pod", message)
                     .because(number.place, "by another container")
                     .about(subject(service))
-                    .help("the containers of a pod share its network: let one of them listen on another port"),
+                    .help(
+                        "the containers of a pod share its network: let one of them listen on another port",
+                    ),
             );
         }
     }

@@ -142,11 +142,57 @@ pub enum Command {
         quiet: Quiet,
     },
 
+    /// Tell who has which address, and what is free
+    #[command(
+        arg_required_else_help = true,
+        subcommand_required = true,
+        long_about = "Answers questions about addresses from the same claims that `check` compares: nodes, \
+            pools, DHCP ranges, load balancers, virtual addresses. An inventory with errors is \
+            answered for as far as it can be read.",
+        after_help = "Examples:
+  bayplan ip list
+  bayplan ip next --pool default
+  bayplan ip find 192.168.1.61
+  bayplan ip map"
+    )]
+    Ip {
+        /// The question.
+        #[command(subcommand)]
+        command: IpCommand,
+    },
+
+    /// Write what the machines themselves are told
+    #[command(
+        long_about = "Writes machine configuration from the inventory's nodes and network, one file for \
+            each node: patches for Talos (`talosctl machineconfig patch`), or config.yaml for k3s. \
+            Without --out everything goes to standard output. No secret is among it.",
+        after_help = "Examples:
+  bayplan export talos
+  bayplan export talos --out talos/patches
+  bayplan export k3s --out k3s"
+    )]
+    Export {
+        /// What the machines run
+        #[arg(value_enum)]
+        target: Target,
+        #[command(flatten)]
+        input: Input,
+
+        /// The folder to write to; made if it is missing
+        ///
+        /// Files of an earlier export are written anew; others that are in the way are kept, and
+        /// that is a failure.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
     /// Write a starter inventory and the files that go with it
     #[command(
         long_about = "Writes a commented inventory that checks clean and renders, its JSON Schema for \
-            editors, a .gitignore that keeps keys and plain secrets out of Git, a pre-commit hook and a \
-            workflow for GitHub Actions. Files that are already there are kept.",
+            editors, a .gitignore that keeps keys and plain secrets out of Git, a pre-commit hook, a \
+            workflow for GitHub Actions, and settings for yamllint and Renovate. Files that are already there are kept.",
         after_help = "Examples:
   bayplan init                  here
   bayplan init my-cluster       in a folder of its own"
@@ -215,6 +261,23 @@ pub enum Command {
         command: TemplatesCommand,
     },
 
+    /// Print a secret to fill in, or list what secrets there are
+    #[command(
+        arg_required_else_help = true,
+        subcommand_required = true,
+        long_about = "The inventory has the names and keys of secrets, never their values. These commands help \
+            to make what holds the values: a file for kubeseal or SOPS for each secret in each \
+            environment.",
+        after_help = "Examples:
+  bayplan secret list
+  bayplan secret template media-secrets --environment production > media.secret.yaml"
+    )]
+    Secret {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+
     /// Print a completion script for a shell
     #[command(
         long_about = "Prints a script that teaches your shell to complete bayplan's commands and \
@@ -229,6 +292,141 @@ pub enum Command {
         /// The shell to write for
         #[arg(value_enum)]
         shell: Shell,
+    },
+}
+
+/// What can be done with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// List every secret, and whether its file is there
+    #[command(
+        long_about = "Lists every secret in every environment: its provider, the stack or chart it belongs to, \
+            its keys, and the file that people keep for it in the tree, or that it is missing.",
+        after_help = "Examples:
+  bayplan secret list
+  bayplan secret list --format json"
+    )]
+    List {
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+        /// How the list is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Print a secret in clear text, with values to fill in
+    #[command(
+        long_about = "Prints the Secret that a service reads: its name, namespace, type and keys, each with \
+            the value REPLACE-ME. Fill in the values and hand it to kubeseal or sops; never commit \
+            it as it is. How to go on stands in its first lines.",
+        after_help = "Examples:
+  bayplan secret template media-secrets > media.secret.yaml
+  bayplan secret template media-secrets --environment staging > media.secret.yaml"
+    )]
+    Template {
+        /// The secret, by its name in the inventory
+        name: String,
+        /// The environment, if there is more than one
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
+        #[command(flatten)]
+        input: Input,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// What machines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Talos Linux.
+    Talos,
+    /// k3s.
+    K3s,
+}
+
+/// Questions about addresses.
+#[derive(Debug, Subcommand)]
+pub enum IpCommand {
+    /// List every address that somebody has
+    #[command(
+        long_about = "Lists every single address in order: whose it is, in which environment, from which \
+            pool, and where the inventory says so.",
+        after_help = "Examples:
+  bayplan ip list
+  bayplan ip list --format json"
+    )]
+    List {
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Name the next free addresses
+    #[command(
+        long_about = "Names the next free addresses of a pool, or of the pools that give out addresses by \
+            themselves; with --lan one for a machine, outside of pools and DHCP ranges. Exits 1 if \
+            fewer are free than asked for.",
+        after_help = "Examples:
+  bayplan ip next
+  bayplan ip next --pool default --count 3
+  bayplan ip next --lan                          for a new node"
+    )]
+    Next {
+        /// The pool to look in
+        #[arg(long, value_name = "NAME")]
+        pool: Option<String>,
+        /// Look in the LAN, for a machine
+        #[arg(long, conflicts_with = "pool")]
+        lan: bool,
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        count: u16,
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+        #[command(flatten)]
+        quiet: Quiet,
+    },
+
+    /// Tell what is at an address
+    #[command(
+        long_about = "Tells who has an address, and which pools, DHCP ranges and networks it lies in, with \
+            the places in the inventory.",
+        after_help = "Examples:
+  bayplan ip find 192.168.1.61
+  bayplan ip find fd00::61 --format json"
+    )]
+    Find {
+        /// The address
+        address: String,
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+
+    /// Draw the LAN as ranges
+    #[command(
+        long_about = "Draws every network of the LAN as ranges in order: machines, pools with their load \
+            balancers, DHCP ranges, and what is free between them.",
+        after_help = "Examples:
+  bayplan ip map
+  bayplan ip map --format json"
+    )]
+    Map {
+        #[command(flatten)]
+        input: Input,
+        /// How the answer is written
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
     },
 }
 
@@ -467,7 +665,7 @@ mod tests {
     #[test]
     fn every_command_teaches() {
         let commands = all_commands();
-        assert_eq!(commands.len(), 12);
+        assert_eq!(commands.len(), 21);
         for (name, command) in commands {
             let about = command.get_about().unwrap().to_string();
             assert!(!about.contains('\n') && about.len() < 80, "{name}: {about}");
@@ -562,6 +760,8 @@ mod tests {
             "bayplan diff --format json",
             "bayplan schema --inventory inventory.toml",
             "bayplan templates eject",
+            "bayplan secret",
+            "bayplan secret template",
             "bayplan completions",
             "bayplan explain",
             "bayplan explain nonsense",

@@ -1,9 +1,12 @@
 //! `bayplan check`: every rule.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use bayplan::{catalog, findings as all_findings, report};
 
 use super::args::{Findings, Input, Output, When};
+use super::progress::watched;
 use super::{Exit, inputs, print, say, stdout_style};
 use crate::disk::read_existing;
 
@@ -12,9 +15,11 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     let found = inputs::find(input)?;
     let mut inputs = inputs::read(&found, input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
-    inputs::add_hand_written(&mut inputs, &read_existing(&out)?, &out);
+    let (existing, ()) = rayon::join(|| read_existing(&out), || inputs.parse_ahead());
+    inputs::add_hand_written(&mut inputs, &existing?, &out);
     inputs.levels = findings.levels()?;
-    let diagnostics = all_findings(&mut inputs);
+    let progress = Arc::clone(&inputs.progress);
+    let diagnostics = watched(&progress, quiet, || all_findings(&mut inputs));
     print(&report::render(
         findings.format,
         &diagnostics,

@@ -38,15 +38,17 @@ pub fn run(folder: &Path, quiet: bool) -> Result<Exit> {
 }
 
 /// Every file, by its path in the folder.
-fn files() -> [(&'static str, String); 5] {
+fn files() -> [(&'static str, String); 7] {
     let workflow =
         include_str!("init/workflow.yml").replace("vVERSION", concat!("v", env!("CARGO_PKG_VERSION")));
     [
         (INVENTORY, include_str!("init/inventory.toml").to_owned()),
         ("inventory.schema.json", format!("{:#}\n", inventory_schema())),
         (".gitignore", include_str!("init/gitignore").to_owned()),
+        (".yamllint", include_str!("init/yamllint").to_owned()),
         (".pre-commit-config.yaml", include_str!("init/pre-commit.yaml").to_owned()),
         (".github/workflows/bayplan.yml", workflow),
+        ("renovate.json5", include_str!("init/renovate.json5").to_owned()),
     ]
 }
 

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bayplan::Inputs;
 use bayplan::check::manifests::HandWritten;
+use bayplan::model::images;
 use bayplan::source::Source;
-use bayplan::tree::Existing;
+use bayplan::tree::{Entry, Existing, TreePath};
+use bayplan::{Inputs, wanted_files};
 
 use super::args::Input;
-use crate::disk::{MAX_INVENTORY, read_templates, read_text};
+use crate::disk::{MAX_INVENTORY, MAX_TEMPLATE, read_below, read_beside, read_templates, read_text};
 
 /// The names that are looked for, the first one first.
 pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
@@ -55,6 +56,10 @@ pub fn find(input: &Input) -> Result<Found> {
 pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
     let text = read_text(&found.path, MAX_INVENTORY)?;
     let mut inputs = Inputs::new(&found.path.display().to_string(), &text);
+    for path in wanted_files(&inputs) {
+        inputs.files.add(&path, read_beside(&found.folder, &path));
+    }
+    read_values(&mut inputs, &found.folder, &text)?;
     let folder = input.templates.clone().unwrap_or_else(|| found.folder.join("templates"));
     let own = read_templates(&folder)?;
     if own.is_none() && input.templates.is_some() {
@@ -67,10 +72,32 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
     Ok(inputs)
 }
 
-/// Adds what people put into the output folder by hand.
+/// Reads the files of values that charts name. One that is not there is for the rules to report.
+fn read_values(inputs: &mut Inputs, folder: &Path, text: &str) -> Result<()> {
+    if !text.contains("values-file") {
+        return Ok(());
+    }
+    for name in bayplan::values_files(inputs) {
+        let Ok(path) = TreePath::parse(&name) else { continue };
+        if let Some(text) = read_below(folder, &path, MAX_TEMPLATE)? {
+            let shown = folder.join(path.as_str()).display().to_string();
+            let file = inputs.sources.add(Source::new(shown, text));
+            inputs.values_files.insert(name, file);
+        }
+    }
+    Ok(())
+}
+
+/// Adds what people put into the output folder by hand, and what Flux wrote there.
 pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
     for (path, text) in existing.hand_written() {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
         inputs.hand_written.push(HandWritten { path: path.clone(), file });
+    }
+    inputs.rendered = existing.iter().next().is_some();
+    let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));
+    if let Some(Entry::File(text)) = images {
+        let path = format!("{}/{}", out.display(), images::FILE);
+        inputs.image_updates = Some(inputs.sources.add(Source::new(path, text.as_str())));
     }
 }

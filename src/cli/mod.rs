@@ -7,11 +7,15 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod explain;
+pub mod export;
 pub mod init;
 pub mod inputs;
+pub mod ip;
+pub mod progress;
 pub mod render;
 pub mod rules;
 pub mod schema;
+pub mod secret;
 pub mod templates;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -24,7 +28,7 @@ use bayplan::report::{Style, visible};
 
 use clap::Parser;
 
-use self::args::{Cli, Command, TemplatesCommand, When};
+use self::args::{Cli, Command, SecretCommand, TemplatesCommand, When};
 
 /// Reads the command line and runs the command.
 pub fn main() -> ExitCode {
@@ -47,6 +51,10 @@ fn run(cli: Cli) -> Result<Exit> {
             render::run(&input, &output, &findings, mode, quiet.quiet, cli.color)
         }
         Command::Diff { input, output, quiet } => render::diff(&input, &output, quiet.quiet, cli.color),
+        Command::Ip { command } => ip::run(&command),
+        Command::Export { target, input, out, quiet } => {
+            export::run(target, &input, out.as_deref(), quiet.quiet, cli.color)
+        }
         Command::Init { dir, quiet } => init::run(&dir, quiet.quiet),
         Command::Explain { rule } => explain::run(&rule, cli.color),
         Command::Rules { format } => rules::run(format, cli.color),
@@ -54,6 +62,12 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Templates { command: TemplatesCommand::List { input } } => templates::list(&input),
         Command::Templates { command: TemplatesCommand::Eject { path, input, quiet } } => {
             templates::eject(&path, &input, quiet.quiet)
+        }
+        Command::Secret { command: SecretCommand::List { input, output, format } } => {
+            secret::list(&input, &output, format)
+        }
+        Command::Secret { command: SecretCommand::Template { name, environment, input, output } } => {
+            secret::template(&name, environment.as_deref(), &input, &output)
         }
         Command::Completions { shell } => completions::run(shell),
     }

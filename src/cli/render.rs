@@ -1,6 +1,7 @@
 //! `bayplan render` and `bayplan diff`: the tree, as it should be and as it is.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use bayplan::check::settings::Levels;
@@ -12,6 +13,7 @@ use bayplan::{Inputs, catalog, compile, report};
 
 use super::args::{Findings, Input, Output, When};
 use super::inputs::{self, Found};
+use super::progress::watched;
 use super::{Exit, print, say, stdout_style, tell};
 use crate::disk::{Lock, Report, apply, read_existing};
 
@@ -35,18 +37,27 @@ struct Compared {
     out: PathBuf,
 }
 
-fn compare(input: &Input, output: &Output) -> Result<Compared> {
+fn compare(input: &Input, output: &Output, quiet: bool) -> Result<Compared> {
     let found = inputs::find(input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
-    compare_with(&found, input, Levels::new(), &out, false)
+    compare_with(&found, input, Levels::new(), &out, false, quiet)
 }
 
-fn compare_with(found: &Found, input: &Input, levels: Levels, out: &Path, force: bool) -> Result<Compared> {
+fn compare_with(
+    found: &Found,
+    input: &Input,
+    levels: Levels,
+    out: &Path,
+    force: bool,
+    quiet: bool,
+) -> Result<Compared> {
     let mut inputs: Inputs = inputs::read(found, input)?;
     inputs.levels = levels;
-    let existing = read_existing(out)?;
+    let (existing, ()) = rayon::join(|| read_existing(out), || inputs.parse_ahead());
+    let existing = existing?;
     inputs::add_hand_written(&mut inputs, &existing, out);
-    let outcome = compile(&mut inputs);
+    let progress = Arc::clone(&inputs.progress);
+    let outcome = watched(&progress, quiet, || compile(&mut inputs));
     let mut diagnostics = outcome.diagnostics;
     let mut sources = inputs.sources;
     let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force));
@@ -69,7 +80,7 @@ pub fn run(
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
     let levels = findings.levels()?;
     let lock = if mode == Mode::Check { None } else { Some(Lock::take(&out)?) };
-    let compared = compare_with(&found, input, levels, &out, mode == Mode::Force)?;
+    let compared = compare_with(&found, input, levels, &out, mode == Mode::Force, quiet)?;
     let style = stdout_style(color);
     print(&report::render(
         findings.format,
@@ -127,7 +138,7 @@ fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> 
 
 /// Shows what render would change.
 pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<Exit> {
-    let compared = compare(input, output)?;
+    let compared = compare(input, output, quiet)?;
     if !compared.diagnostics.is_empty() {
         let style = super::stderr_style(color);
         tell(&report::render(

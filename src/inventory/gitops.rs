@@ -1,5 +1,8 @@
 //! Where the tree is committed, and who applies it.
 
+use crate::inventory::argocd::{ArgocdStyle, IgnoreDifference, Notifications, SyncWindow};
+use crate::inventory::flux::{DeletionPolicy, FluxNotification, FluxReceiver, FluxSource};
+use crate::inventory::images::ImageUpdates;
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{Duration, Engine, Flag, Scalar, Text, Whole};
 use crate::source::Spanned;
@@ -31,6 +34,10 @@ record! {
     pub struct Argocd {
         /// Its namespace. Default `argocd`.
         namespace: Option<Text>,
+        /// How it gets one Application for each stack and environment. Default `app-of-apps`.
+        style: Option<Spanned<ArgocdStyle>>,
+        /// Whether the ApplicationSet goes wave by wave (`applicationset`): a beta feature that Argo CD must be told to enable, which syncs by itself and leaves `self-heal` aside. Default false.
+        rolling_sync: Option<Flag>,
         /// The AppProject that is written and used. Default: the cluster's name.
         project: Option<Text>,
         /// Whether objects that left the tree are deleted. Default true.
@@ -43,6 +50,18 @@ record! {
         server: Option<Text>,
         /// Whether deleting an Application deletes what it deployed. Default true.
         cascade: Option<Flag>,
+        /// Sync options of every Application, as `Name=value`: they add to, or replace, the ones that bayplan writes.
+        sync_options: List<Text>,
+        /// Whether the AppProject lists the kinds of objects inside namespaces, too: what the tree has, and what comes of it. Manifests of other kinds that you add are refused then. Not where Argo CD applies charts. Default false.
+        strict_kinds: Option<Flag>,
+        /// When syncs may happen, and when not.
+        sync_windows: List<SyncWindow>,
+        /// What Argo CD leaves as it finds it.
+        ignore_differences: List<IgnoreDifference>,
+        /// Who is told what.
+        notifications: Option<Notifications>,
+        /// Whether Applications have a health of their own, so that waves wait for it: in the values of the chart `argo-cd`, if that is one of `charts`, else as a command in a README beside the root Application. Default false.
+        health_customization: Option<Flag>,
     }
 }
 
@@ -87,6 +106,18 @@ record! {
         substitute: Map<Scalar>,
         /// The Secret in Flux's namespace that opens the Git repository, if it is not public.
         secret: Option<Text>,
+        /// What Flux reads of the Git repository.
+        source: Option<FluxSource>,
+        /// The ServiceAccount in Flux's namespace that everything is applied as. Default: Flux's own.
+        service_account: Option<Text>,
+        /// What becomes of objects when the Kustomization that applied them goes. Default `mirror-prune`.
+        deletion_policy: Option<Spanned<DeletionPolicy>>,
+        /// Whom Flux tells what happened, by name.
+        notifications: Map<FluxNotification>,
+        /// How Flux commits new images of services with an `image-policy`.
+        image_updates: Option<ImageUpdates>,
+        /// Webhooks that make Flux look at once, by name.
+        receivers: Map<FluxReceiver>,
     }
 }
 

@@ -2,31 +2,48 @@
 //!
 //! Nothing here looks from one table into another, fills a default or replaces a reference: `model` does.
 
+pub mod argocd;
+pub mod backup;
 pub mod chart;
 pub mod container;
 pub mod environment;
+pub mod files;
+pub mod flux;
 pub mod gitops;
+pub mod images;
+pub mod ingress;
+pub mod load_balancer;
+pub mod monitoring;
 pub mod network;
 pub mod node;
+pub mod policy;
 pub mod record;
 pub mod schema;
+pub mod secret;
 pub mod service;
 pub mod stack;
 pub mod storage;
 pub mod value;
 pub mod workload;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Outcome, codes};
-use crate::inventory::chart::{Chart, Ingress};
+use crate::inventory::backup::{BackupTable, Velero};
+use crate::inventory::chart::Chart;
 use crate::inventory::environment::Environment;
+use crate::inventory::files::Files;
 use crate::inventory::gitops::{Allow, Gitops, Setting};
-use crate::inventory::network::{Cluster, Metallb, Network, Node};
+use crate::inventory::ingress::Ingress;
+use crate::inventory::load_balancer::{Cilium, KubeVip, LoadBalancer, Metallb};
+use crate::inventory::monitoring::Monitoring;
+use crate::inventory::network::{Cluster, Network, Node};
 use crate::inventory::node::{from_toml, from_yaml};
 use crate::inventory::record::{Decode, List, Map, Reader};
+use crate::inventory::secret::{Secret, SecretStore, Sops};
 use crate::inventory::service::Service;
-use crate::inventory::stack::{Secret, Stack};
+use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
 use crate::record;
 use crate::source::{FileId, Source, Spanned};
@@ -55,14 +72,22 @@ record! {
         network: Option<Network>,
         /// The machines of the cluster, by name.
         nodes: Map<Node>,
+        /// Which load balancer the cluster has.
+        load_balancer: Option<LoadBalancer>,
         /// MetalLB: pools and how they are announced.
         metallb: Option<Metallb>,
+        /// Cilium as a load balancer: pools and how they are announced.
+        cilium: Option<Cilium>,
+        /// kube-vip as a load balancer: pools.
+        kube_vip: Option<KubeVip>,
         /// NFS servers, by name.
         nfs: Map<Nfs>,
         /// Storage classes, by name.
         storage_classes: Map<StorageClass>,
         /// How host names are routed.
         ingress: Option<Ingress>,
+        /// Prometheus and Grafana of the cluster.
+        monitoring: Option<Monitoring>,
         /// Namespaces of services, by name.
         stacks: Map<Stack>,
         /// What runs, by name.
@@ -71,6 +96,14 @@ record! {
         charts: Map<Chart>,
         /// Secrets that services read from, by name.
         secrets: Map<Secret>,
+        /// Where the External Secrets operator finds secrets, by name.
+        secret_stores: Map<SecretStore>,
+        /// Who can read what SOPS encrypts.
+        sops: Option<Sops>,
+        /// What backups of claims have in common.
+        backup: Option<BackupTable>,
+        /// Velero: where backups of whole namespaces go, and when they are made.
+        velero: Option<Velero>,
         /// Deployments of the stacks, by name. Without any, there is one named `default`.
         environments: Map<Environment>,
         /// Where the tree is committed, and who applies it.
@@ -89,8 +122,12 @@ pub struct Inventory {
     pub tables: Tables,
     /// The same, as a plain tree: what `${…}` looks into.
     pub root: Arc<node::Node>,
+    /// What Flux wrote last: the image of each service that leaves it to Flux.
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The file.
     pub file: FileId,
+    /// What the files say that it names; empty until somebody has read them.
+    pub files: Files,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
     pub sound: bool,
 }
@@ -127,5 +164,7 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let syntax = reader.found.clone();
     let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    Outcome { value: Inventory { tables, root, file, sound }, diagnostics }
+    let value =
+        Inventory { tables, root, image_updates: BTreeMap::new(), file, files: Files::default(), sound };
+    Outcome { value, diagnostics }
 }

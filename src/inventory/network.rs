@@ -1,11 +1,11 @@
-//! The cluster, its network, its nodes and its load balancer.
+//! The cluster, its network and its nodes.
 
 use serde_json::{Value as Json, json};
 
 use crate::inventory::node::{Node as Raw, Value};
 use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
 use crate::inventory::value::{
-    AddressText, CidrText, Duration, Flag, OneOrMany, QuantityText, RangeText, Scalar, Text, Whole,
+    AddressText, CidrText, Flag, OneOrMany, QuantityText, RangeText, Scalar, Text, Whole,
 };
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -41,6 +41,8 @@ record! {
         gateway: Option<OneOrMany<AddressText>>,
         /// The ranges that the DHCP server gives out. No fixed address may lie in one.
         dhcp: Option<OneOrMany<RangeText>>,
+        /// The name servers that machines ask, for what `bayplan export` writes.
+        dns: List<AddressText>,
         /// Addresses of other machines, by name: nothing else may take them.
         reserved: Map<OneOrMany<AddressText>>,
     }
@@ -63,6 +65,10 @@ record! {
         ip: Option<AddressText>,
         /// Its addresses, where it has one of each family. Use `ip` or `ips`, not both.
         ips: List<AddressText>,
+        /// Its network interface, such as `eth0`, for `bayplan export talos`. Default: its physical one.
+        interface: Option<Text>,
+        /// The disk to install on, such as `/dev/sda`, for `bayplan export talos`.
+        disk: Option<Text>,
         /// What it does. Default `worker`.
         role: Option<Spanned<Role>>,
         /// Whether ordinary pods may run on it. Default: workers yes, control planes no, unless no worker is declared.
@@ -105,93 +111,5 @@ impl Decode for Gpu {
             { "type": "integer", "minimum": 0 },
             { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } },
         ] })
-    }
-}
-
-record! {
-    /// MetalLB: the pools that load balancers get addresses from, and how they are announced.
-    pub struct Metallb {
-        /// The namespace that MetalLB runs in and reads its pools from. Default `metallb-system`.
-        namespace: Option<Text>,
-        /// The pools.
-        pools: Map<Pool>,
-        /// BGP, for pools that are announced by it.
-        bgp: Option<Bgp>,
-    }
-}
-
-choice! {
-    /// How a pool's addresses are announced.
-    pub enum Advertise {
-        /// By ARP and NDP on the local network.
-        L2 = "l2",
-        /// By BGP to the peers.
-        Bgp = "bgp",
-    }
-}
-
-record! {
-    /// A pool of addresses for load balancers.
-    pub struct Pool {
-        /// Its addresses: networks (`192.168.1.64/28`) or ranges (`192.168.1.60-192.168.1.69`). Never a bare address: write `/32`.
-        #[required]
-        addresses: List<RangeText>,
-        /// Whether services with `ip = "auto"` may be given its addresses. Default true.
-        auto_assign: Option<Flag>,
-        /// Whether addresses that end in .0 or .255 are left out. Default false.
-        avoid_buggy_ips: Option<Flag>,
-        /// How it is announced: `l2`, `bgp`, or both in a list. Default `l2`; an empty list announces nothing.
-        advertise: Option<OneOrMany<Spanned<Advertise>>>,
-        /// The nodes that announce it, by name. Default: all.
-        nodes: List<Text>,
-        /// The nodes that announce it, by labels: any of these sets.
-        node_selectors: List<Map<Scalar>>,
-        /// The network interfaces that an L2 announcement is made on. Default: all.
-        interfaces: List<Text>,
-        /// The namespaces it serves, before the environments' suffix or with it. Default: all.
-        namespaces: List<Text>,
-        /// The services it serves, by their names in this inventory. Default: all.
-        services: List<Text>,
-        /// Which pool is used first for `ip = "auto"`: the lowest number; none comes last.
-        priority: Option<Whole>,
-        /// The BGP peers it is announced to, by name. Default: all.
-        peers: List<Text>,
-    }
-}
-
-record! {
-    /// BGP as MetalLB speaks it.
-    pub struct Bgp {
-        /// The routers that MetalLB talks to.
-        peers: Map<Peer>,
-    }
-}
-
-record! {
-    /// A BGP peer of MetalLB.
-    pub struct Peer {
-        /// The cluster's own autonomous system number.
-        #[required]
-        my_asn: Option<Whole>,
-        /// The peer's autonomous system number.
-        #[required]
-        peer_asn: Option<Whole>,
-        /// The peer's address.
-        #[required]
-        peer_address: Option<AddressText>,
-        /// The peer's TCP port. Default 179.
-        peer_port: Option<Whole>,
-        /// How long the peer is waited for before its session counts as dead: 0, or at least 3 seconds.
-        hold_time: Option<Duration>,
-        /// How often a keepalive is sent; at most the hold time.
-        keepalive_time: Option<Duration>,
-        /// Whether the peer is more than one hop away (eBGP only).
-        ebgp_multi_hop: Option<Flag>,
-        /// The address that the session is opened from.
-        source_address: Option<AddressText>,
-        /// The nodes that talk to this peer, by name. Default: all.
-        nodes: List<Text>,
-        /// A `kubernetes.io/basic-auth` Secret in MetalLB's namespace whose `password` signs the session.
-        password_secret: Option<Text>,
     }
 }

@@ -166,6 +166,12 @@ impl<T> Deref for List<T> {
     }
 }
 
+impl<T> From<Vec<T>> for List<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, given: true }
+    }
+}
+
 impl<'l, T> IntoIterator for &'l List<T> {
     type Item = &'l T;
     type IntoIter = std::slice::Iter<'l, T>;

@@ -3,8 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use crate::inventory::container::{InitContainer, Sidecar};
+use crate::inventory::images::ImagePolicy;
+use crate::inventory::ingress::Tls;
+use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::network::Gpu;
 use crate::inventory::node::{Node, Value};
+use crate::inventory::policy::{AllowFrom, EgressRule};
 use crate::inventory::record::{Decode, List, Map, Reader, Record, Schemas};
 use crate::inventory::value::{
     AddressText, Duration, Flag, OneOrMany, OrOff, Passthrough, PassthroughTable, QuantityText, Scalar, Text,
@@ -65,6 +69,8 @@ record! {
         description: Option<Text>,
         /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`. Every service has one.
         image: Option<Text>,
+        /// Which newer images Flux takes by itself: it writes them to a file of the tree, which wins over the tag in `image`.
+        image_policy: Option<ImagePolicy>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,
         /// How many pods. Default 1. Not for a daemon-set or a job, nor beside `autoscale`.
@@ -121,15 +127,23 @@ record! {
         lifecycle: Option<OrOff<Lifecycle>>,
         /// The host names it is routed by. A name without a dot gets the environment's `domain`.
         host: Option<OrOff<OneOrMany<Text>>>,
-        /// The path it is routed by. Default `/`.
-        path: Option<Text>,
+        /// The path it is routed by, or several. Default `/`.
+        path: Option<OneOrMany<Text>>,
+        /// Whether `path` is taken away before the service sees it. Default false.
+        strip_prefix: Option<Flag>,
+        /// Traefik's middlewares before it, by their names in `ingress.middlewares`, the first one first.
+        middlewares: List<Text>,
+        /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as `ingress` says.
+        tls: Option<Tls>,
         /// Services that must be ready before it: decides the order of deployment.
         depends_on: List<Text>,
-        /// Services that it connects to: let through where a stack is isolated.
+        /// Services and charts that it connects to, and `stacks.NAME` and `namespaces.NAME` as a whole: let through where a stack is isolated.
         talks_to: List<Text>,
-        /// What else it connects to, where its stack is isolated: `internet`, `lan`, or a network.
-        egress: List<Text>,
-        /// Where Prometheus finds its metrics: writes a ServiceMonitor of the Prometheus operator.
+        /// What else it connects to, where its stack is isolated: `internet`, `lan`, `nodes`, `api-server`, an address or a network, also with a port (`"10.0.0.5:8086"`), or a table.
+        egress: List<EgressRule>,
+        /// Who else may reach it, where its stack is isolated: `lan`, an address or a network, `namespaces.NAME`, `stacks.NAME`, `charts.NAME`, or a table. With an `ip`, only these and who `talks-to` it.
+        allow_from: List<AllowFrom>,
+        /// Where Prometheus finds its metrics: writes a ServiceMonitor or PodMonitor of the Prometheus operator.
         monitor: Option<OrOff<Monitor>>,
         /// The node it must run on, by name.
         node: Option<Text>,
@@ -209,6 +223,7 @@ choice! {
 }
 
 /// Declares a table with a short form: a value that stands for the one key that matters.
+#[macro_export]
 macro_rules! short_form {
     ($(#[doc = $doc:literal])+ $name:ident($table:ident), $words:literal, $from:expr, $schema:expr) => {
         $(#[doc = $doc])+
@@ -255,6 +270,8 @@ record! {
         host_port: Option<Whole>,
         /// What is spoken on it, for routers: `https`, `kubernetes.io/h2c` …
         app_protocol: Option<Text>,
+        /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
+        entry_point: Option<Text>,
     }
 }
 
@@ -318,8 +335,8 @@ record! {
         nfs: Option<Text>,
         /// A folder that lives as long as the pod: its largest size (`"20Gi"`), `true` for no limit, or a table.
         empty_dir: Option<EmptyDir>,
-        /// A path on the node.
-        host_path: Option<Text>,
+        /// A path on the node, or a table with what must be there.
+        host_path: Option<HostPath>,
         /// A ConfigMap, by its name in Kubernetes.
         config_map: Option<Text>,
         /// A secret, by its name in this inventory.
@@ -360,6 +377,48 @@ short_form!(
     json!({ "anyOf": [{ "type": "string", "examples": ["20Gi"] }, { "const": true }] })
 );
 
+choice! {
+    /// What must be at a path of the node.
+    pub enum HostPathType {
+        /// A folder.
+        Directory = "Directory",
+        /// A folder, which is made if it is missing.
+        DirectoryOrCreate = "DirectoryOrCreate",
+        /// A file.
+        File = "File",
+        /// A file, which is made if it is missing.
+        FileOrCreate = "FileOrCreate",
+        /// A socket.
+        Socket = "Socket",
+        /// A character device.
+        CharDevice = "CharDevice",
+        /// A block device.
+        BlockDevice = "BlockDevice",
+    }
+}
+
+record! {
+    /// A path on the node, in full.
+    pub struct HostPathTable {
+        /// The path.
+        #[required]
+        path: Option<Text>,
+        /// What must be there before the pod starts. Default: nothing is looked for.
+        r#type: Option<Spanned<HostPathType>>,
+    }
+}
+
+short_form!(
+    /// A path on the node.
+    HostPath(HostPathTable),
+    "a path such as \"/dev/dri\", or a table { path, type }",
+    |node, reader| {
+        let path = Text::decode(node, reader).filter(|_| node.text().is_some())?;
+        Some(HostPathTable { span: node.span, path: Some(path), r#type: None })
+    },
+    json!({ "type": "string", "examples": ["/dev/dri"] })
+);
+
 record! {
     /// How a container's health is told. Exactly one of `http`, `tcp`, `grpc`, `exec` says how.
     pub struct Probe replaced {
@@ -393,10 +452,24 @@ record! {
         port: Option<Text>,
         /// The path. Default `/metrics`.
         path: Option<Text>,
-        /// How often it is read. Default `30s`.
+        /// How often it is read. Default: `interval` of `[monitoring]`, else `30s`.
         interval: Option<Duration>,
         /// Whether it is read over TLS. Default false.
         tls: Option<Flag>,
+        /// How the pods are found: `service` writes a ServiceMonitor, `pod` a PodMonitor, which reads each pod whether a Service leads to it or not. Default `service`.
+        kind: Option<Spanned<MonitorKind>>,
+        /// Labels for the monitor.
+        labels: Map<Scalar>,
+        /// A user name and a password: a secret of the stack with the keys `username` and `password`, or a table.
+        basic_auth: Option<BasicAuth>,
+        /// A bearer token from a secret of the stack: `secret/key`.
+        bearer: Option<SecretKey>,
+        /// Changes to the labels of targets, as the Prometheus operator spells them.
+        relabelings: List<PassthroughTable>,
+        /// Changes to metrics before they are kept, as the Prometheus operator spells them.
+        metric_relabelings: List<PassthroughTable>,
+        /// Several places to read, where one is not enough. What one leaves out is as above.
+        endpoints: List<Endpoint>,
     }
 }
 

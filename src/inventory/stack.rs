@@ -1,9 +1,17 @@
-//! Stacks: a namespace of services, its claims, quota and secrets.
+//! Stacks: a namespace of services, its claims and quota.
 
-use crate::inventory::record::{List, Map};
-use crate::inventory::value::{Flag, PodSecurity, QuantityText, Scalar, Text};
+use serde_json::{Value as Json, json};
+
+use crate::inventory::argocd::StackArgocd;
+use crate::inventory::backup::{Backup, Failover};
+use crate::inventory::flux::StackFlux;
+use crate::inventory::monitoring::{Alerts, Dashboard};
+use crate::inventory::node::Node;
+use crate::inventory::policy::{ClaimLimits, Isolate, PodLimits, PodSecuritySetting, QuotaScope};
+use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
+use crate::inventory::value::{Flag, OrOff, PassthroughTable, QuantityText, Scalar, Text};
 use crate::source::Spanned;
-use crate::{choice, record};
+use crate::{choice, record, short_form};
 
 choice! {
     /// Which layer of the tree a stack belongs to.
@@ -29,19 +37,33 @@ record! {
         /// The layer it belongs to. Default `apps`.
         layer: Option<Spanned<Layer>>,
         /// The Pod Security Standard that its namespace enforces, by a label.
-        pod_security: Option<Spanned<PodSecurity>>,
+        pod_security: Option<PodSecuritySetting>,
         /// Environment variables that every service of it gets. Pods restart when one changes.
         env: Map<Scalar>,
         /// Storage that its services mount, by name: a PersistentVolumeClaim each.
         claims: Map<Claim>,
+        /// Two nodes that can both run it, one at a time. An environment does without by `false`.
+        failover: Option<OrOff<Failover>>,
         /// The most that the whole namespace may use: a ResourceQuota, in Kubernetes' spelling (`requests.cpu`, `persistentvolumeclaims` …).
         quota: Map<QuantityText>,
-        /// What containers get that ask for nothing: a LimitRange.
+        /// Which pods `quota` counts. Default: all. One with scopes may name only pods, CPU and memory, with `BestEffort` only pods.
+        quota_scopes: List<Spanned<QuotaScope>>,
+        /// What containers get that ask for nothing, and how much one container, pod or claim may ask for: a LimitRange.
         limits: Option<Limits>,
-        /// Whether the network is closed: only flows that services name are let through. Default false.
-        isolate: Option<Flag>,
+        /// Whether the network is closed: only flows that services name are let through. `"ingress"` closes what comes in, `"egress"` what goes out, `true` both. Default false.
+        isolate: Option<Spanned<Isolate>>,
+        /// What Prometheus warns of: `true` for rules about restarting, unready and failed pods, full claims and silent targets, or a table. An environment takes them away with `false`.
+        alerts: Option<OrOff<Alerts>>,
+        /// Dashboards of Grafana, by name.
+        dashboards: Map<OrOff<Dashboard>>,
         /// Stacks or charts that must be ready before it.
         depends_on: List<Text>,
+        /// How Argo CD applies it, where that differs from the others.
+        argocd: Option<StackArgocd>,
+        /// How Flux applies it, where that differs from the others.
+        flux: Option<StackFlux>,
+        /// Changes to its objects that no key can say, by kind (`Deployment`: all of them) or by kind and name (`ConfigMap/site-env`): a strategic merge patch in Kubernetes' spelling. A service's own `patch` wins.
+        patch: Map<PassthroughTable>,
         /// Labels for every object of it.
         labels: Map<Scalar>,
         /// Annotations for its namespace.
@@ -64,10 +86,9 @@ choice! {
 }
 
 record! {
-    /// Storage that services mount: a PersistentVolumeClaim.
+    /// Storage that services mount: a PersistentVolumeClaim. At most one of `class`, `nfs`, `local`, `csi` and `volume` says what keeps the data.
     pub struct Claim {
-        /// Its size, as a quantity: `50Gi`.
-        #[required]
+        /// Its size, as a quantity: `50Gi`. Every claim has one that is not `existing`.
         size: Option<QuantityText>,
         /// How it may be mounted. Default `ReadWriteOnce`.
         access_modes: List<Spanned<AccessMode>>,
@@ -75,13 +96,49 @@ record! {
         class: Option<Text>,
         /// An NFS export as `server/export`: a PersistentVolume of its own is written, and the data kept when the claim goes. Instead of `class`.
         nfs: Option<Text>,
+        /// A folder or disk of one node: a PersistentVolume of its own is written that only that node can mount, and the data kept when the claim goes. A path such as `/srv/plex` where the stack has a `failover`, else a table with the node.
+        local: Option<LocalDisk>,
+        /// A volume of a CSI driver that exists already (`driver`, `volumeHandle` …), in Kubernetes' spelling: a PersistentVolume of its own is written.
+        csi: Option<PassthroughTable>,
+        /// A PersistentVolume that exists already, by its name in Kubernetes: the claim is bound to it.
+        volume: Option<Text>,
+        /// Whether somebody else makes the claim: services mount it, and none is written. Default false.
+        existing: Option<Flag>,
+        /// Mount options of the volume that is written for `nfs` or `csi`. Default: those of the NFS server.
+        mount_options: List<Text>,
+        /// Whether the volume that is written for `nfs` or `csi` is mounted read-only. Default false.
+        read_only: Option<Flag>,
+        /// How it is backed up, by VolSync: `true` for what `[backup]` says, or a table. An environment switches it off with `false`.
+        backup: Option<OrOff<Backup>>,
         /// Annotations for the claim.
         annotations: Map<Scalar>,
     }
 }
 
 record! {
-    /// What containers get that ask for nothing: a LimitRange.
+    /// A folder or disk of one node, in full.
+    pub struct LocalDiskTable {
+        /// The folder, which must exist on the node.
+        #[required]
+        path: Option<Text>,
+        /// The node, by name. Default: the nodes of the stack's `failover`.
+        node: Option<Text>,
+    }
+}
+
+short_form!(
+    /// A folder or disk of one node: its path, or a table.
+    LocalDisk(LocalDiskTable),
+    "a path such as \"/srv/plex\", or a table { path, node }",
+    |node, reader| {
+        let path = Text::decode(node, reader).filter(|_| node.text().is_some())?;
+        Some(LocalDiskTable { span: node.span, path: Some(path), node: None })
+    },
+    json!({ "type": "string", "examples": ["/srv/plex"] })
+);
+
+record! {
+    /// What containers get that ask for nothing, and how much one container, pod or claim may ask for: a LimitRange.
     pub struct Limits {
         /// Limits of containers that give none.
         default: Map<QuantityText>,
@@ -91,36 +148,9 @@ record! {
         max: Map<QuantityText>,
         /// The least that one container may ask for.
         min: Map<QuantityText>,
-    }
-}
-
-choice! {
-    /// How a secret gets into the cluster.
-    pub enum SecretProvider {
-        /// A SealedSecret that people make with kubeseal.
-        SealedSecrets = "sealed-secrets",
-        /// A SOPS-encrypted Secret that Flux decrypts.
-        Sops = "sops",
-        /// The External Secrets operator.
-        ExternalSecrets = "external-secrets",
-        /// By hand, outside Git.
-        Manual = "manual",
-    }
-}
-
-record! {
-    /// A Secret that services read from: its keys, never its values.
-    pub struct Secret {
-        /// The stack whose namespace it lives in.
-        #[required]
-        stack: Option<Text>,
-        /// How it gets into the cluster. Default `manual`.
-        provider: Option<Spanned<SecretProvider>>,
-        /// The keys that services may read. Their values never stand here.
-        keys: List<Text>,
-        /// The Secret's name in Kubernetes. Default: its name in this inventory.
-        name: Option<Text>,
-        /// What it is for.
-        description: Option<Text>,
+        /// How much one pod, all its containers together, may ask for.
+        pod: Option<PodLimits>,
+        /// How large one claim may be.
+        pvc: Option<ClaimLimits>,
     }
 }

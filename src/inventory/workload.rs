@@ -106,12 +106,12 @@ impl Decode for Share {
             text.parse().ok().filter(|_| plain)
         };
         let read = match &node.value {
-            Value::Integer(number) => {
-                Some((number.to_string(), *number, false)).filter(|_| (0..=i64::from(i32::MAX)).contains(number))
-            }
+            Value::Integer(number) => Some((number.to_string(), *number, false))
+                .filter(|_| (0..=i64::from(i32::MAX)).contains(number)),
             Value::String(text) => {
                 let bare = text.strip_suffix('%');
-                let number = digits(bare.unwrap_or(text)).filter(|number| bare.is_none() || *number <= 100);
+                let share = |number: &i64| *number == 100 || text.len() <= 3;
+                let number = digits(bare.unwrap_or(text)).filter(|number| bare.is_none() || share(number));
                 number.map(|number| (text.clone(), number, bare.is_some()))
             }
             _ => None,
@@ -125,7 +125,7 @@ impl Decode for Share {
     fn schema(_: &mut Schemas) -> Json {
         json!({ "title": "number or percentage", "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": i32::MAX },
-            { "type": "string", "pattern": "^(([0-9]{1,2}|0{0,6}100|0[0-9]{1,8})%|[0-9]{1,9})$", "examples": ["50%"] },
+            { "type": "string", "pattern": "^(([0-9]{1,2}|100)%|[0-9]{1,9})$", "examples": ["50%"] },
         ] })
     }
 }

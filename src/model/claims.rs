@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::address::Range;
+use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
 use crate::model::references::Resolver;
 use crate::model::service::Service;
@@ -90,6 +91,7 @@ pub fn gather(model: &Model, resolver: &Resolver<'_>) -> Vec<AddressClaim> {
     gather_networks(model, &mut claims);
     gather_hosts(model, resolver, &mut claims);
     gather_charts(model, resolver, &mut claims);
+    gather_gateway(model, resolver, &mut claims);
     for (environment, _) in model.environments.iter().enumerate() {
         gather_services(model, environment, &mut claims);
     }
@@ -129,11 +131,11 @@ fn gather_networks(model: &Model, claims: &mut Vec<AddressClaim>) {
     for range in &network.dhcp {
         claims.push(claim(range, ClaimKind::Dhcp, "the DHCP range", "network.dhcp"));
     }
-    for (index, pool) in model.metallb.pools.iter().enumerate() {
-        let (owner, subject) = (format!("pool `{}`", pool.name), format!("metallb.pools.{}", pool.name));
+    for (index, pool) in model.pools().iter().enumerate() {
+        let owner = format!("pool `{}`", pool.name);
         for range in &pool.addresses {
-            claims
-                .push(AddressClaim { pool: Some(index), ..claim(range, ClaimKind::Pool, &owner, &subject) });
+            let claim = claim(range, ClaimKind::Pool, &owner, &pool.subject);
+            claims.push(AddressClaim { pool: Some(index), ..claim });
         }
     }
 }
@@ -188,11 +190,22 @@ fn gather_charts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Addres
                 let subject = format!("charts.{}", chart.name);
                 let range = address.map(Range::single);
                 claims.push(AddressClaim {
-                    by_reference: resolver.is_reference_at(address.span),
+                    by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
                     ..claim(&range, ClaimKind::LoadBalancer, &owner, &subject)
                 });
             }
         }
+    }
+}
+
+fn gather_gateway(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+    let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
+    for (gateway, address) in gateway.iter().flat_map(|one| one.addresses.iter().map(move |it| (one, it))) {
+        let owner = format!("the Gateway `{}`", gateway.name);
+        claims.push(AddressClaim {
+            by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
+            ..claim(&address.map(Range::single), ClaimKind::LoadBalancer, &owner, "ingress.gateway")
+        });
     }
 }
 
@@ -218,11 +231,17 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
             let range = address.map(Range::single);
             claims.push(AddressClaim {
                 service: Some(place),
-                by_reference: reference.is_some(),
+                by_reference: reference.is_some() || of_node(model, address.value),
                 ..claim(&range, ClaimKind::LoadBalancer, &owner, &format!("services.{}", service.key))
             });
         }
     }
+}
+
+/// With servicelb a service has the addresses of the nodes: the same fact, not a second claim.
+fn of_node(model: &Model, address: IpAddr) -> bool {
+    let servicelb = model.load_balancer.provider == Provider::Servicelb;
+    servicelb && model.nodes.iter().any(|node| node.addresses.iter().any(|own| own.value == address))
 }
 
 /// Reserved addresses that a load balancer or virtual address takes by reference are its own, not a second claim.

@@ -1,4 +1,4 @@
-//! What environments share: the cluster, its network, nodes, pools, storage and charts.
+//! What environments share: the cluster, its network, nodes, storage and charts.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,18 +6,21 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::address::{Family, Range, parse_cidr, parse_pool_entry, parse_range_or_host};
+use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
-use crate::inventory::chart::IngressProvider;
-use crate::inventory::network::{Advertise, Role};
-use crate::inventory::node::Value;
+use crate::inventory::network::Role;
 use crate::inventory::record::Map;
+use crate::inventory::stack::Layer;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
 use crate::inventory::value::{AddressText, OneOrMany, PodSecurity, RangeText, Text};
+use crate::model::argocd::customize;
+use crate::model::flux::substitutes;
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::machine;
+use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE};
+use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
 
@@ -27,8 +30,6 @@ pub const DEFAULT_NAME: &str = "cluster";
 pub const DEFAULT_DOMAIN: &str = "cluster.local";
 /// The Kubernetes version, if the inventory gives none.
 pub const DEFAULT_KUBERNETES: &str = "1.34";
-/// MetalLB's namespace, if the inventory gives none.
-pub const DEFAULT_METALLB: &str = "metallb-system";
 
 /// What is true of the whole cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -73,6 +74,8 @@ pub struct Network {
     pub lan: Vec<Spanned<Range>>,
     /// The routers.
     pub gateways: Vec<Spanned<IpAddr>>,
+    /// The name servers that machines ask.
+    pub dns: Vec<IpAddr>,
     /// What DHCP gives out.
     pub dhcp: Vec<Spanned<Range>>,
     /// Other machines' addresses, by name.
@@ -114,6 +117,10 @@ pub struct Node {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Its network interface.
+    pub interface: Option<String>,
+    /// The disk to install on.
+    pub disk: Option<String>,
     /// What it does.
     pub role: Role,
     /// Whether ordinary pods may run on it.
@@ -142,91 +149,6 @@ pub struct Taint {
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     pub effect: String,
-}
-
-/// MetalLB.
-#[derive(Clone, Debug, Serialize)]
-pub struct Metallb {
-    /// Its namespace.
-    pub namespace: String,
-    /// Whether the chart of this inventory's MetalLB creates that namespace, or the tree must.
-    pub writes_namespace: bool,
-    /// The prefix of its Service annotations: `metallb.io` from version 0.14.9 on, before that
-    /// `metallb.universe.tf` (metallb#2495).
-    pub annotation_prefix: &'static str,
-    /// The pools, by name.
-    pub pools: Vec<Pool>,
-    /// The BGP peers, by name.
-    pub peers: Vec<Peer>,
-}
-
-/// A pool of addresses.
-#[derive(Clone, Debug, Serialize)]
-pub struct Pool {
-    /// Its name.
-    pub name: String,
-    /// Its entries, canonically written.
-    pub addresses: Vec<Spanned<Range>>,
-    /// The same as MetalLB reads them: a single address is a network, too.
-    pub entries: Vec<String>,
-    /// Whether it serves `ip = "auto"`.
-    pub auto_assign: bool,
-    /// Whether .0 and .255 are left out.
-    pub avoid_buggy_ips: bool,
-    /// Announced by ARP and NDP.
-    pub l2: bool,
-    /// Announced by BGP.
-    pub bgp: bool,
-    /// The nodes that announce it; none means all.
-    pub nodes: Vec<String>,
-    /// Label sets of nodes that announce it.
-    pub node_selectors: Vec<BTreeMap<String, String>>,
-    /// Interfaces of the L2 announcement; none means all.
-    pub interfaces: Vec<String>,
-    /// The namespaces it serves, as written; none means all.
-    pub namespaces: Vec<Spanned<String>>,
-    /// The same as they are in the cluster, with the environments' suffixes.
-    pub real_namespaces: Vec<String>,
-    /// The services it serves; none means all.
-    pub services: Vec<Spanned<String>>,
-    /// Their names in Kubernetes.
-    pub service_names: Vec<String>,
-    /// Which pool is used first.
-    pub priority: Option<i64>,
-    /// The peers it is announced to; none means all.
-    pub peers: Vec<String>,
-    /// How many of its addresses nothing asks for by name: what is left for `ip = "auto"` and for later.
-    pub left: u64,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
-}
-
-/// A BGP peer.
-#[derive(Clone, Debug, Serialize)]
-pub struct Peer {
-    /// Its name.
-    pub name: String,
-    /// Our autonomous system.
-    pub my_asn: i64,
-    /// Its autonomous system.
-    pub peer_asn: i64,
-    /// Its address.
-    pub peer_address: String,
-    /// Its port.
-    pub peer_port: Option<i64>,
-    /// When a silent session counts as dead.
-    pub hold_time: Option<String>,
-    /// How often a keepalive is sent.
-    pub keepalive_time: Option<String>,
-    /// More than one hop away.
-    pub ebgp_multi_hop: Option<bool>,
-    /// The address the session is opened from.
-    pub source_address: Option<String>,
-    /// The nodes that talk to it; none means all.
-    pub nodes: Vec<String>,
-    /// The Secret that signs the session.
-    pub password_secret: Option<String>,
 }
 
 /// An NFS server.
@@ -312,8 +234,14 @@ pub struct Chart {
     pub description: Option<String>,
     /// The Pod Security Standard of its namespace.
     pub pod_security: Option<PodSecurity>,
+    /// The same, with those that only warn.
+    pub pod_security_levels: PodSecurityLevels,
     /// Its values.
     pub values: Json,
+    /// How Flux releases it.
+    pub flux: crate::model::flux::Release,
+    /// How Argo CD's Application of it is synced.
+    pub sync: crate::model::argocd::Sync,
     /// The load balancer addresses it asks for.
     pub addresses: BTreeMap<String, Vec<Spanned<IpAddr>>>,
     /// Charts that must be ready before it, by name.
@@ -323,38 +251,6 @@ pub struct Chart {
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
-}
-
-/// How host names are routed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ingress {
-    /// By what.
-    pub provider: IngressProvider,
-    /// The ingress class.
-    pub class: Option<String>,
-    /// Traefik's entry points.
-    pub entry_points: Vec<String>,
-    /// cert-manager's ClusterIssuer.
-    pub issuer: Option<String>,
-    /// Whether hosts are reached over TLS.
-    pub tls: bool,
-    /// The namespace of the chart that serves the hosts.
-    pub namespace: Option<String>,
-    /// The Gateway's namespace, name and listener.
-    pub gateway: Option<GatewayName>,
-    /// Annotations for every route.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// A Gateway that routes attach to.
-#[derive(Clone, Debug, Serialize)]
-pub struct GatewayName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// One of its listeners.
-    pub listener: Option<String>,
 }
 
 /// A map of plain texts with references replaced.
@@ -456,6 +352,7 @@ pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
     Network {
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
+        dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),
         dhcp: ranges(resolver, table.dhcp.as_ref().map(|dhcp| dhcp.0.as_slice()).unwrap_or_default()),
         reserved: reserved
             .map(|(name, entry)| Reserved {
@@ -482,6 +379,8 @@ pub fn lower_nodes(resolver: &mut Resolver<'_>) -> Vec<Node> {
             let ordinary = role == Role::Worker || !has_worker;
             Node {
                 addresses: node_addresses(resolver, name, table),
+                interface: machine::interface(resolver, table.interface.as_ref()),
+                disk: machine::disk(resolver, table.disk.as_ref()),
                 role,
                 schedulable: table.schedulable.as_ref().map_or(ordinary, |flag| flag.value),
                 cpu: table.cpu.as_ref().and_then(|text| resolver.quantity(text)),
@@ -561,10 +460,12 @@ fn taint(resolver: &mut Resolver<'_>, text: &Text) -> Option<Taint> {
 pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec<Chart> {
     let tables = &resolver.inventory.tables.charts;
     let mut namespaces = std::collections::BTreeSet::new();
-    tables
+    let escaping = substitutes(resolver, Layer::Infrastructure, None);
+    let charts = tables
         .iter()
         .map(|(name, entry)| {
             check_name(resolver, name, entry.key, "a chart", NameKind::Label);
+            resolver.escaping = escaping;
             let mut chart = resolver.within_chart(name, |resolver| lower_chart(resolver, name, &entry.value));
             chart.place = entry.key;
             if !chart.namespace.is_empty() {
@@ -573,9 +474,17 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
             chart.release_namespace = release_namespace(gitops, &chart.namespace);
             chart.writes_namespace =
                 !brings_along(gitops, &chart.namespace) && namespaces.insert(chart.namespace.value.clone());
+            if let Some(gitops) = gitops {
+                chart.sync = gitops.argocd.extras.of_chart(name, &chart.chart);
+                if chart.chart == "argo-cd" {
+                    customize(&mut chart.values, &gitops.argocd.extras);
+                }
+            }
             chart
         })
-        .collect()
+        .collect();
+    resolver.escaping = false;
+    charts
 }
 
 /// Flux runs before Argo CD does: that one's namespace comes with its chart.
@@ -592,6 +501,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
     let namespace = table.namespace.as_ref().map(|text| resolver.text(text));
     let values = table.values.as_ref().map(|values| resolver.value(&values.0));
     let depends_on = table.depends_on.iter().map(|text| resolver.text(text)).collect::<Vec<_>>();
+    let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
     Chart {
         oci: repository.starts_with("oci://"),
         repository: repository.trim_end_matches('/').to_owned(),
@@ -603,8 +513,11 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         namespace_labels: BTreeMap::new(),
         release: optional(resolver, table.release.as_ref()).unwrap_or_else(|| name.to_owned()),
         description: optional(resolver, table.description.as_ref()),
-        pod_security: table.pod_security.as_ref().map(|level| level.value),
+        pod_security: pod_security_levels.enforce,
+        pod_security_levels,
         values: values.unwrap_or(Json::Null),
+        flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        sync: crate::model::argocd::Sync::default(),
         addresses: table
             .addresses
             .iter()
@@ -650,192 +563,6 @@ pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what:
         None => format!("declared: {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
     };
     resolver.found.push(diagnostic.help(help));
-}
-
-/// Lowers `[metallb]`.
-pub fn lower_metallb(
-    resolver: &mut Resolver<'_>,
-    nodes: &[Node],
-    charts: &[Chart],
-    gitops: Option<&Gitops>,
-) -> Metallb {
-    let absent = inventory::network::Metallb::default();
-    let table = resolver.inventory.tables.metallb.as_ref().unwrap_or(&absent);
-    let namespace =
-        optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| DEFAULT_METALLB.to_owned());
-    let peers = lower_peers(resolver, table, nodes);
-    let pools = table.pools.iter();
-    let chart = charts.iter().find(|chart| chart.chart == "metallb");
-    Metallb {
-        writes_namespace: charts.iter().all(|chart| chart.namespace.value != namespace)
-            && !brings_along(gitops, &namespace),
-        namespace,
-        annotation_prefix: match chart.and_then(|chart| version_of(&chart.version)) {
-            Some(version) if version < [0, 14, 9] => "metallb.universe.tf",
-            _ => "metallb.io",
-        },
-        pools: pools
-            .map(|(name, entry)| {
-                let mut pool = lower_pool(resolver, name, &entry.value, nodes, &peers);
-                pool.place = entry.key;
-                pool
-            })
-            .collect(),
-        peers,
-    }
-}
-
-/// `v0.14.9` as numbers; a pre-release counts as its release.
-fn version_of(text: &str) -> Option<[u32; 3]> {
-    let core = text.trim_start_matches('v').split(['-', '+']).next()?;
-    let mut numbers = core.split('.').map(|number| number.parse().ok());
-    Some([numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)])
-}
-
-/// MetalLB takes no bare address.
-fn pool_entry(range: &Range) -> String {
-    match range.prefix() {
-        Some(prefix) => format!("{}/{prefix}", range.first()),
-        None => range.to_string(),
-    }
-}
-
-/// Tells every pool which namespaces and Services of the cluster it serves: an inventory names a namespace
-/// before the environments' suffix or with it.
-pub fn serve_namespaces(model: &mut Model) {
-    let environments = &model.environments;
-    for pool in &mut model.metallb.pools {
-        for wanted in &pool.namespaces {
-            let real = environments.iter().flat_map(|environment| {
-                let suffixed = format!("{}{}", wanted.value, environment.namespace_suffix);
-                let of_stacks = environment.stacks.iter().map(|stack| &stack.namespace.value);
-                of_stacks.filter(move |name| **name == suffixed || **name == wanted.value).cloned()
-            });
-            let before = pool.real_namespaces.len();
-            pool.real_namespaces.extend(real);
-            let of_a_chart = model.charts.iter().any(|chart| chart.namespace.value == wanted.value);
-            if of_a_chart || pool.real_namespaces.len() == before {
-                pool.real_namespaces.push(wanted.value.clone());
-            }
-        }
-        let services = environments.iter().flat_map(Environment::services);
-        let served = services.filter(|service| pool.services.iter().any(|key| key.value == service.key));
-        pool.service_names = served.map(|service| service.name.clone()).collect();
-        for names in [&mut pool.real_namespaces, &mut pool.service_names] {
-            names.sort();
-            names.dedup();
-        }
-    }
-}
-
-fn lower_peers(
-    resolver: &mut Resolver<'_>,
-    table: &inventory::network::Metallb,
-    nodes: &[Node],
-) -> Vec<Peer> {
-    let peers = table.bgp.iter().flat_map(|bgp| &bgp.peers);
-    peers
-        .map(|(name, entry)| {
-            let peer = &entry.value;
-            check_name(resolver, name, entry.key, "a peer", NameKind::Subdomain);
-            let number = |whole: &Option<Spanned<i64>>| whole.as_ref().map(|whole| whole.value);
-            let time =
-                |time: &Option<inventory::value::Duration>| time.as_ref().map(|time| time.0.value.clone());
-            Peer {
-                my_asn: number(&peer.my_asn).unwrap_or_default(),
-                peer_asn: number(&peer.peer_asn).unwrap_or_default(),
-                peer_address: peer
-                    .peer_address
-                    .as_ref()
-                    .and_then(|text| resolver.address(text))
-                    .map_or_else(String::new, |address| address.to_string()),
-                peer_port: number(&peer.peer_port),
-                hold_time: time(&peer.hold_time),
-                keepalive_time: time(&peer.keepalive_time),
-                ebgp_multi_hop: peer.ebgp_multi_hop.as_ref().map(|flag| flag.value),
-                source_address: peer
-                    .source_address
-                    .as_ref()
-                    .and_then(|text| resolver.address(text))
-                    .map(|address| address.to_string()),
-                nodes: known_nodes(resolver, &peer.nodes, nodes),
-                password_secret: optional(resolver, peer.password_secret.as_ref()),
-                name: name.clone(),
-            }
-        })
-        .collect()
-}
-
-fn known_nodes(resolver: &mut Resolver<'_>, texts: &[Text], nodes: &[Node]) -> Vec<String> {
-    let names = texts.iter().map(|text| resolver.text(text)).collect();
-    let known = known_only(
-        resolver,
-        names,
-        "node",
-        |name| nodes.iter().any(|node| node.name == name),
-        || nodes.iter().map(|node| node.name.as_str()).collect(),
-    );
-    known.into_iter().map(|name| name.value).collect()
-}
-
-fn lower_pool(
-    resolver: &mut Resolver<'_>,
-    name: &str,
-    table: &inventory::network::Pool,
-    nodes: &[Node],
-    peers: &[Peer],
-) -> Pool {
-    check_name(resolver, name, table.span, "a pool", NameKind::Subdomain);
-    let services = &resolver.inventory.tables.services;
-    let advertise = table.advertise.as_ref().map(|modes| modes.0.iter().map(|mode| mode.value).collect());
-    let advertise: Vec<Advertise> = advertise.unwrap_or_else(|| vec![Advertise::L2]);
-    let names = table.services.iter().map(|text| resolver.text(text)).collect();
-    let peer_names = table.peers.iter().map(|text| resolver.text(text)).collect();
-    let written = resolver.inventory.root.find(["metallb", "pools", name, "addresses"]);
-    if written.is_some_and(|node| matches!(&node.value, Value::Array(items) if items.is_empty())) {
-        resolver.found.push(
-            BAD_VALUE
-                .at(table.span, "no addresses", format!("pool `{name}` holds no addresses"))
-                .help("give it a range such as \"192.168.1.60-192.168.1.69\""),
-        );
-    }
-    let ranges = table.addresses.iter().filter_map(|text| resolver.range(&text.0, parse_pool_entry));
-    let addresses: Vec<Spanned<Range>> = ranges.collect();
-    Pool {
-        entries: addresses.iter().map(|range| pool_entry(range)).collect(),
-        addresses,
-        real_namespaces: Vec::new(),
-        service_names: Vec::new(),
-        auto_assign: table.auto_assign.as_ref().is_none_or(|flag| flag.value),
-        avoid_buggy_ips: table.avoid_buggy_ips.as_ref().is_some_and(|flag| flag.value),
-        l2: advertise.contains(&Advertise::L2),
-        bgp: advertise.contains(&Advertise::Bgp),
-        nodes: known_nodes(resolver, &table.nodes, nodes),
-        node_selectors: table.node_selectors.iter().map(|labels| texts(resolver, labels)).collect(),
-        interfaces: list(resolver, &table.interfaces),
-        namespaces: table.namespaces.iter().map(|text| resolver.text(text)).collect(),
-        services: known_only(
-            resolver,
-            names,
-            "service",
-            |name| services.contains_key(name),
-            || services.keys().map(String::as_str).collect(),
-        ),
-        priority: table.priority.as_ref().map(|priority| priority.value),
-        left: 0,
-        peers: known_only(
-            resolver,
-            peer_names,
-            "BGP peer",
-            |name| peers.iter().any(|peer| peer.name == name),
-            || peers.iter().map(|peer| peer.name.as_str()).collect(),
-        )
-        .into_iter()
-        .map(|peer| peer.value)
-        .collect(),
-        name: name.to_owned(),
-        place: table.span,
-    }
 }
 
 /// Lowers `[nfs]`.
@@ -936,60 +663,6 @@ pub fn lower_storage_classes(resolver: &mut Resolver<'_>, servers: &[Nfs]) -> Ve
             }
         })
         .collect()
-}
-
-/// Lowers `[ingress]`.
-pub fn lower_ingress(resolver: &mut Resolver<'_>, charts: &[Chart]) -> Option<Ingress> {
-    let table = resolver.inventory.tables.ingress.as_ref()?;
-    let provider = table.provider.as_ref().map_or(IngressProvider::Ingress, |provider| provider.value);
-    let chart = table.chart.as_ref().map(|text| resolver.text(text));
-    let namespace = chart.and_then(|name| {
-        let chart = charts.iter().find(|chart| chart.name == name.value);
-        if chart.is_none() {
-            let known = resolver.known(charts.iter().map(|chart| chart.name.as_str()));
-            report_unknown(resolver, &name, "chart", &known);
-        }
-        chart.map(|chart| chart.namespace.value.clone())
-    });
-    let gateway = table.gateway.as_ref().map(|text| resolver.text(text));
-    let gateway = gateway.and_then(|written| gateway_name(resolver, &written));
-    if provider == IngressProvider::Gateway && table.gateway.is_none() {
-        resolver.found.push(
-            inventory::MISSING_KEY
-                .at(table.span, "`gateway` is missing here", "`ingress` needs `gateway`")
-                .help("add `gateway`: the Gateway that routes attach to, as `namespace/name`"),
-        );
-    }
-    let entry_points = list(resolver, &table.entry_points);
-    let tls = crate::model::service::ingress_scheme(table) == "https";
-    let default_entry = if tls { "websecure" } else { "web" };
-    Some(Ingress {
-        provider,
-        class: optional(resolver, table.class.as_ref()),
-        entry_points: if entry_points.is_empty() { vec![default_entry.to_owned()] } else { entry_points },
-        issuer: optional(resolver, table.issuer.as_ref()),
-        tls,
-        namespace,
-        gateway,
-        annotations: texts(resolver, &table.annotations),
-    })
-}
-
-fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> Option<GatewayName> {
-    let parts: Vec<&str> = written.split('/').collect();
-    let (namespace, name, listener) = match parts.as_slice() {
-        [namespace, name] => (namespace, name, None),
-        [namespace, name, listener] => (namespace, name, Some((*listener).to_owned())),
-        _ => {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(written.span, "not a Gateway's name", format!("`{written}` does not name a Gateway"))
-                    .help("write `namespace/name` or `namespace/name/listener`"),
-            );
-            return None;
-        }
-    };
-    Some(GatewayName { namespace: (*namespace).to_owned(), name: (*name).to_owned(), listener })
 }
 
 /// What Kubernetes asks of a name.

@@ -10,6 +10,7 @@ use crate::inventory::record::Map;
 use crate::inventory::service::Probe as WrittenProbe;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::inventory::{self, MISSING_KEY};
+use crate::model::BAD_VALUE;
 use crate::model::cluster::{NameKind, check_name, list, report_unknown};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::Resolver;
@@ -19,11 +20,10 @@ use crate::model::service::{
 };
 use crate::model::stack::{Around, Stack};
 use crate::model::volume::{Volume, check_mount_path, check_sub_path};
-use crate::model::BAD_VALUE;
 use crate::source::{Span, Spanned};
 
 /// A container beside a service's own.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Container {
     /// Its name in the pod.
     pub name: String,
@@ -67,7 +67,7 @@ pub enum Role {
 }
 
 /// Where a container sees a volume of the service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mount {
     /// The volume's name in the pod.
     pub name: String,

@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
+use crate::inventory::load_balancer::Provider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::Model;
+use crate::model::argocd::{APPLICATION_HEALTH, Sync};
+use crate::model::flux::{Apply, apply};
 use crate::model::gitops::{ClusterKind, Gitops};
 use crate::model::stack::Stack;
 
@@ -32,6 +35,10 @@ pub struct Delivery {
     pub namespace: String,
     /// Where people reach its services, for the engine's user interface.
     pub links: Vec<String>,
+    /// How Argo CD syncs it.
+    pub sync: Sync,
+    /// How Flux applies it.
+    pub apply: Apply,
 }
 
 /// Adds to gitops and to every stack what the engines apply.
@@ -55,6 +62,9 @@ pub fn plan(model: &mut Model) {
     }
     if let Some(gitops) = &mut model.gitops {
         gitops.deliveries = infrastructure;
+        let by_a_chart = model.charts.iter().any(|chart| chart.chart == "argo-cd");
+        let extras = &mut gitops.argocd.extras;
+        extras.health_script = (extras.health_customization && !by_a_chart).then_some(APPLICATION_HEALTH);
     }
     permit(model);
 }
@@ -78,7 +88,11 @@ fn permit(model: &mut Model) {
                 .map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
         );
         destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
-        destinations.push(model.metallb.namespace.clone());
+        destinations.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
+        if model.load_balancer.provider == Provider::Metallb {
+            destinations.push(model.metallb.namespace.clone());
+        }
+        destinations.extend(model.ingress.iter().flat_map(|ingress| ingress.namespaces.clone()));
         // Charts put leases and metrics Services there.
         destinations.push("kube-system".to_owned());
     }
@@ -86,23 +100,10 @@ fn permit(model: &mut Model) {
         names.sort();
         names.dedup();
     }
-    let kind = |group, kind| ClusterKind { group, kind };
     let mut cluster_kinds = Vec::new();
-    if whole {
+    if whole && !model.charts.is_empty() {
         // Charts bring kinds, roles and webhooks of their own.
-        cluster_kinds.push(kind("*", "*"));
-    } else {
-        if stacks.iter().any(|stack| stack.writes_namespace) {
-            cluster_kinds.push(kind("", "Namespace"));
-        }
-        if stacks.iter().flat_map(|stack| &stack.claims).any(|claim| claim.volume.is_some()) {
-            cluster_kinds.push(kind("", "PersistentVolume"));
-        }
-        let mut rbac = stacks.iter().flat_map(|stack| &stack.services).filter_map(|service| service.rbac.as_ref());
-        if rbac.any(|rbac| !rbac.cluster_rules.is_empty()) {
-            cluster_kinds.push(kind("rbac.authorization.k8s.io", "ClusterRole"));
-            cluster_kinds.push(kind("rbac.authorization.k8s.io", "ClusterRoleBinding"));
-        }
+        cluster_kinds.push(ClusterKind { group: "*", kind: "*" });
     }
     if let Some(gitops) = &mut model.gitops {
         gitops.argocd.repositories = repositories;
@@ -125,6 +126,8 @@ fn infrastructure(gitops: &Gitops, has_charts: bool) -> Vec<Delivery> {
         after,
         namespace: namespace.to_owned(),
         links: Vec::new(),
+        sync: gitops.argocd.extras.of_folder(),
+        apply: apply(&gitops.flux),
     };
     let engine_namespace = gitops.engine_namespace();
     let mut deliveries = Vec::new();
@@ -168,7 +171,12 @@ fn deliver_stack(
     }
     after.sort();
     after.dedup();
+    let services: Vec<(&str, &str)> =
+        stack.services.iter().map(|service| (service.key.as_str(), service.name.as_str())).collect();
+    let extras = &gitops.argocd.extras;
     Delivery {
+        sync: extras.of_stack(&stack.argocd, &stack.name, &services, !stack.writes_namespace),
+        apply: stack.flux.clone(),
         name: format!("{}-{environment}", stack.name),
         engine,
         path: path(gitops, &format!("apps/{}/overlays/{environment}", stack.name)),

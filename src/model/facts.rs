@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::address::RangeSet;
 use crate::model::claims::{AddressClaim, ClaimKind};
-use crate::model::cluster::{AddressRow, Chart, Cluster, Metallb, Network, Nfs, Node, Pool};
+use crate::model::cluster::{AddressRow, Chart, Cluster, Network, Nfs, Node};
+use crate::model::load_balancer::Pool;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 
@@ -22,7 +23,7 @@ pub fn gather(model: &mut Model) {
     of_cluster(&mut facts, &model.cluster);
     of_network(&mut facts, &model.network);
     of_nodes(&mut facts, &model.nodes);
-    of_metallb(&mut facts, &model.metallb);
+    of_pools(&mut facts, model.pools());
     of_nfs(&mut facts, &model.nfs);
     of_charts(&mut facts, &model.charts);
     for environment in &model.environments {
@@ -61,8 +62,8 @@ fn of_nodes(facts: &mut Facts, nodes: &[Node]) {
     }
 }
 
-fn of_metallb(facts: &mut Facts, metallb: &Metallb) {
-    for pool in &metallb.pools {
+fn of_pools(facts: &mut Facts, pools: &[Pool]) {
+    for pool in pools {
         put_all(facts, &["pool", &pool.name], &pool.entries);
     }
 }
@@ -120,7 +121,7 @@ pub fn addresses(model: &Model) -> Vec<AddressRow> {
 pub fn count_left(model: &mut Model) {
     let fixed = model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer);
     let fixed: RangeSet = fixed.map(|claim| claim.range).collect();
-    for pool in &mut model.metallb.pools {
+    for pool in model.pools_mut() {
         let whole: RangeSet = pool.addresses.iter().map(|range| range.value).collect();
         pool.left = u64::try_from(whole.minus(&fixed).len()).unwrap_or(u64::MAX);
     }
@@ -128,7 +129,7 @@ pub fn count_left(model: &mut Model) {
 
 fn row(model: &Model, claim: &AddressClaim) -> AddressRow {
     let holds = |pool: &&Pool| pool.addresses.iter().any(|range| range.value.contains(claim.range.first()));
-    let pool = model.metallb.pools.iter().find(holds).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let pool = model.pools().iter().find(holds).filter(|_| claim.kind == ClaimKind::LoadBalancer);
     let place = claim.service;
     AddressRow {
         address: claim.range.first(),

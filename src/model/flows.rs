@@ -1,11 +1,18 @@
 //! Which service may talk to which: the rules of NetworkPolicies for isolated stacks.
+//!
+//! A direction that a stack closes stays closed but for these rules, so a service without one needs no policy of
+//! its own. Volumes need no rule: the node mounts them. Nor do probes: a node always reaches its own pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
-use crate::address::Family;
-use crate::model::service::{Egress, Service};
+use crate::address::{Family, Range};
+use crate::inventory::network::Role;
+
+use crate::model::policy::End;
+use crate::model::service::{Port, Service};
 use crate::model::{Environment, Model};
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
@@ -18,74 +25,289 @@ const NOT_INTERNET_V6: &[&str] = &["fc00::/7", "fe80::/10"];
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 /// The label that every namespace has.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
+/// Where the API server listens on its node.
+const API_SERVER_PORT: i64 = 6443;
 
 /// Gives every service of an isolated stack its rules.
 pub fn open(environment: &mut Environment, model: &Model) {
     if !environment.stacks.iter().any(|stack| stack.isolate) {
         return;
     }
-    let rules: BTreeMap<String, (Vec<Json>, Vec<Json>)> = {
-        let by_key: BTreeMap<&str, &Service> =
-            environment.services().map(|service| (service.key.as_str(), service)).collect();
-        let mut talkers: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
-        for service in environment.services() {
-            for target in service.talks_to.iter().filter(|target| !target.chart) {
-                talkers.entry(target.name.value.as_str()).or_default().push(service);
-            }
-        }
-        let isolated = environment.stacks.iter().filter(|stack| stack.isolate);
-        isolated
-            .flat_map(|stack| &stack.services)
-            .map(|service| {
-                let callers = talkers.get(service.key.as_str()).map(Vec::as_slice).unwrap_or_default();
-                (service.key.clone(), (ingress(service, callers, model), egress(service, &by_key, model)))
-            })
-            .collect()
-    };
-    for service in
-        environment.stacks.iter_mut().filter(|stack| stack.isolate).flat_map(|stack| &mut stack.services)
-    {
-        if let Some((ingress, egress)) = rules.get(&service.key) {
-            service.ingress_rules = Some(ingress.clone());
-            service.egress_rules = Some(egress.clone());
+    let rules = rules(environment, model);
+    let isolated = environment.stacks.iter_mut().filter(|stack| stack.isolate);
+    for service in isolated.flat_map(|stack| &mut stack.services) {
+        if let Some(rules) = rules.get(&service.key) {
+            service.ingress_rules = rules.ingress.clone();
+            service.egress_rules = rules.egress.clone();
+            let given = [("Ingress", &rules.ingress), ("Egress", &rules.egress)];
+            service.policy_types =
+                given.into_iter().filter(|(_, rules)| rules.is_some()).map(|(word, _)| word).collect();
         }
     }
 }
 
-fn ingress(service: &Service, callers: &[&Service], model: &Model) -> Vec<Json> {
-    let mut rules = Vec::new();
-    if service.load_balancer.is_some() || service.ports.iter().any(|port| port.node_port.is_some()) {
-        // Traffic through a load balancer comes with a node's address or a client's: any source.
-        rules.push(json!({ "ports": ports(service) }));
+/// The rules of one service; none for a direction that is open, or closed altogether.
+struct Rules {
+    ingress: Option<Vec<Json>>,
+    egress: Option<Vec<Json>>,
+}
+
+fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
+    let by_key: BTreeMap<&str, &Service> =
+        environment.services().map(|service| (service.key.as_str(), service)).collect();
+    let mut talkers: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
+    for service in environment.services() {
+        for target in service.talks_to.iter().filter(|target| !target.chart) {
+            talkers.entry(target.name.value.as_str()).or_default().push(service);
+        }
     }
-    let from: Vec<Json> = callers.iter().map(|caller| peer(service, caller)).collect();
-    if !from.is_empty() && !service.ports.is_empty() {
-        rules.push(json!({ "from": from, "ports": ports(service) }));
-    }
-    let router = model.ingress.as_ref().filter(|_| !service.hosts.is_empty());
-    let main = service.main_port.as_deref();
-    if let (Some(router), Some(port)) = (router, main) {
-        rules.push(json!({
-            "from": [{ "namespaceSelector": namespace(router.namespace.as_deref()) }],
-            "ports": one_port(service, port),
-        }));
-    }
-    if let Some(monitor) = &service.monitor {
-        rules.push(json!({
-            "from": [{ "namespaceSelector": namespace(monitoring(model).as_deref()) }],
-            "ports": one_port(service, &monitor.port),
-        }));
+    let stacks: BTreeMap<&str, &str> = environment
+        .stacks
+        .iter()
+        .map(|stack| (stack.name.as_str(), stack.namespace.value.as_str()))
+        .collect();
+    let namespaces = stacks.values().copied().collect();
+    let around = Around { suffix: &environment.namespace_suffix, model, stacks, namespaces, by_key };
+    let mut rules = BTreeMap::new();
+    for stack in environment.stacks.iter().filter(|stack| stack.isolate) {
+        // Policies do not hold for pods on the host's network.
+        for service in stack.services.iter().filter(|service| !on_host(service)) {
+            let callers = talkers.get(service.key.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let own = Rules {
+                ingress: some(stack.closed.ingress.then(|| around.ingress(service, callers))),
+                egress: some(stack.closed.egress.then(|| around.egress(service))),
+            };
+            rules.insert(service.key.clone(), own);
+        }
     }
     rules
 }
 
-/// The namespace of the chart that brings Prometheus along.
-fn monitoring(model: &Model) -> Option<String> {
-    let chart = model
-        .charts
-        .iter()
-        .find(|chart| ["kube-prometheus-stack", "prometheus"].contains(&chart.chart.as_str()));
-    chart.map(|chart| chart.namespace.value.clone())
+/// No rule says no more than that the direction is closed, which the stack's own policy does.
+fn some(rules: Option<Vec<Json>>) -> Option<Vec<Json>> {
+    rules.filter(|rules| !rules.is_empty())
+}
+
+fn on_host(service: &Service) -> bool {
+    service.host_network.is_some_and(|flag| flag.value)
+}
+
+/// What rules are made from.
+struct Around<'m> {
+    suffix: &'m str,
+    model: &'m Model,
+    stacks: BTreeMap<&'m str, &'m str>,
+    namespaces: BTreeSet<&'m str>,
+    by_key: BTreeMap<&'m str, &'m Service>,
+}
+
+/// Rules in the making: peers by the ports that are open to them, so that alike ports make one rule.
+#[derive(Default)]
+struct Opened {
+    rules: Vec<Rule>,
+    by_ports: BTreeMap<String, usize>,
+}
+
+/// Ports, and the peers that they are open to, each once.
+struct Rule {
+    ports: Vec<Json>,
+    peers: Vec<Json>,
+    seen: BTreeSet<String>,
+}
+
+impl Opened {
+    fn add(&mut self, peers: Vec<Json>, ports: Vec<Json>) {
+        if peers.is_empty() {
+            return;
+        }
+        let at = *self.by_ports.entry(json!(ports).to_string()).or_insert(self.rules.len());
+        if at == self.rules.len() {
+            self.rules.push(Rule { ports, peers: Vec::new(), seen: BTreeSet::new() });
+        }
+        let rule = &mut self.rules[at];
+        for peer in peers {
+            if rule.seen.insert(peer.to_string()) {
+                rule.peers.push(peer);
+            }
+        }
+    }
+
+    /// As rules whose peers stand under `key`. No ports are all ports.
+    fn into_rules(self, key: &str) -> Vec<Json> {
+        let rule = |rule: Rule| {
+            let needed: Vec<&Json> = rule.peers.iter().filter(|peer| !rule.within(peer)).collect();
+            match rule.ports.is_empty() {
+                true => json!({ key: needed }),
+                false => json!({ key: needed, "ports": rule.ports }),
+            }
+        };
+        self.rules.into_iter().map(rule).collect()
+    }
+}
+
+impl Rule {
+    /// Pods of a namespace that is let in as a whole need no word of their own.
+    fn within(&self, peer: &Json) -> bool {
+        let namespace = json!({ "namespaceSelector": peer.get("namespaceSelector") });
+        peer.get("podSelector").is_some() && self.seen.contains(&namespace.to_string())
+    }
+}
+
+impl Around<'_> {
+    fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Json> {
+        if service.allow_from.is_empty()
+            && let Some(ports) = reached_from_outside(service)
+        {
+            // Traffic through a load balancer comes with a node's address or a client's: any source. Nothing
+            // needs a rule of its own beside that.
+            return vec![json!({ "ports": ports })];
+        }
+        let mut opened = Opened::default();
+        let on_nodes = numbers(service.ports.iter().filter(|port| port.host_port.is_some()));
+        for allowed in &service.allow_from {
+            let of_name = |port: &&Port| {
+                allowed.ports.is_empty() || allowed.ports.iter().any(|name| name.value == port.name)
+            };
+            let ports = numbers(service.ports.iter().filter(of_name));
+            // A service without ports is reached by none: to open all would be another thing.
+            if !ports.is_empty() {
+                opened.add(self.peers(&allowed.from), ports);
+            }
+        }
+        let from = callers.iter().flat_map(|caller| self.pods(service, caller)).collect();
+        let all = numbers(&service.ports);
+        if !all.is_empty() {
+            opened.add(from, all);
+        }
+        let router = self.model.ingress.as_ref().filter(|_| !service.hosts.is_empty());
+        if let (Some(router), Some(port)) = (router, service.main_port.as_deref()) {
+            let peer = json!({ "namespaceSelector": namespace(router.namespace.as_deref()) });
+            opened.add(vec![peer], one_port(service, port));
+        }
+        for port in service.ports.iter().filter(|port| port.entry_point.is_some()) {
+            let router = self.model.ingress.as_ref().and_then(|ingress| ingress.namespace.as_deref());
+            opened
+                .add(vec![json!({ "namespaceSelector": namespace(router) })], one_port(service, &port.name));
+        }
+        for port in service.monitor.iter().flat_map(|monitor| monitor.ports()) {
+            let scraper = &self.model.monitoring;
+            let mut peer = json!({ "namespaceSelector": namespace(scraper.namespace.as_deref()) });
+            if !scraper.pod_labels.is_empty() {
+                peer["podSelector"] = json!({ "matchLabels": scraper.pod_labels });
+            }
+            opened.add(vec![peer], one_port(service, port));
+        }
+        let mut rules = opened.into_rules("from");
+        if service.allow_from.is_empty() && !on_nodes.is_empty() {
+            rules.insert(0, json!({ "ports": on_nodes }));
+        }
+        rules
+    }
+
+    fn egress(&self, service: &Service) -> Vec<Json> {
+        let mut opened = Opened::default();
+        for target in &service.talks_to {
+            if target.chart {
+                let name = self.model.chart(&target.name).map(|chart| chart.namespace.value.as_str());
+                opened.add(vec![json!({ "namespaceSelector": namespace(name) })], Vec::new());
+            } else if let Some(other) = self.by_key.get(target.name.value.as_str()) {
+                let ports = numbers(&other.ports);
+                if !ports.is_empty() {
+                    opened.add(self.pods(service, other), ports);
+                }
+            }
+        }
+        for target in &service.egress {
+            let number = |port: &i64| json!({ "port": port, "protocol": target.protocol.word() });
+            let mut ports: Vec<Json> = target.ports.iter().map(number).collect();
+            if target.to == End::ApiServer && ports.is_empty() {
+                ports = api_server_ports();
+            }
+            opened.add(self.peers(&target.to), ports);
+        }
+        if service.automount_token {
+            opened.add(self.peers(&End::ApiServer), api_server_ports());
+        }
+        opened.into_rules("to")
+    }
+
+    /// Another service's pods, as seen from this service's namespace; on the host's network they have a node's
+    /// address.
+    fn pods(&self, service: &Service, other: &Service) -> Vec<Json> {
+        if on_host(other) {
+            return self.peers(&End::Nodes);
+        }
+        let pods = json!({ "matchLabels": { NAME_LABEL: other.name } });
+        if service.namespace == other.namespace {
+            return vec![json!({ "podSelector": pods })];
+        }
+        vec![json!({ "namespaceSelector": namespace(Some(&other.namespace)), "podSelector": pods })]
+    }
+
+    fn peers(&self, end: &End) -> Vec<Json> {
+        let model = self.model;
+        match end {
+            End::Anywhere => self.whole().iter().map(|cidr| block(cidr)).collect(),
+            End::Internet => internet(model),
+            End::Lan => model.network.lan.iter().map(|lan| block(&lan.to_string())).collect(),
+            End::Nodes => match model.nodes.iter().flat_map(|node| &node.addresses).collect::<Vec<_>>() {
+                none if none.is_empty() => self.peers(&End::Anywhere),
+                addresses => addresses.into_iter().map(|address| block(&single(address.value))).collect(),
+            },
+            End::ApiServer => self.api_server(),
+            End::Network(network) => vec![block(network)],
+            End::Namespace(name) => self.namespaces(name),
+            End::Stack(name) => {
+                let real = self.stacks.get(name.as_str());
+                real.map(|name| json!({ "namespaceSelector": namespace(Some(name)) })).into_iter().collect()
+            }
+            End::Chart(name) => {
+                let name = model.chart(name).map(|chart| chart.namespace.value.as_str());
+                vec![json!({ "namespaceSelector": namespace(name) })]
+            }
+        }
+    }
+
+    /// A namespace as it is called in the cluster: an inventory names it before the environment's suffix or with it.
+    fn namespaces(&self, name: &str) -> Vec<Json> {
+        let suffixed = format!("{name}{}", self.suffix);
+        let known = |wanted: &str| self.namespaces.contains(wanted);
+        let real = if !known(name) && known(&suffixed) { &suffixed } else { name };
+        vec![json!({ "namespaceSelector": namespace(Some(real)) })]
+    }
+
+    /// The API server's own addresses, and the one that the cluster knows it by: some network plugins look at a
+    /// packet before its address is replaced, most after.
+    fn api_server(&self) -> Vec<Json> {
+        let model = self.model;
+        let declared = model.nodes.iter().any(|node| node.role == Role::ControlPlane);
+        let machines = model.nodes.iter().filter(|node| !declared || node.role == Role::ControlPlane);
+        let mut blocks: Vec<Json> = machines
+            .flat_map(|node| &node.addresses)
+            .chain(&model.cluster.vips)
+            .map(|address| block(&single(address.value)))
+            .collect();
+        if blocks.is_empty() {
+            return self.peers(&End::Anywhere);
+        }
+        for cidr in &model.cluster.service_cidrs {
+            blocks.extend(following(cidr.value.first()).map(|address| block(&single(address))));
+        }
+        blocks
+    }
+
+    fn whole(&self) -> Vec<String> {
+        let six = has_ipv6(self.model).then(|| "::/0".to_owned());
+        std::iter::once("0.0.0.0/0".to_owned()).chain(six).collect()
+    }
+}
+
+/// The ports that are reached by a node's address or one of the service's own; none if it has neither.
+fn reached_from_outside(service: &Service) -> Option<Vec<Json>> {
+    let outside = service.load_balancer.is_some()
+        || service.ports.iter().any(|port| port.node_port.is_some())
+        || service.ports.iter().all(|port| port.host_port.is_some());
+    Some(numbers(&service.ports)).filter(|ports| outside && !ports.is_empty())
 }
 
 /// A namespace by its name; without one, every namespace.
@@ -96,22 +318,25 @@ fn namespace(name: Option<&str>) -> Json {
     }
 }
 
-/// Another service's pods, as seen from this service's namespace.
-fn peer(service: &Service, other: &Service) -> Json {
-    let pods = json!({ "matchLabels": { NAME_LABEL: other.name } });
-    if service.namespace == other.namespace {
-        return json!({ "podSelector": pods });
+fn block(cidr: &str) -> Json {
+    json!({ "ipBlock": { "cidr": cidr } })
+}
+
+fn single(address: IpAddr) -> String {
+    format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
+}
+
+fn following(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => u32::from(v4).checked_add(1).map(|next| IpAddr::V4(next.into())),
+        IpAddr::V6(v6) => u128::from(v6).checked_add(1).map(|next| IpAddr::V6(next.into())),
     }
-    json!({ "namespaceSelector": namespace(Some(&other.namespace)), "podSelector": pods })
 }
 
 /// Policies see the pods' ports, not the Service's.
-fn ports(service: &Service) -> Vec<Json> {
-    service
-        .ports
-        .iter()
-        .map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() }))
-        .collect()
+fn numbers<'p>(ports: impl IntoIterator<Item = &'p Port>) -> Vec<Json> {
+    let ports = ports.into_iter().filter(|port| !port.again);
+    ports.map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() })).collect()
 }
 
 fn one_port(service: &Service, name: &str) -> Vec<Json> {
@@ -121,39 +346,33 @@ fn one_port(service: &Service, name: &str) -> Vec<Json> {
         .collect()
 }
 
-fn egress(service: &Service, by_key: &BTreeMap<&str, &Service>, model: &Model) -> Vec<Json> {
-    let mut rules = Vec::new();
-    for target in &service.talks_to {
-        if target.chart {
-            let name = model.chart(&target.name).map(|chart| chart.namespace.value.as_str());
-            rules.push(json!({ "to": [{ "namespaceSelector": namespace(name) }] }));
-        } else if let Some(other) = by_key.get(target.name.value.as_str()) {
-            rules.push(json!({ "to": [peer(service, other)], "ports": ports(other) }));
-        }
-    }
-    for target in &service.egress {
-        let blocks = match target {
-            Egress::Internet => internet(model),
-            Egress::Lan => model
-                .network
-                .lan
-                .iter()
-                .map(|lan| json!({ "ipBlock": { "cidr": lan.to_string() } }))
-                .collect(),
-            Egress::Network(network) => vec![json!({ "ipBlock": { "cidr": network } })],
-        };
-        if !blocks.is_empty() {
-            rules.push(json!({ "to": blocks }));
-        }
-    }
-    rules
+fn api_server_ports() -> Vec<Json> {
+    [443, API_SERVER_PORT].iter().map(|port| json!({ "port": port, "protocol": "TCP" })).collect()
 }
 
+fn has_ipv6(model: &Model) -> bool {
+    model.cluster.pod_cidrs.iter().any(|cidr| cidr.family() == Family::V6)
+}
+
+/// Every address but the private ones and those of the cluster and its LAN, which may be public.
 fn internet(model: &Model) -> Vec<Json> {
-    let mut blocks = vec![json!({ "ipBlock": { "cidr": "0.0.0.0/0", "except": NOT_INTERNET_V4 } })];
-    let families = model.cluster.pod_cidrs.iter().map(|cidr| cidr.family());
-    if families.into_iter().any(|family| family == Family::V6) {
-        blocks.push(json!({ "ipBlock": { "cidr": "::/0", "except": NOT_INTERNET_V6 } }));
+    let of = |family: Family, private: &[&str]| -> Vec<String> {
+        let own = [&model.network.lan, &model.cluster.pod_cidrs, &model.cluster.service_cidrs];
+        let own = own.into_iter().flatten().map(|range| range.value);
+        let known: Vec<Range> =
+            private.iter().filter_map(|cidr| crate::address::parse_cidr(cidr).ok()).collect();
+        let more = own
+            .filter(|range| range.family() == family && !known.iter().any(|known| known.covers(*range)))
+            .map(|range| range.to_string());
+        let mut except: Vec<String> = private.iter().map(|cidr| (*cidr).to_owned()).chain(more).collect();
+        except.dedup();
+        except
+    };
+    let mut blocks =
+        vec![json!({ "ipBlock": { "cidr": "0.0.0.0/0", "except": of(Family::V4, NOT_INTERNET_V4) } })];
+    if has_ipv6(model) {
+        let except = of(Family::V6, NOT_INTERNET_V6);
+        blocks.push(json!({ "ipBlock": { "cidr": "::/0", "except": except } }));
     }
     blocks
 }

@@ -66,8 +66,11 @@ pub struct Argocd {
     pub repositories: Vec<String>,
     /// The namespaces that it deploys to.
     pub destinations: Vec<String>,
-    /// The cluster-scoped kinds that it deploys: group and kind.
+    /// The cluster-scoped kinds that it deploys, if they are not left to what is rendered: group and kind.
     pub cluster_kinds: Vec<ClusterKind>,
+    /// What it is told beside the order.
+    #[serde(flatten)]
+    pub extras: crate::model::argocd::Extras,
 }
 
 /// A cluster-scoped kind that Argo CD may deploy.
@@ -102,6 +105,9 @@ pub struct Flux {
     pub substitute: BTreeMap<String, String>,
     /// The Secret that opens the repository.
     pub secret: Option<String>,
+    /// What it is told beside the order.
+    #[serde(flatten)]
+    pub extras: crate::model::flux::Extras,
     /// The table's interval and timeout, for rules.
     #[serde(skip)]
     pub times: Option<(Spanned<f64>, Spanned<f64>)>,
@@ -117,7 +123,7 @@ pub struct Decryption {
 }
 
 /// An object whose keys are the values of `${NAME}`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SubstituteFrom {
     /// Its kind.
     pub kind: &'static str,
@@ -195,6 +201,7 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
         repositories: Vec::new(),
         destinations: Vec::new(),
         cluster_kinds: Vec::new(),
+        extras: crate::model::argocd::lower(resolver, table),
         namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "argocd".to_owned()),
         project: project.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         prune: table.prune.as_ref().is_none_or(|flag| flag.value),
@@ -236,9 +243,14 @@ fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flu
         (None, Some(timeout)) => Some((Spanned::new(600.0, timeout.0.span), seconds(timeout))),
         (None, None) => None,
     };
+    let name = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.name.as_ref());
+    let name = optional(resolver, name).unwrap_or_else(|| DEFAULT_NAME.to_owned());
+    let extras = crate::model::flux::lower(resolver, table, &name);
+    let whole = BTreeMap::from([(revision_kind(revision), revision.to_owned())]);
     Flux {
         applies: false,
-        reference: BTreeMap::from([(revision_kind(revision), revision.to_owned())]),
+        reference: extras.source.reference.clone().unwrap_or(whole),
+        extras,
         namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "flux-system".to_owned()),
         interval: written(table.interval.as_ref(), "10m"),
         retry_interval: written(table.retry_interval.as_ref(), "1m"),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::inventory::chart::IngressProvider;
 use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
-use crate::inventory::value::{Engine, PodSecurity};
-use crate::model::cluster::Ingress;
+use crate::inventory::value::Engine;
 use crate::model::gitops::Gitops;
+use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
-use crate::model::stack::{Claim, Stack};
+use crate::model::stack::Stack;
+use crate::model::storage::Claim;
 use crate::model::volume::Source;
 use crate::model::{Environment, Model};
 
@@ -26,7 +26,7 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 
 /// The annotations of a service's objects.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Annotations {
     /// Of the Deployment, StatefulSet, DaemonSet, Job or CronJob.
     pub workload: Texts,
@@ -44,33 +44,16 @@ pub struct Annotations {
 pub fn mark(model: &mut Model) {
     for chart in &mut model.charts {
         chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
-        secure(&mut chart.namespace_labels, chart.pod_security);
+        secure(&mut chart.namespace_labels, &chart.pod_security_levels);
     }
-    let (gitops, route) = (model.gitops.as_ref(), model.ingress.as_ref().map(of_routes).unwrap_or_default());
+    let (gitops, route) = (
+        model.gitops.as_ref(),
+        model.ingress.as_ref().map(|ingress| ingress.annotations.clone()).unwrap_or_default(),
+    );
     mark_environment(&mut model.base, gitops, &route);
     for environment in &mut model.environments {
         mark_environment(environment, gitops, &route);
     }
-    let release = prometheus(model);
-    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
-    for service in
-        environments.flat_map(|environment| &mut environment.stacks).flat_map(|stack| &mut stack.services)
-    {
-        if let Some(monitor) = &mut service.monitor {
-            monitor.labels = service.labels.clone();
-            // The operator of that chart reads only monitors with its own release's label.
-            monitor.labels.extend(release.clone().map(|release| ("release".to_owned(), release)));
-        }
-    }
-}
-
-/// An Ingress asks cert-manager for its certificate itself; a Gateway does so for its listeners.
-fn of_routes(ingress: &Ingress) -> Texts {
-    let mut annotations = ingress.annotations.clone();
-    if let Some(issuer) = ingress.issuer.as_ref().filter(|_| ingress.provider == IngressProvider::Ingress) {
-        add(&mut annotations, "cert-manager.io/cluster-issuer", issuer);
-    }
-    annotations
 }
 
 fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: &Texts) {
@@ -82,7 +65,7 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
         add(&mut stack.labels, PART_OF, &stack.part_of);
         add(&mut stack.labels, MANAGED_BY, "bayplan");
         stack.namespace_labels = stack.labels.clone();
-        secure(&mut stack.namespace_labels, stack.pod_security);
+        secure(&mut stack.namespace_labels, &stack.pod_security_levels);
         if let Some(description) = &stack.description {
             add(&mut stack.annotations, "kubernetes.io/description", description);
         }
@@ -96,6 +79,11 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             if service.kind == Kind::Job {
                 renew(&mut service.annotated.workload, engine);
             }
+            if let Some(own) = &mut service.route {
+                own.labels = service.labels.clone();
+                own.annotations = service.annotated.route.clone();
+                own.other_annotations = service.annotated.other.clone();
+            }
         }
         if waves {
             order_claims(stack);
@@ -104,7 +92,8 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
     }
 }
 
-fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
+/// Who applies the stacks of a layer.
+pub fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
     if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure }
 }
 
@@ -113,9 +102,9 @@ fn add(texts: &mut Texts, key: &str, value: &str) {
     texts.entry(key.to_owned()).or_insert_with(|| value.to_owned());
 }
 
-fn secure(labels: &mut Texts, level: Option<PodSecurity>) {
-    for mode in ["enforce", "audit", "warn"].into_iter().filter(|_| level.is_some()) {
-        add(labels, &format!("pod-security.kubernetes.io/{mode}"), level.map_or("", |level| level.word()));
+fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
+    for (key, value) in levels.labels() {
+        add(labels, &key, &value);
     }
 }
 
@@ -138,6 +127,7 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
         add(&mut pod, "checksum/files", digest);
     }
     let mut with_route = other.clone();
+    with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
     with_route.extend(route.clone());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
@@ -194,12 +184,6 @@ fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
     if any {
         add(&mut stack.annotations, key, value);
     }
-}
-
-/// The release of the chart whose operator reads ServiceMonitors.
-fn prometheus(model: &Model) -> Option<String> {
-    let chart = model.charts.iter().find(|chart| chart.chart == "kube-prometheus-stack");
-    chart.map(|chart| chart.release.clone())
 }
 
 #[cfg(test)]

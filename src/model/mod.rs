@@ -3,25 +3,47 @@
 //! Nothing after this floor asks the inventory again or decides policy: rules read these types, templates
 //! see them by the same names. What does not resolve is reported and left out, so that rules see the rest.
 
+pub mod alerts;
+pub mod argocd;
+pub mod backup;
+pub mod balancer;
+pub mod bgp;
+pub mod certificates;
 pub mod claims;
 pub mod cluster;
 pub mod container;
-pub mod cron;
+pub mod dashboards;
 pub mod delivery;
 pub mod facts;
 pub mod flows;
+pub mod flux;
+pub mod gateway;
 pub mod gitops;
+pub mod images;
+pub mod ingress;
+pub mod load_balancer;
+pub mod machine;
 pub mod marks;
+pub mod middleware;
+pub mod monitoring;
 pub mod pod;
+pub mod policy;
 pub mod probe;
 pub mod references;
+pub mod route;
+pub mod secret;
 pub mod service;
+pub mod sops;
 pub mod stack;
+pub mod storage;
+pub mod values_file;
+pub mod velero;
 pub mod volume;
 pub mod waves;
 pub mod workload;
 pub mod written;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -32,11 +54,17 @@ use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
-use crate::model::cluster::{Chart, Cluster, Ingress, Metallb, Network, Nfs, Node, StorageClass};
+use crate::model::cluster::{Chart, Cluster, Network, Nfs, Node, StorageClass};
 use crate::model::gitops::Gitops;
+use crate::model::ingress::Ingress;
+use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
+use crate::model::monitoring::Monitoring;
 use crate::model::references::Resolver;
+use crate::model::secret::{ChartSecret, SecretStore};
 use crate::model::service::Service;
+use crate::model::sops::Sops;
 use crate::model::stack::Stack;
+use crate::model::velero::Velero;
 use crate::source::{Span, Spanned};
 
 codes! {
@@ -50,8 +78,6 @@ codes! {
     BAD_NAME = ("bad-name", PortsAndNames, Error, "a name that Kubernetes refuses");
     /// A value that cannot be meant.
     BAD_VALUE = ("bad-value", Inventory, Error, "a value that the key cannot have");
-    /// A schedule that Kubernetes cannot read.
-    BAD_SCHEDULE = ("bad-schedule", Inventory, Error, "a schedule that Kubernetes refuses, or that never comes");
     /// A name or `${…}` that leads nowhere.
     UNKNOWN_REFERENCE = ("unknown-reference", References, Error, "a name or `${…}` that leads nowhere");
     /// `${…}` that leads back to itself.
@@ -60,6 +86,8 @@ codes! {
     DEPENDENCY_CYCLE = ("dependency-cycle", References, Error, "things that depend on each other in a circle");
     /// An order that no engine can keep.
     UNORDERABLE_DEPENDENCY = ("unorderable-dependency", References, Error, "a dependency on a later layer, which no engine can order");
+    /// A file that the inventory names.
+    UNREADABLE_FILE = ("unreadable-file", References, Error, "a file that the inventory names cannot be read, or is not what it must be");
     /// Two keys that say the same thing, or contradict each other.
     CONFLICTING_KEYS = ("conflicting-keys", Inventory, Error, "keys of one table that exclude each other");
 }
@@ -73,16 +101,32 @@ pub struct Model {
     pub network: Network,
     /// The machines, by name.
     pub nodes: Vec<Node>,
-    /// Pools and how they are announced.
+    /// What gives services their addresses.
+    pub load_balancer: LoadBalancing,
+    /// MetalLB's pools and how they are announced.
     pub metallb: Metallb,
+    /// Cilium's pools and how they are announced.
+    pub cilium: Cilium,
+    /// kube-vip's pools.
+    pub kube_vip: KubeVip,
     /// NFS servers, by name.
     pub nfs: Vec<Nfs>,
     /// Storage classes, by name.
     pub storage_classes: Vec<StorageClass>,
     /// How host names are routed, if the inventory says.
     pub ingress: Option<Ingress>,
+    /// Prometheus and Grafana, as stacks see them.
+    pub monitoring: Monitoring,
     /// Helm charts, by name.
     pub charts: Vec<Chart>,
+    /// Secrets in the namespaces of charts, by name.
+    pub chart_secrets: Vec<ChartSecret>,
+    /// Where the External Secrets operator finds secrets, for every namespace.
+    pub secret_stores: Vec<SecretStore>,
+    /// Who can read what SOPS encrypts, if the inventory says.
+    pub sops: Option<Sops>,
+    /// Backups of whole namespaces, if the inventory says.
+    pub velero: Option<Velero>,
     /// Where the tree is committed and who applies it, if the inventory says.
     pub gitops: Option<Gitops>,
     /// The inventory's defaults: what bases are rendered from. Never deployed by itself.
@@ -100,6 +144,9 @@ pub struct Model {
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
+    /// What Flux wrote last, by service.
+    #[serde(skip)]
+    pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The inventory as it is written: for places, and for rules about what stands in the file.
     #[serde(skip)]
     pub written: Arc<Raw>,
@@ -187,30 +234,47 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let network = cluster::lower_network(shared);
     let nodes = cluster::lower_nodes(shared);
     let charts = cluster::lower_charts(shared, gitops.as_ref());
-    let metallb = cluster::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let chart_secrets = secret::lower_chart_secrets(shared, &charts);
+    let secret_stores = secret::lower_stores(shared, None);
+    let sops = sops::lower(shared);
+    let load_balancer = load_balancer::lower_load_balancer(shared);
+    let metallb = load_balancer::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
+    let cilium = load_balancer::lower_cilium(shared, &nodes, &charts);
+    let kube_vip = load_balancer::lower_kube_vip(shared);
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
-    let ingress = cluster::lower_ingress(shared, &charts);
+    let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
+    let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
         cluster,
         network,
         nodes,
+        load_balancer,
         metallb,
+        cilium,
+        kube_vip,
         nfs,
         storage_classes,
         ingress,
+        monitoring,
         charts,
+        chart_secrets,
+        secret_stores,
+        sops,
+        velero: None,
         gitops,
         base: Environment::default(),
         environments: Vec::new(),
         claims: Vec::new(),
         checks,
         allow,
+        image_updates: inventory.image_updates.clone(),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
+    gateway::ask_for_addresses(&mut model);
     let declared: Vec<Option<&str>> = std::iter::once(None)
         .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
         .collect();
@@ -233,11 +297,17 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         model.environments.push(only);
     }
     stack::report_undeclared(&mut resolver);
+    model.velero = velero::lower(&mut resolver, &model);
     waves::order(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
-    cluster::serve_namespaces(&mut model);
+    load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
+    let updates = images::gather(&model);
+    if let Some(gitops) = model.gitops.as_mut() {
+        gitops.flux.extras.images = updates;
+    }
     marks::mark(&mut model);
+    monitoring::mark(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
     facts::count_left(&mut model);

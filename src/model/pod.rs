@@ -20,7 +20,7 @@ use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// Settings of a service's pods.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Pod {
     /// Rules about nodes and other pods.
     pub affinity: Option<Spanned<Json>>,
@@ -56,7 +56,7 @@ pub struct Pod {
 }
 
 /// What a service's pods may do with the Kubernetes API.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rbac {
     /// The service account.
     pub account: Spanned<String>,
@@ -72,7 +72,7 @@ pub struct Rbac {
 }
 
 /// Small files of a service's container.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Files {
     /// Their texts, by key of the ConfigMap.
     pub data: BTreeMap<String, String>,
@@ -96,7 +96,11 @@ pub fn lower_pod(resolver: &mut Resolver<'_>, stack: Option<&Stack>, table: &Tab
         hostname: lower_hostname(resolver, table),
         host_pid: table.host_pid,
         host_ipc: table.host_ipc,
-        lifecycle: table.lifecycle.as_ref().and_then(OrOff::on).map_or(Json::Null, |own| hooks(resolver, own)),
+        lifecycle: table
+            .lifecycle
+            .as_ref()
+            .and_then(OrOff::on)
+            .map_or(Json::Null, |own| hooks(resolver, own)),
         ..Pod::default()
     };
     for name in &table.image_pull_secrets {
@@ -133,7 +137,11 @@ fn lower_spread(resolver: &mut Resolver<'_>, table: &Table) -> Vec<Json> {
         if let Some(skew) = entry.max_skew.filter(|skew| !(1..=i64::from(i32::MAX)).contains(&skew.value)) {
             resolver.found.push(
                 BAD_VALUE
-                    .at(skew.span, "at least 1", format!("{skew} is no number of pods that one place may have more"))
+                    .at(
+                        skew.span,
+                        "at least 1",
+                        format!("{skew} is no number of pods that one place may have more"),
+                    )
                     .help("give 1 or more"),
             );
         }
@@ -208,20 +216,31 @@ fn lower_dns(resolver: &mut Resolver<'_>, table: &Table, pod: &mut Pod) {
     if let Some(extra) = servers.get(MOST_NAMESERVERS) {
         resolver.found.push(
             BAD_VALUE
-                .at(extra.span, "one too many", format!("Kubernetes takes {MOST_NAMESERVERS} name servers at most"))
+                .at(
+                    extra.span,
+                    "one too many",
+                    format!("Kubernetes takes {MOST_NAMESERVERS} name servers at most"),
+                )
                 .help("drop some"),
         );
     }
-    if let Some(policy) = dns.policy.filter(|policy| policy.value == DnsPolicy::None && dns.nameservers.is_empty()) {
+    if let Some(policy) =
+        dns.policy.filter(|policy| policy.value == DnsPolicy::None && dns.nameservers.is_empty())
+    {
         resolver.found.push(
             BAD_VALUE
-                .at(policy.span, "whom, then?", "`dns` asks nobody: its policy is `none`, and it has no `nameservers`")
+                .at(
+                    policy.span,
+                    "whom, then?",
+                    "`dns` asks nobody: its policy is `none`, and it has no `nameservers`",
+                )
                 .help("add `nameservers`"),
         );
     }
     let mut config = serde_json::Map::new();
     let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let options: Vec<Json> = dns.options.iter().map(|(name, entry)| option(resolver, name, &entry.value.0)).collect();
+    let options: Vec<Json> =
+        dns.options.iter().map(|(name, entry)| option(resolver, name, &entry.value.0)).collect();
     for (key, values) in [
         ("nameservers", json!(servers)),
         ("searches", json!(list(resolver, &dns.searches))),

@@ -13,7 +13,7 @@ use crate::model::service::Port;
 use crate::source::Spanned;
 
 /// How health is told, in Kubernetes' spelling; null where it is not asked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probe {
     /// Until it succeeds, the other two wait.
     pub startup: Json,
@@ -57,7 +57,8 @@ pub fn lower_probes(
     let liveness = lower("liveness-probe", asked.liveness);
     let startup = lower("startup-probe", asked.startup);
     let ports = [&common, &readiness, &liveness, &startup];
-    let ports: Vec<_> = ports.into_iter().flatten().filter_map(|probe| Some((probe.key, probe.port.clone()?))).collect();
+    let ports: Vec<_> =
+        ports.into_iter().flatten().filter_map(|probe| Some((probe.key, probe.port.clone()?))).collect();
     let pick = |written: Option<&OrOff<Written>>, own: Option<&Lowered>| match written {
         Some(OrOff::Off(_)) => None,
         Some(OrOff::On(_)) => own.cloned(),
@@ -71,7 +72,11 @@ pub fn lower_probes(
     if let Some(OrOff::On(Written { startup: Some(time), .. })) = asked.readiness {
         resolver.found.push(
             BAD_VALUE
-                .at(time.0.span, "of no use here", "`readiness-probe` has `startup`, which only tells when a container is restarted")
+                .at(
+                    time.0.span,
+                    "of no use here",
+                    "`readiness-probe` has `startup`, which only tells when a container is restarted",
+                )
                 .help("say it in `probe`, `liveness-probe` or `startup-probe`"),
         );
     }
@@ -80,7 +85,12 @@ pub fn lower_probes(
         Some(probe) => probe.json(probe.failures),
         None => Json::Null,
     };
-    let probe = Probe { startup: json(startup, true), readiness: json(readiness, false), liveness: json(liveness, false), ports };
+    let probe = Probe {
+        startup: json(startup, true),
+        readiness: json(readiness, false),
+        liveness: json(liveness, false),
+        ports,
+    };
     let told = [&probe.startup, &probe.readiness, &probe.liveness].into_iter().any(|probe| !probe.is_null());
     told.then_some(probe)
 }
@@ -172,7 +182,11 @@ fn probe_handler(
     let Some(port) = port else {
         resolver.found.push(
             BAD_VALUE
-                .at(path.span, "on which port?", format!("`{key}` asks over HTTP, and the service has no port"))
+                .at(
+                    path.span,
+                    "on which port?",
+                    format!("`{key}` asks over HTTP, and the service has no port"),
+                )
                 .help("add the port to `ports`"),
         );
         return None;

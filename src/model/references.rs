@@ -3,6 +3,7 @@
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
 //! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -41,6 +42,8 @@ pub struct Resolver<'a> {
     pub inventory: &'a Inventory,
     /// What was found.
     pub found: Diagnostics,
+    /// Whether Flux replaces `${NAME}` in what is being resolved: a plain `${` is written so that it does not.
+    pub escaping: bool,
     environment: Option<(&'a str, &'a Environment)>,
     chart: Option<&'a str>,
     services: BTreeMap<&'a str, Service>,
@@ -74,6 +77,7 @@ impl<'a> Resolver<'a> {
         Self {
             inventory,
             found: Diagnostics::default(),
+            escaping: false,
             environment: None,
             chart: None,
             services: BTreeMap::new(),
@@ -123,6 +127,14 @@ impl<'a> Resolver<'a> {
     /// A service as this environment has it, references still in place.
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name).or_else(|| Some(&self.inventory.tables.services.get(name)?.value))
+    }
+
+    /// The same, apart from the resolver: copied only where the environment changes it.
+    pub fn service_apart(&self, name: &str) -> Option<Cow<'a, Service>> {
+        if let Some(own) = self.services.get(name) {
+            return Some(Cow::Owned(own.clone()));
+        }
+        Some(Cow::Borrowed(&self.inventory.tables.services.get(name)?.value))
     }
 
     /// A stack as this environment has it, references still in place.
@@ -277,11 +289,17 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// A plain `${` as the tree has it.
+    fn escaped(&self) -> &'static str {
+        if self.escaping { "$${" } else { "${" }
+    }
+
     /// Replaces what can be replaced and reports each reference that cannot.
     fn expand_reporting(&mut self, text: &str, span: Span, trail: &mut Trail) -> String {
         let mut expanded = String::with_capacity(text.len());
         for part in Parts(text) {
             match part {
+                Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
                 Part::Reference(path) => match self.look_up(path, trail) {
                     Ok(Some(value)) => expanded.push_str(&value),
@@ -297,6 +315,7 @@ impl<'a> Resolver<'a> {
         let mut expanded = String::with_capacity(text.len());
         for part in Parts(text) {
             match part {
+                Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
                 Part::Reference(path) => match self.look_up(path, trail)? {
                     Some(value) => expanded.push_str(&value),
@@ -520,12 +539,14 @@ impl<'a> Resolver<'a> {
         let ingress = self.inventory.tables.ingress.as_ref();
         if let (Some(host), Some(ingress)) = (facts::first_host(service), ingress) {
             let host = self.full_host(host, trail)?;
-            let path = service.path.as_ref().map_or("", |path| path.value.trim_end_matches('/'));
-            return Ok(format!("{}://{host}{path}", facts::ingress_scheme(ingress)));
+            let path = service.path.as_ref().and_then(|paths| paths.0.first());
+            let path = path.map_or("", |path| path.value.trim_end_matches('/'));
+            let scheme = crate::model::ingress::route_scheme(service.tls.as_ref(), ingress);
+            return Ok(format!("{scheme}://{host}{path}"));
         }
         let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first());
         match address {
-            Some(address) if address.0.value != facts::AUTO => {
+            Some(address) if address.0.value != crate::model::balancer::AUTO => {
                 let address = self.expand(&address.0.value, trail)?;
                 Ok(facts::url(facts::scheme(service), &address, facts::main_port(service)))
             }
@@ -592,6 +613,8 @@ impl serde::Serialize for QuantityValue {
 
 enum Part<'t> {
     Plain(&'t str),
+    /// `$${`: a plain `${`.
+    Escaped,
     Reference(&'t str),
 }
 
@@ -605,10 +628,15 @@ impl<'t> Iterator for Parts<'t> {
         if self.0.is_empty() {
             return None;
         }
-        if let Some(rest) = self.0.strip_prefix("$${") {
-            let plain = &self.0[1..3];
+        // Flux's own way to write a plain `${`, for whoever wants it whatever applies the tree.
+        if let Some(rest) = self.0.strip_prefix("$$${") {
+            let plain = &self.0[1..4];
             self.0 = rest;
             return Some(Part::Plain(plain));
+        }
+        if let Some(rest) = self.0.strip_prefix("$${") {
+            self.0 = rest;
+            return Some(Part::Escaped);
         }
         if let Some((path, rest)) = reference(self.0) {
             self.0 = rest;

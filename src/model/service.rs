@@ -1,34 +1,35 @@
 //! Services of one environment: what runs, how it is reached, what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::address::{Family, parse_range_or_host};
 use crate::inventory;
-use crate::inventory::chart::Ingress;
 use crate::inventory::record::Map;
-use crate::inventory::service::{Kind, PortTable, Protocol, Strategy, TrafficPolicy};
+use crate::inventory::service::{Kind, PortTable, Protocol, Strategy};
 use crate::inventory::value::{OneOrMany, Scalar, Text};
-use crate::model::cluster::{NameKind, check_name, gpus, list, name_fault, optional, report_unknown, texts};
-use crate::model::marks::Annotations;
+use crate::model::balancer::{LoadBalancer, lower_load_balancer};
+use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
+use crate::model::ingress::{check_host, lower_paths};
+use crate::model::marks::Annotations;
+use crate::model::middleware::position;
+use crate::model::monitoring::{Monitor, lower_monitor};
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
+use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Around, Claim, Stack, known_secret, quantities};
+use crate::model::route::{Route, Wanted, lower_route, rule};
+use crate::model::stack::{Around, Stack, known_secret, quantities};
+use crate::model::storage::Claim;
 use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
 use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
-/// `ip = "auto"`: any address of a pool.
-pub const AUTO: &str = "auto";
-
 /// Something that runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Service {
     /// Its name in the inventory.
     pub key: String,
@@ -42,6 +43,9 @@ pub struct Service {
     pub description: Option<String>,
     /// The image.
     pub image: Spanned<String>,
+    /// Which newer ones Flux takes.
+    #[serde(skip)]
+    pub image_policy: Option<crate::model::images::ImagePolicy>,
     /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job` or `CronJob`.
     pub kind: Kind,
     /// How many pods, unless its kind or its autoscaler decides.
@@ -92,16 +96,20 @@ pub struct Service {
     pub probe: Option<Probe>,
     /// Host names, in full.
     pub hosts: Vec<Spanned<String>>,
-    /// The path it is routed by.
+    /// The first path it is routed by.
     pub path: Spanned<String>,
     /// Hosts and path as a rule of Traefik.
     pub traefik_rule: String,
+    /// How its hosts lead to it, where something routes them.
+    pub route: Option<Route>,
     /// What must be ready before it, among what is on.
     pub depends_on: Vec<Dependency>,
     /// What it connects to, among what is on.
     pub talks_to: Vec<Dependency>,
     /// What else it connects to.
     pub egress: Vec<Egress>,
+    /// Who else may reach it.
+    pub allow_from: Vec<AllowFrom>,
     /// Where Prometheus finds its metrics.
     pub monitor: Option<Monitor>,
     /// The node it must run on.
@@ -135,6 +143,9 @@ pub struct Service {
     /// Changes to its objects, by kind.
     #[serde(skip)]
     pub patches: Vec<(Spanned<String>, Json)>,
+    /// Changes that its stack makes to all objects of a kind, or to one of its own name.
+    #[serde(skip)]
+    pub patches_of_stack: Vec<(Spanned<String>, Json)>,
     /// Where people reach it.
     pub url: String,
     /// Where other services reach it.
@@ -143,7 +154,9 @@ pub struct Service {
     pub external: bool,
     /// How many services of its stack must be ready before it, one after the other.
     pub wave: usize,
-    /// NetworkPolicy rules of what may reach it; `None` where its stack is not isolated.
+    /// `Ingress`, `Egress`: which rules it has. Without any it needs no policy of its own.
+    pub policy_types: Vec<&'static str>,
+    /// NetworkPolicy rules of what may reach it; `None` where its stack does not close that direction, or nothing may.
     pub ingress_rules: Option<Vec<Json>>,
     /// NetworkPolicy rules of what it may reach.
     pub egress_rules: Option<Vec<Json>>,
@@ -153,7 +166,7 @@ pub struct Service {
 }
 
 /// A variable.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: String,
@@ -165,7 +178,7 @@ pub struct EnvVar {
 }
 
 /// A variable that comes from a secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SecretEnv {
     /// Its name.
     pub name: String,
@@ -178,7 +191,7 @@ pub struct SecretEnv {
 }
 
 /// A port.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Port {
     /// Its name.
     pub name: String,
@@ -198,41 +211,15 @@ pub struct Port {
     pub host_port: Option<Spanned<i64>>,
     /// What is spoken on it.
     pub app_protocol: Option<String>,
+    /// Traefik's entry point that leads to it.
+    pub entry_point: Option<Spanned<String>>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
 }
 
-/// A load balancer's request.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadBalancer {
-    /// The addresses asked for; none for any of a pool.
-    pub addresses: Vec<Spanned<IpAddr>>,
-    /// The reference that each came by, if it did.
-    #[serde(skip)]
-    pub references: Vec<Option<String>>,
-    /// Addresses were asked for, and none of them could be read: reported.
-    #[serde(skip)]
-    pub unread: bool,
-    /// The place of `ip`.
-    #[serde(skip)]
-    pub place: Span,
-    /// The pool asked for.
-    pub pool: Option<Spanned<String>>,
-    /// The sharing key.
-    pub share_key: Option<Spanned<String>>,
-    /// Traffic goes only to nodes that run a pod.
-    pub local: bool,
-    /// The annotations that ask MetalLB for all that.
-    pub annotations: BTreeMap<String, String>,
-    /// `RequireDualStack` or `SingleStack`, where the cluster's default would not do.
-    pub ip_family_policy: Option<&'static str>,
-    /// `IPv4`, `IPv6`, where the cluster's default would not do.
-    pub ip_families: Vec<&'static str>,
-}
-
 /// Requests and limits, by resource.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Resources {
     /// What is set aside.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -251,33 +238,6 @@ pub struct Dependency {
     pub chart: bool,
 }
 
-/// What a service connects to outside.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Egress {
-    /// Every public address.
-    Internet,
-    /// The LAN.
-    Lan,
-    /// A network.
-    Network(String),
-}
-
-/// Where Prometheus finds metrics.
-#[derive(Clone, Debug, Serialize)]
-pub struct Monitor {
-    /// The port's name.
-    pub port: Spanned<String>,
-    /// The path.
-    pub path: String,
-    /// How often.
-    pub interval: String,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-    /// Labels of the ServiceMonitor: the service's, and the one that its reader looks for.
-    pub labels: BTreeMap<String, String>,
-}
-
 /// The number of the port that a service's URL points at.
 pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
     let ports: Vec<(&str, &PortTable)> =
@@ -290,12 +250,51 @@ pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
     }
 }
 
-/// `https` if the main port says so, by name or number.
+/// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
 pub fn scheme(service: &inventory::service::Service) -> &'static str {
     let main = main_port(service);
     let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let secure = main == Some(443) || named.is_some_and(|(name, _)| name == "https");
-    if secure { "https" } else { "http" }
+    let Some((name, entry)) = named else { return "http" };
+    let protocol = entry.0.app_protocol.as_ref().map(|text| text.value.as_str());
+    let udp = entry.0.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp);
+    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match main {
+        _ if udp => "udp",
+        Some(443) => "https",
+        _ => "http",
+    })
+}
+
+/// The scheme of a protocol, by the name that ports and `app-protocol` call it.
+fn spoken(name: &str) -> Option<&'static str> {
+    let word = name.strip_prefix("kubernetes.io/").unwrap_or(name);
+    Some(match word {
+        "http" | "h2c" | "ws" | "web" | "http2" => "http",
+        "https" | "wss" => "https",
+        "postgres" | "postgresql" => "postgres",
+        "mysql" | "mariadb" => "mysql",
+        "redis" | "valkey" => "redis",
+        "mongo" | "mongodb" => "mongodb",
+        "amqp" => "amqp",
+        "mqtt" => "mqtt",
+        "mqtts" => "mqtts",
+        "nats" => "nats",
+        "ldap" => "ldap",
+        "ldaps" => "ldaps",
+        "smtp" => "smtp",
+        "smtps" => "smtps",
+        "imap" => "imap",
+        "imaps" => "imaps",
+        "ftp" => "ftp",
+        "sftp" => "sftp",
+        "ssh" => "ssh",
+        "rtsp" => "rtsp",
+        "irc" => "irc",
+        "dns" => "dns",
+        "grpc" => "grpc",
+        "tcp" => "tcp",
+        "udp" => "udp",
+        _ => return None,
+    })
 }
 
 /// `http://host:port`, without a port that the scheme implies; an IPv6 host gets its brackets.
@@ -326,14 +325,10 @@ fn speaks_http(service: &inventory::service::Service) -> bool {
     says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
 }
 
-/// Hosts are reached over TLS if certificates are issued for them, if every entry point is a secure one (a route
-/// with TLS answers on no other), or if the Gateway's listener is called so.
-pub fn ingress_scheme(ingress: &Ingress) -> &'static str {
-    let points = &ingress.entry_points;
-    let secure = !points.is_empty() && points.iter().all(|point| point.value.contains("secure"));
-    let listener = ingress.gateway.as_ref().and_then(|gateway| gateway.split('/').nth(2));
-    let listens = listener.is_some_and(|name| name.contains("https"));
-    if ingress.issuer.is_some() || secure || listens { "https" } else { "http" }
+/// Of a stack's patches those that change the objects of a service.
+fn of_stack(patches: &[(Spanned<String>, Json)], name: &str) -> Vec<(Spanned<String>, Json)> {
+    let about = |target: &str| target.split_once('/').is_none_or(|(_, named)| named == name);
+    patches.iter().filter(|(target, _)| about(target)).cloned().collect()
 }
 
 /// Lowers one service. What cannot be resolved is reported and left out.
@@ -389,8 +384,11 @@ pub fn lower_service(
         let reference = Text::new(format!("${{services.{key}.{fact}}}"), place);
         resolver.quiet_text(&reference)
     };
-    let path = table.path.as_ref().map(|text| resolver.text(text));
-    let path = path.unwrap_or_else(|| Spanned::new("/".to_owned(), place));
+    let paths = table.path.as_ref().map(|OneOrMany(paths)| paths.as_slice()).unwrap_or_default();
+    let paths = lower_paths(resolver, paths, place);
+    let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
+    let path = paths.first().cloned().unwrap_or_default();
+    let route = route.map(|route| behind(route, &ports, main_port.as_deref(), &name));
     let gpus = gpus(table.gpu.as_ref());
     let resources = lower_resources(resolver, table.resources.as_ref());
     Service {
@@ -398,7 +396,11 @@ pub fn lower_service(
         namespace,
         description: optional(resolver, table.description.as_ref()),
         service_type: service_type(load_balancer.as_ref(), &ports),
-        image: table.image.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+        image: crate::model::images::image(resolver, key, table),
+        image_policy: table
+            .image_policy
+            .as_ref()
+            .map(|policy| crate::model::images::lower_policy(resolver, policy)),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
             Kind::Job | Kind::CronJob => None,
@@ -414,14 +416,18 @@ pub fn lower_service(
         resources,
         probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
         pod: lower_pod(resolver, stack, table),
-        traefik_rule: traefik_rule(&hosts, &path),
+        traefik_rule: rule(&hosts, &paths),
+        route,
         path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
-        talks_to: lower_dependencies(resolver, around, &table.talks_to),
-        egress: table.egress.iter().filter_map(|text| lower_egress(resolver, text)).collect(),
-        monitor: lower_monitor(resolver, table, main_port.as_deref()),
-        node: lower_node(resolver, around, table),
-        node_selector: lower_node_selector(resolver, table),
+        talks_to: lower_talks_to(resolver, around, key, &table.talks_to, |resolver, names| {
+            lower_dependencies(resolver, around, names)
+        }),
+        egress: lower_egress(resolver, around, table),
+        allow_from: lower_allow_from(resolver, around, table),
+        monitor: lower_monitor(resolver, around, stack, table, main_port.as_deref()),
+        node: lower_node(resolver, around, table).or_else(|| active_node(stack, table, kind)),
+        node_selector: lower_node_selector(resolver, table, active_node(stack, table, kind)),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
         gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
@@ -441,6 +447,7 @@ pub fn lower_service(
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
         annotated: Annotations::default(),
+        patches_of_stack: stack.map(|stack| of_stack(&stack.patches, &name)).unwrap_or_default(),
         patches: table
             .patch
             .iter()
@@ -450,6 +457,7 @@ pub fn lower_service(
         internal_url: fact(resolver, "internal-url"),
         external: (fixed && speaks_http(table)) || (!hosts.is_empty() && around.model.ingress.is_some()),
         wave: 0,
+        policy_types: Vec::new(),
         ingress_rules: None,
         egress_rules: None,
         key: key.to_owned(),
@@ -493,29 +501,58 @@ pub fn lower_resources(
     })
 }
 
+/// The route of a service with a host, where something routes hosts and there is a port to lead to.
+fn lower_own_route(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    (key, name): (&str, &Spanned<String>),
+    table: &inventory::service::Service,
+    (hosts, paths): (&[Spanned<String>], &[Spanned<String>]),
+) -> Option<Route> {
+    let ingress = around.model.ingress.as_ref()?;
+    if hosts.is_empty() {
+        return None;
+    }
+    let wanted = Wanted {
+        name: &name.value,
+        owner: format!("service `{key}`"),
+        hosts: hosts.to_vec(),
+        paths: paths.to_vec(),
+        middlewares: &table.middlewares,
+        strip_prefix: table.strip_prefix,
+        tls: table.tls.as_ref(),
+        place: name.span,
+        subject: format!("services.{key}"),
+    };
+    let mut route = lower_route(resolver, ingress, wanted);
+    route.namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
+    // A Secret of another stack is out of reach; one that the inventory does not declare is taken at its word.
+    for text in &table.middlewares {
+        let middleware = position(&ingress.middlewares, &text.value);
+        let secret = middleware.and_then(|at| ingress.middlewares[at].secret.as_ref());
+        let declared = &resolver.inventory.tables.secrets;
+        if let Some(secret) = secret.filter(|secret| declared.contains_key(&secret.value)) {
+            known_secret(resolver, stack, &Spanned::new(secret.value.clone(), text.span));
+        }
+    }
+    Some(route)
+}
+
+/// Leads a route to a port of the service.
+fn behind(mut route: Route, ports: &[Port], main_port: Option<&str>, name: &str) -> Route {
+    let port = ports.iter().find(|port| Some(port.name.as_str()) == main_port);
+    route.port_number = port.map(|port| port.port.value);
+    route.port = json!(main_port);
+    name.clone_into(&mut route.service);
+    route
+}
+
 fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
     match load_balancer {
         Some(_) => "LoadBalancer",
         None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
         None => "ClusterIP",
-    }
-}
-
-/// ``Host(`a`) || Host(`b`)``, with the path if it is not the root. A wildcard stands for one label.
-fn traefik_rule(hosts: &[Spanned<String>], path: &str) -> String {
-    let host = |host: &Spanned<String>| match host.strip_prefix("*.") {
-        Some(domain) => format!("HostRegexp(`^[^.]+\\.{}$`)", domain.replace('.', "\\.")),
-        None => format!("Host(`{host}`)"),
-    };
-    let hosts: Vec<String> = hosts.iter().map(host).collect();
-    let hosts_rule = hosts.join(" || ");
-    match path {
-        "/" => hosts_rule,
-        // Quoted, because a path may hold a backtick.
-        path => {
-            let all = if hosts.len() > 1 { format!("({hosts_rule})") } else { hosts_rule };
-            format!("{all} && PathPrefix({path:?})")
-        }
     }
 }
 
@@ -646,6 +683,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             node_port: table.node_port,
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
+            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
             place: entry.key,
         });
     }
@@ -711,102 +749,10 @@ fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service)
         if let Some(domain) = domain.as_ref().filter(|_| !host.contains('.')) {
             host = host.map(|host| format!("{host}.{domain}"));
         }
-        let name = host.strip_prefix("*.").unwrap_or(&host);
-        if let Some(reason) = name_fault(name, NameKind::Subdomain) {
-            resolver.found.push(BAD_NAME.at(
-                host.span,
-                "not a host name",
-                format!("`{host}` is not a host name: {reason}"),
-            ));
-        }
+        check_host(resolver, &host);
         hosts.push(host);
     }
     hosts
-}
-
-fn lower_load_balancer(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    table: &inventory::service::Service,
-) -> Option<LoadBalancer> {
-    let OneOrMany(written) = table.ip.as_ref()?.on()?;
-    let first = written.first()?;
-    let place = first.0.span;
-    let fixed: Vec<_> = written.iter().filter(|text| text.0.value != AUTO).collect();
-    if fixed.len() != written.len() && written.len() > 1 {
-        resolver.found.push(
-            BAD_VALUE
-                .at(place, "`auto` beside addresses", "`ip` lists `auto` beside addresses")
-                .help("give `ip = \"auto\"`, or the addresses"),
-        );
-    }
-    let unread = !fixed.is_empty();
-    let mut addresses = Vec::new();
-    let mut references = Vec::new();
-    for text in fixed {
-        if let Some(address) = resolver.address(text) {
-            addresses.push(address);
-            references.push(Resolver::reference_path(&text.0).map(str::to_owned));
-        }
-    }
-    let pool = table.pool.as_ref().map(|text| resolver.text(text)).and_then(|pool| {
-        let pools = &around.model.metallb.pools;
-        if pools.iter().any(|known| known.name == pool.value) {
-            return Some(pool);
-        }
-        let known = resolver.known(pools.iter().map(|pool| pool.name.as_str()));
-        report_unknown(resolver, &pool, "pool", &known);
-        None
-    });
-    let share_key = table.share_ip.as_ref().map(|text| resolver.text(text));
-    let (ip_family_policy, ip_families) = families(&addresses, &around.model.cluster.service_families());
-    let prefix = around.model.metallb.annotation_prefix;
-    Some(LoadBalancer {
-        annotations: annotations(prefix, &addresses, pool.as_ref(), share_key.as_ref()),
-        unread: unread && addresses.is_empty(),
-        addresses,
-        references,
-        place,
-        pool,
-        share_key,
-        local: table.external_traffic_policy.is_some_and(|policy| policy.value == TrafficPolicy::Local),
-        ip_family_policy,
-        ip_families,
-    })
-}
-
-fn annotations(
-    prefix: &str,
-    addresses: &[Spanned<IpAddr>],
-    pool: Option<&Spanned<String>>,
-    share_key: Option<&Spanned<String>>,
-) -> BTreeMap<String, String> {
-    let written: Vec<String> = addresses.iter().map(|address| address.to_string()).collect();
-    let mut annotations = BTreeMap::new();
-    if !written.is_empty() {
-        annotations.insert(format!("{prefix}/loadBalancerIPs"), written.join(","));
-    }
-    if let Some(pool) = pool {
-        annotations.insert(format!("{prefix}/address-pool"), pool.value.clone());
-    }
-    if let Some(key) = share_key {
-        annotations.insert(format!("{prefix}/allow-shared-ip"), key.value.clone());
-    }
-    annotations
-}
-
-/// MetalLB gives addresses only if their families are those of the Service's ClusterIPs, so a request that
-/// differs from the cluster's first family has to say so.
-fn families(addresses: &[Spanned<IpAddr>], cluster: &[Family]) -> (Option<&'static str>, Vec<&'static str>) {
-    let word = |family: Family| if family == Family::V4 { "IPv4" } else { "IPv6" };
-    let wanted: Vec<Family> = addresses.iter().map(|address| Family::of(address.value)).collect();
-    match wanted.as_slice() {
-        [first, second] if first != second => (Some("RequireDualStack"), vec![word(*first), word(*second)]),
-        [only] if cluster.first().is_some_and(|first| first != only) => {
-            (Some("SingleStack"), vec![word(*only)])
-        }
-        _ => (None, Vec::new()),
-    }
 }
 
 fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &[Text]) -> Vec<Dependency> {
@@ -829,67 +775,6 @@ fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &
     dependencies
 }
 
-fn lower_egress(resolver: &mut Resolver<'_>, text: &Text) -> Option<Egress> {
-    let written = resolver.text(text);
-    match written.as_str() {
-        "internet" => return Some(Egress::Internet),
-        "lan" => return Some(Egress::Lan),
-        _ => {}
-    }
-    match parse_range_or_host(&written) {
-        Ok(range) => match range.prefix() {
-            Some(prefix) => return Some(Egress::Network(format!("{}/{prefix}", range.first()))),
-            None => resolver.found.push(
-                BAD_VALUE
-                    .at(
-                        written.span,
-                        "not a network",
-                        format!("`{written}` is a range, and a policy takes networks"),
-                    )
-                    .help("write it as networks such as 192.168.1.64/28"),
-            ),
-        },
-        Err(_) => resolver.found.push(
-            BAD_VALUE
-                .at(
-                    written.span,
-                    "nowhere",
-                    format!("`{written}` is neither `internet`, `lan` nor a network"),
-                )
-                .help("for another service, use `talks-to`"),
-        ),
-    }
-    None
-}
-
-fn lower_monitor(
-    resolver: &mut Resolver<'_>,
-    table: &inventory::service::Service,
-    main_port: Option<&str>,
-) -> Option<Monitor> {
-    let monitor = &table.monitor.as_ref()?.on()?.0;
-    let port = monitor.port.as_ref().map(|text| resolver.text(text));
-    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), monitor.span)));
-    let Some(port) = port else {
-        resolver.found.push(
-            BAD_VALUE
-                .at(monitor.span, "no port", "`monitor` needs a port, and the service has none")
-                .help("add the port to `ports`"),
-        );
-        return None;
-    };
-    Some(Monitor {
-        port,
-        path: optional(resolver, monitor.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
-        interval: monitor
-            .interval
-            .as_ref()
-            .map_or_else(|| "30s".to_owned(), |interval| interval.0.value.clone()),
-        scheme: if monitor.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
-        labels: BTreeMap::new(),
-    })
-}
-
 fn lower_node(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
@@ -904,34 +789,28 @@ fn lower_node(
     Some(node)
 }
 
+/// The node that runs the stack of a failover, for a service that names none itself.
+fn active_node(
+    stack: Option<&Stack>,
+    table: &inventory::service::Service,
+    kind: Kind,
+) -> Option<Spanned<String>> {
+    let failover = stack?.failover.as_ref()?;
+    let free = table.node.is_none() && kind != Kind::DaemonSet;
+    free.then(|| Spanned::new(failover.active.clone(), failover.place))
+}
+
 fn lower_node_selector(
     resolver: &mut Resolver<'_>,
     table: &inventory::service::Service,
+    active: Option<Spanned<String>>,
 ) -> BTreeMap<String, String> {
     let mut selector = texts(resolver, &table.node_selector);
     if let Some(node) = &table.node {
         selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
     }
-    selector
-}
-
-#[cfg(test)]
-mod tests {
-    use super::traefik_rule;
-    use crate::source::{FileId, Span, Spanned};
-
-    #[test]
-    fn hosts_and_path_are_one_rule() {
-        let rule = |hosts: &[&str], path: &str| {
-            let span = Span::new(FileId(0), 0..0);
-            let hosts: Vec<_> = hosts.iter().map(|host| Spanned::new((*host).to_owned(), span)).collect();
-            traefik_rule(&hosts, path)
-        };
-        assert_eq!(rule(&["a.lab"], "/"), "Host(`a.lab`)");
-        assert_eq!(rule(&["a.lab"], "/x"), "Host(`a.lab`) && PathPrefix(\"/x\")");
-        assert_eq!(
-            rule(&["a.lab", "*.b.lab"], "/`\""),
-            "(Host(`a.lab`) || HostRegexp(`^[^.]+\\.b\\.lab$`)) && PathPrefix(\"/`\\\"\")"
-        );
+    if let Some(node) = active {
+        selector.insert("kubernetes.io/hostname".to_owned(), node.value);
     }
+    selector
 }

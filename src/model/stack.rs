@@ -5,18 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::inventory::stack::{AccessMode, Layer, SecretProvider};
-use crate::inventory::storage::Backend;
+use crate::inventory::policy::QuotaScope;
+use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
-use crate::model::cluster::{
-    NameKind, NfsPath, check_name, name_fault, nfs_path, optional, report_unknown, texts,
-};
+use crate::model::alerts::{Alerts, lower_alerts};
+use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
+use crate::model::cluster::{NameKind, check_name, name_fault, optional, report_unknown, texts};
+use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
+use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
+use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
 use crate::model::service::{Service, lower_service};
-use crate::model::{CONFLICTING_KEYS, Environment, Model, UNKNOWN_REFERENCE, flows};
+use crate::model::storage::{Claim, Home, lower_claims};
+use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
 
 /// A namespace of services in one environment.
@@ -34,10 +39,18 @@ pub struct Stack {
     pub part_of: String,
     /// The layer it belongs to.
     pub layer: Layer,
-    /// The Pod Security Standard of its namespace: the strictest of the stacks in it.
+    /// The Pod Security Standard that its namespace enforces: the strictest of the stacks in it.
     pub pod_security: Option<PodSecurity>,
-    /// Whether only named flows are let through.
+    /// The standards of its namespace, with those that only warn.
+    pub pod_security_levels: PodSecurityLevels,
+    /// Whether only named flows are let through, in one direction at least.
     pub isolate: bool,
+    /// Which directions of its network are closed.
+    pub closed: Closed,
+    /// What Prometheus warns of.
+    pub alerts: Option<Alerts>,
+    /// Dashboards of Grafana, by name.
+    pub dashboards: Vec<Dashboard>,
     /// Variables that every service gets.
     pub env: BTreeMap<String, String>,
     /// A digest of them, which pods carry so that a change restarts them.
@@ -46,10 +59,18 @@ pub struct Stack {
     pub claims: Vec<Claim>,
     /// The ResourceQuota.
     pub quota: BTreeMap<String, Spanned<QuantityValue>>,
+    /// Which pods it counts; none means all.
+    pub quota_scopes: Vec<Spanned<QuotaScope>>,
     /// The LimitRange.
     pub limits: Option<Limits>,
     /// Secrets that services read from, by name.
     pub secrets: Vec<Secret>,
+    /// Where the External Secrets operator finds them, for this stack alone.
+    pub secret_stores: Vec<SecretStore>,
+    /// Copies of its claims elsewhere, by claim.
+    pub backups: Vec<Backup>,
+    /// The other node that it can run on.
+    pub failover: Option<Failover>,
     /// Labels for every object, with the recommended ones.
     pub labels: BTreeMap<String, String>,
     /// Labels for the namespace: those, and its Pod Security Standard.
@@ -64,6 +85,15 @@ pub struct Stack {
     pub after_charts: Vec<Spanned<String>>,
     /// How many stacks must be ready before it, one after the other.
     pub wave: usize,
+    /// Changes to its objects, by kind or kind and name.
+    #[serde(skip)]
+    pub patches: Vec<(Spanned<String>, serde_json::Value)>,
+    /// What the inventory says of its Application.
+    #[serde(skip)]
+    pub argocd: crate::model::argocd::OfStack,
+    /// How Flux applies it.
+    #[serde(skip)]
+    pub flux: crate::model::flux::Apply,
     /// How it is applied, if the inventory says by whom.
     pub delivery: Option<Delivery>,
     /// The services in it, by name.
@@ -74,43 +104,11 @@ pub struct Stack {
     pub place: Span,
 }
 
-/// Storage that services mount.
-#[derive(Clone, Debug, Serialize)]
-pub struct Claim {
-    /// Its name.
-    pub name: String,
-    /// Its size.
-    pub size: Option<Spanned<QuantityValue>>,
-    /// How it may be mounted.
-    pub access_modes: Vec<AccessMode>,
-    /// The storage class; the inventory's default class if it names none. An empty one asks for no provisioning.
-    pub class: Option<String>,
-    /// The export behind it, if it has a volume of its own.
-    pub nfs: Option<NfsPath>,
-    /// The volume of its own, named for the namespace because volumes are the cluster's.
-    pub volume: Option<String>,
-    /// Annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// What keeps the data, if the inventory knows.
-    #[serde(skip)]
-    pub backend: Option<Backend>,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
-}
-
-impl Claim {
-    /// Whether pods on two nodes cannot have it mounted at once.
-    pub fn one_node(&self) -> bool {
-        self.access_modes
-            .iter()
-            .all(|mode| matches!(mode, AccessMode::ReadWriteOnce | AccessMode::ReadWriteOncePod))
-    }
-}
-
 /// What containers get that ask for nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {
+    /// Whether any of them is about containers; one without any says so, too.
+    pub of_containers: bool,
     /// Limits of containers that give none.
     pub default: BTreeMap<String, Spanned<QuantityValue>>,
     /// Requests of containers that give none.
@@ -119,24 +117,14 @@ pub struct Limits {
     pub max: BTreeMap<String, Spanned<QuantityValue>>,
     /// The least that one container may ask for.
     pub min: BTreeMap<String, Spanned<QuantityValue>>,
-}
-
-/// A Secret that services read from.
-#[derive(Clone, Debug, Serialize)]
-pub struct Secret {
-    /// Its name in the inventory.
-    pub key: String,
-    /// Its name in Kubernetes.
-    pub name: String,
-    /// How it gets there.
-    pub provider: SecretProvider,
-    /// Its keys.
-    pub keys: Vec<Spanned<String>>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
+    /// The most that one pod may ask for.
+    pub pod_max: BTreeMap<String, Spanned<QuantityValue>>,
+    /// The least that one pod may ask for.
+    pub pod_min: BTreeMap<String, Spanned<QuantityValue>>,
+    /// The largest claim.
+    pub claim_max: Option<Spanned<QuantityValue>>,
+    /// The smallest claim.
+    pub claim_min: Option<Spanned<QuantityValue>>,
 }
 
 /// What lowering the services of an environment needs to know of it.
@@ -146,6 +134,8 @@ pub struct Around<'m> {
     pub model: &'m Model,
     /// The services that are on.
     pub on: BTreeSet<String>,
+    /// Those of them that open a port, by stack.
+    pub reachable: BTreeMap<String, Vec<String>>,
     /// Whether missing keys are reported: not for the base, if environments may add them.
     pub complete: bool,
 }
@@ -158,9 +148,11 @@ pub fn lower_environment<'a>(
 ) -> Environment {
     resolver.enter(name);
     let tables = &resolver.inventory.tables;
+    let on = services_on(resolver);
     let around = Around {
         model,
-        on: services_on(resolver),
+        reachable: reachable(resolver, &on),
+        on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
     let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
@@ -192,15 +184,16 @@ pub fn share_namespaces(model: &mut Model) {
 fn share(environments: &mut [Environment]) {
     let mut stacks: Vec<&mut Stack> =
         environments.iter_mut().flat_map(|environment| &mut environment.stacks).collect();
-    let mut levels: BTreeMap<String, Option<PodSecurity>> = BTreeMap::new();
+    let mut levels: BTreeMap<String, PodSecurityLevels> = BTreeMap::new();
     for stack in &stacks {
         let level = levels.entry(stack.namespace.value.clone()).or_default();
-        *level = (*level).max(stack.pod_security);
+        *level = level.stricter(&stack.pod_security_levels);
     }
     stacks.sort_by_key(|stack| (stack.layer, stack.wave));
     let mut written = BTreeSet::new();
     for stack in stacks {
-        stack.pod_security = levels.get(&stack.namespace.value).copied().flatten();
+        stack.pod_security_levels = levels.get(&stack.namespace.value).cloned().unwrap_or_default();
+        stack.pod_security = stack.pod_security_levels.enforce;
         stack.writes_namespace &= written.insert(stack.namespace.value.clone());
     }
 }
@@ -224,6 +217,17 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
         .collect()
 }
 
+fn reachable(resolver: &Resolver<'_>, on: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+    let mut reachable: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in on {
+        let table = resolver.service(name).filter(|table| !table.ports.is_empty());
+        if let Some(stack) = table.and_then(|table| table.stack.as_ref()) {
+            reachable.entry(stack.value.clone()).or_default().push(name.clone());
+        }
+    }
+    reachable
+}
+
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
     let tables = &resolver.inventory.tables.stacks;
     tables
@@ -234,7 +238,10 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            Some(lower_stack(resolver, around, environment, name, &stack, entry.key))
+            resolver.escaping = substitutes(resolver, layer_of(&stack), Some(&stack));
+            let lowered = lower_stack(resolver, around, environment, name, &stack, entry.key);
+            resolver.escaping = false;
+            Some(lowered)
         })
         .collect()
 }
@@ -260,25 +267,32 @@ fn lower_stack(
         env.extend(texts(resolver, &own.env));
     }
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);
+    let failover = lower_failover(resolver, model, table.failover.as_ref());
+    let home = Home { stack: name, namespace: &namespace, failover: failover.as_ref() };
+    let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
+    let closed = lower_isolate(table.isolate.as_ref());
     let by_a_chart = model.charts.iter().any(|chart| chart.namespace.value == namespace.value);
-    Stack {
+    let mut stack = Stack {
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
         part_of: optional(resolver, table.part_of.as_ref()).unwrap_or_else(|| name.to_owned()),
-        layer: table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value),
-        pod_security: table.pod_security.as_ref().map(|level| level.value),
-        isolate: table.isolate.as_ref().is_some_and(|flag| flag.value),
+        layer: layer_of(table),
+        pod_security: pod_security_levels.enforce,
+        pod_security_levels,
+        isolate: closed.any(),
+        closed,
+        alerts: lower_alerts(resolver, table.alerts.as_ref()),
+        dashboards: lower_dashboards(resolver, around, table),
         env_digest: (!env.is_empty()).then(|| digest(&env)),
         env,
-        claims: lower_claims(resolver, model, &table.claims, &namespace),
+        claims: lower_claims(resolver, around, &table.claims, home),
         quota: quantities(resolver, &table.quota),
-        limits: table.limits.as_ref().map(|limits| Limits {
-            default: quantities(resolver, &limits.default),
-            default_request: quantities(resolver, &limits.default_request),
-            max: quantities(resolver, &limits.max),
-            min: quantities(resolver, &limits.min),
-        }),
+        quota_scopes: table.quota_scopes.to_vec(),
+        limits: table.limits.as_ref().map(|limits| lower_limits(resolver, limits)),
         secrets: lower_secrets(resolver, name),
+        secret_stores: lower_stores(resolver, Some(name)),
+        backups: Vec::new(),
+        failover: failover.clone(),
         labels: texts(resolver, &table.labels),
         namespace_labels: BTreeMap::new(),
         network: BTreeMap::new(),
@@ -286,12 +300,44 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
+        patches: table
+            .patch
+            .iter()
+            .map(|(target, entry)| (Spanned::new(target.clone(), entry.key), resolver.value(&entry.value.0)))
+            .collect(),
+        argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref()),
+        flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
+            crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
+        }),
         delivery: None,
         services: Vec::new(),
         name: name.to_owned(),
-        namespace,
+        namespace: namespace.clone(),
         place,
+    };
+    lower_backups(resolver, &mut stack, table, around.complete);
+    stack
+}
+
+fn lower_limits(resolver: &mut Resolver<'_>, limits: &inventory::stack::Limits) -> Limits {
+    let (pod, pvc) = (limits.pod.clone().unwrap_or_default(), limits.pvc.clone().unwrap_or_default());
+    let of_pods = limits.pod.is_some() || limits.pvc.is_some();
+    let containers = [&limits.default, &limits.default_request, &limits.max, &limits.min];
+    Limits {
+        of_containers: !of_pods || containers.iter().any(|map| !map.is_empty()),
+        default: quantities(resolver, &limits.default),
+        default_request: quantities(resolver, &limits.default_request),
+        max: quantities(resolver, &limits.max),
+        min: quantities(resolver, &limits.min),
+        pod_max: quantities(resolver, &pod.max),
+        pod_min: quantities(resolver, &pod.min),
+        claim_max: pvc.max.as_ref().and_then(|size| resolver.quantity(size)),
+        claim_min: pvc.min.as_ref().and_then(|size| resolver.quantity(size)),
     }
+}
+
+fn layer_of(table: &inventory::stack::Stack) -> Layer {
+    table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value)
 }
 
 /// Ten hexadecimal digits that change with any variable or file.
@@ -341,99 +387,6 @@ pub fn quantities(
     map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))).collect()
 }
 
-fn lower_claims(
-    resolver: &mut Resolver<'_>,
-    model: &Model,
-    tables: &inventory::record::Map<inventory::stack::Claim>,
-    namespace: &str,
-) -> Vec<Claim> {
-    tables
-        .iter()
-        .map(|(name, entry)| {
-            check_name(resolver, name, entry.key, "a claim", NameKind::Subdomain);
-            let mut claim = lower_claim(resolver, model, name, &entry.value, namespace);
-            claim.place = entry.key;
-            claim
-        })
-        .collect()
-}
-
-fn lower_claim(
-    resolver: &mut Resolver<'_>,
-    model: &Model,
-    name: &str,
-    table: &inventory::stack::Claim,
-    namespace: &str,
-) -> Claim {
-    if let (Some(class), Some(nfs)) = (&table.class, &table.nfs) {
-        resolver.found.push(
-            CONFLICTING_KEYS
-                .at(nfs.span, "an export of its own", format!("claim `{name}` has both `class` and `nfs`"))
-                .because(class.span, "a storage class")
-                .help("keep `class` to have a volume made, `nfs` to use an existing export"),
-        );
-    }
-    let written = table.nfs.as_ref().map(|text| resolver.text(text));
-    let has_export = written.is_some();
-    let nfs = written.and_then(|written| nfs_path(resolver, &model.nfs, &written));
-    let class = table.class.as_ref().map(|text| resolver.text(text));
-    let class = class.and_then(|class| known_class(resolver, model, class));
-    let class = if has_export { Some(String::new()) } else { class.or_else(|| default_class(model)) };
-    let backend = match (&nfs, &class) {
-        (Some(_), _) => Some(Backend::Nfs),
-        (None, Some(class)) => model.storage_class(class).map(|class| class.backend),
-        (None, None) => None,
-    };
-    let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
-    Claim {
-        size: table.size.as_ref().and_then(|size| resolver.quantity(size)),
-        access_modes: if modes.is_empty() { vec![AccessMode::ReadWriteOnce] } else { modes },
-        class,
-        nfs,
-        volume: has_export.then(|| format!("{namespace}-{name}")),
-        annotations: texts(resolver, &table.annotations),
-        backend,
-        name: name.to_owned(),
-        place: table.span,
-    }
-}
-
-/// The class of claims that name none.
-pub fn default_class(model: &Model) -> Option<String> {
-    model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone())
-}
-
-/// A storage class that exists; reported if it does not.
-pub fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
-    // An inventory that declares no class at all leaves them to the cluster.
-    if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
-        return Some(class.value);
-    }
-    let known = resolver.known(model.storage_classes.iter().map(|class| class.name.as_str()));
-    report_unknown(resolver, &class, "storage class", &known);
-    None
-}
-
-fn lower_secrets(resolver: &mut Resolver<'_>, stack: &str) -> Vec<Secret> {
-    let tables = &resolver.inventory.tables.secrets;
-    tables
-        .iter()
-        .filter(|(_, entry)| entry.stack.as_ref().is_some_and(|name| name.value == stack))
-        .map(|(key, entry)| {
-            let name = optional(resolver, entry.name.as_ref()).unwrap_or_else(|| key.clone());
-            check_name(resolver, &name, entry.key, "a Secret", NameKind::Subdomain);
-            Secret {
-                provider: entry.provider.as_ref().map_or(SecretProvider::Manual, |provider| provider.value),
-                keys: entry.keys.iter().map(|text| resolver.text(text)).collect(),
-                description: optional(resolver, entry.description.as_ref()),
-                name,
-                key: key.clone(),
-                place: entry.key,
-            }
-        })
-        .collect()
-}
-
 fn lower_services(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
@@ -441,19 +394,28 @@ fn lower_services(
 ) -> BTreeMap<String, Vec<Service>> {
     let tables = &resolver.inventory.tables.services;
     let by_name: BTreeMap<&str, &Stack> = stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
+    // Services are large: lists that grow by doubling would waste more than they hold.
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for stack in tables.values().filter_map(|service| service.value.stack.as_ref()) {
+        *counts.entry(stack.value.as_str()).or_default() += 1;
+    }
+    let room = |stack: &str| Vec::with_capacity(counts.get(stack).copied().unwrap_or_default());
     let mut services: BTreeMap<String, Vec<Service>> = BTreeMap::new();
     for (name, entry) in tables {
         if !around.on.contains(name) {
             continue;
         }
-        let Some(table) = resolver.service(name).cloned() else { continue };
+        let Some(table) = resolver.service_apart(name) else { continue };
         let stack_name = table.stack.as_ref().map(|stack| stack.value.as_str()).unwrap_or_default();
         let stack = by_name.get(stack_name).copied();
         if around.complete {
             report_missing(resolver, name, entry, &table);
         }
+        resolver.escaping =
+            stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
         let service = lower_service(resolver, around, stack, name, &table, entry.key);
-        services.entry(stack_name.to_owned()).or_default().push(service);
+        resolver.escaping = false;
+        services.entry(stack_name.to_owned()).or_insert_with(|| room(stack_name)).push(service);
     }
     services
 }
@@ -506,11 +468,7 @@ pub fn report_undeclared(resolver: &mut Resolver<'_>) {
             }
         }
     }
-    for secret in tables.secrets.values() {
-        if let Some(stack) = secret.stack.as_ref().filter(|stack| !tables.stacks.contains_key(&stack.value)) {
-            report_unknown(resolver, stack, "stack", &stacks);
-        }
-    }
+    report_homeless(resolver);
 }
 
 /// The secret of this name in the service's own stack; reported if there is none.

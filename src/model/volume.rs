@@ -7,14 +7,16 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, report_unknown};
+use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Around, Secret, Stack, default_class, known_class, known_secret};
+use crate::model::secret::Secret;
+use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::storage::{default_class, known_class};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// Something mounted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Volume {
     /// Its name in the inventory.
     pub key: String,
@@ -103,7 +105,8 @@ pub fn lower_volumes(
         check_mount_path(resolver, &mount);
         let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
         check_sub_path(resolver, sub_path.as_ref());
-        let same = volumes.iter().find(|volume| !volume.again && !source.is_null() && volume.source == source);
+        let same =
+            volumes.iter().find(|volume| !volume.again && !source.is_null() && volume.source == source);
         volumes.push(Volume {
             again: same.is_some(),
             key: name.clone(),
@@ -133,7 +136,8 @@ pub fn check_mount_path(resolver: &mut Resolver<'_>, mount: &Spanned<String>) {
 
 /// Reports a path that leads out of its volume.
 pub fn check_sub_path(resolver: &mut Resolver<'_>, path: Option<&Spanned<String>>) {
-    let leads_out = |path: &&Spanned<String>| path.starts_with('/') || path.split('/').any(|part| part == "..");
+    let leads_out =
+        |path: &&Spanned<String>| path.starts_with('/') || path.split('/').any(|part| part == "..");
     if let Some(path) = path.filter(leads_out) {
         resolver.found.push(
             BAD_VALUE
@@ -155,7 +159,7 @@ fn lower_source(
         ("claim-template", written.claim_template.as_ref().map(|table| table.span)),
         ("nfs", written.nfs.as_ref().map(|text| text.span)),
         ("empty-dir", written.empty_dir.as_ref().map(|table| table.0.span)),
-        ("host-path", written.host_path.as_ref().map(|text| text.span)),
+        ("host-path", written.host_path.as_ref().map(|table| table.0.span)),
         ("config-map", written.config_map.as_ref().map(|text| text.span)),
         ("secret", written.secret.as_ref().map(|text| text.span)),
     ];
@@ -165,12 +169,19 @@ fn lower_source(
             return (Source::Unknown, Json::Null);
         }
     }
-    let shown = [("items", written.items.values().next().map(|entry| entry.key)), ("default-mode", written.default_mode.as_ref().map(|text| text.span))];
+    let shown = [
+        ("items", written.items.values().next().map(|entry| entry.key)),
+        ("default-mode", written.default_mode.as_ref().map(|text| text.span)),
+    ];
     if written.config_map.is_none() && written.secret.is_none() {
         for (key, span) in shown.into_iter().filter_map(|(key, span)| Some((key, span?))) {
             resolver.found.push(
                 CONFLICTING_KEYS
-                    .at(span, "of no use here", format!("volume `{name}` has `{key}`, and is no ConfigMap or secret"))
+                    .at(
+                        span,
+                        "of no use here",
+                        format!("volume `{name}` has `{key}`, and is no ConfigMap or secret"),
+                    )
                     .help(format!("drop `{key}`")),
             );
         }
@@ -197,7 +208,7 @@ fn source_of(
             report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
             return None;
         };
-        let json = json!({ "persistentVolumeClaim": { "claimName": claim.value } });
+        let json = json!({ "persistentVolumeClaim": { "claimName": known.mounted } });
         return Some((Source::Claim { name: claim.value, backend: known.backend }, json));
     }
     if let Some(nfs) = &written.nfs {
@@ -209,9 +220,13 @@ fn source_of(
     if let Some(table) = &written.empty_dir {
         return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
     }
-    if let Some(path) = &written.host_path {
-        let path = resolver.text(path).value;
-        return Some((Source::HostPath(path.clone()), json!({ "hostPath": { "path": path } })));
+    if let Some(table) = &written.host_path {
+        let path = optional(resolver, table.0.path.as_ref()).unwrap_or_default();
+        let mut source = json!({ "path": path });
+        if let Some(kind) = &table.0.r#type {
+            source["type"] = json!(kind.value.word());
+        }
+        return Some((Source::HostPath(path), json!({ "hostPath": source })));
     }
     if let Some(name) = &written.config_map {
         let name = resolver.text(name).value;
@@ -230,7 +245,9 @@ fn source_of(
 /// The keys of a secret that the inventory declares are all it has.
 fn check_items(resolver: &mut Resolver<'_>, secret: &Secret, written: &inventory::service::Volume) {
     let keys: Vec<&str> = secret.keys.iter().map(|key| key.value.as_str()).collect();
-    for (name, entry) in written.items.iter().filter(|(name, _)| !keys.is_empty() && !keys.contains(&name.as_str())) {
+    for (name, entry) in
+        written.items.iter().filter(|(name, _)| !keys.is_empty() && !keys.contains(&name.as_str()))
+    {
         let named = Spanned::new(name.clone(), entry.key);
         report_unknown(resolver, &named, &format!("key of secret `{}`", secret.key), &keys);
     }

@@ -11,19 +11,18 @@ use crate::inventory::workload::{
     Concurrency, DisruptionBudget, Job as WrittenJob, Restart, Retention, Share, UnhealthyPodEviction,
 };
 use crate::model::cluster::one_of;
-use crate::model::cron;
 use crate::model::pod::check_counts;
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
 use crate::model::volume::{ClaimTemplate, Source, Volume};
-use crate::model::{BAD_SCHEDULE, BAD_VALUE, CONFLICTING_KEYS};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// How a job runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Job {
     /// When, for a cron job.
-    pub schedule: Option<String>,
+    pub schedule: Option<Spanned<String>>,
     /// The time zone of the schedule.
     pub time_zone: Option<String>,
     /// `Allow`, `Forbid` or `Replace`.
@@ -54,7 +53,7 @@ pub struct Job {
 }
 
 /// How the number of pods follows the load.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Autoscale {
     /// The least pods.
     pub min: i64,
@@ -70,7 +69,7 @@ pub struct Autoscale {
 }
 
 /// The share of a resource that is to be used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Target {
     /// `cpu` or `memory`.
     pub resource: &'static str,
@@ -82,7 +81,7 @@ pub struct Target {
 }
 
 /// How many pods must stay while nodes are drained.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Budget {
     /// At least so many stay.
     pub min_available: Json,
@@ -158,7 +157,8 @@ fn report_kind(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind
         );
     }
     let misplaced = misplaced(table, kind, schedule.map(|text| text.span));
-    for (name, span, help) in misplaced.into_iter().filter_map(|(name, span, help)| Some((name, span?, help))) {
+    for (name, span, help) in misplaced.into_iter().filter_map(|(name, span, help)| Some((name, span?, help)))
+    {
         let message = format!("service `{key}` is a {}, which has no use for `{name}`", kind.word());
         let mut diagnostic = CONFLICTING_KEYS.at(span, format!("not for a {}", kind.word()), message);
         if let Some(kind) = &table.kind {
@@ -166,7 +166,8 @@ fn report_kind(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind
         }
         resolver.found.push(diagnostic.help(help).about(format!("services.{key}")));
     }
-    if let (Some(replicas), Some(autoscale)) = (table.replicas, table.autoscale.as_ref().and_then(OrOff::on)) {
+    if let (Some(replicas), Some(autoscale)) = (table.replicas, table.autoscale.as_ref().and_then(OrOff::on))
+    {
         resolver.found.push(both(key, replicas.span, autoscale.span));
     }
 }
@@ -180,7 +181,11 @@ fn both(key: &str, replicas: Span, autoscale: Span) -> Diagnostic {
 }
 
 /// Each key that does not go with the kind: its name, its place if it is there, and what to do.
-fn misplaced(table: &Table, kind: Kind, schedule: Option<Span>) -> Vec<(&'static str, Option<Span>, &'static str)> {
+fn misplaced(
+    table: &Table,
+    kind: Kind,
+    schedule: Option<Span>,
+) -> Vec<(&'static str, Option<Span>, &'static str)> {
     let job = table.job.as_ref().and_then(OrOff::on);
     let autoscale = table.autoscale.as_ref().and_then(OrOff::on).map(|table| table.span);
     let budget = table.disruption_budget.as_ref().and_then(OrOff::on).map(|table| table.span);
@@ -230,7 +235,11 @@ fn only_for_what_stays(table: &Table) -> Vec<(&'static str, Option<Span>, &'stat
     let host = table.host.as_ref().and_then(OrOff::on).and_then(|hosts| hosts.0.first());
     let address = table.ip.as_ref().and_then(OrOff::on).and_then(|addresses| addresses.0.first());
     vec![
-        ("replicas", table.replicas.map(|count| count.span), "write `job.parallelism` or `job.completions`, or drop it"),
+        (
+            "replicas",
+            table.replicas.map(|count| count.span),
+            "write `job.parallelism` or `job.completions`, or drop it",
+        ),
         ("strategy", table.strategy.map(|word| word.span), "drop it: each run has pods of its own"),
         ("probe", probe(&table.probe), drop),
         ("readiness-probe", probe(&table.readiness_probe), drop),
@@ -285,23 +294,18 @@ fn lower_job(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table, ki
     }
 }
 
-fn lower_schedule(resolver: &mut Resolver<'_>, table: &Table) -> Option<String> {
-    let schedule = resolver.text(table.schedule.as_ref()?.on()?);
-    if let Some(reason) = cron::fault(&schedule) {
-        resolver.found.push(
-            BAD_SCHEDULE
-                .at(schedule.span, "not a schedule", format!("`{schedule}` is not a schedule: {reason}"))
-                .help("write minute, hour, day of the month, month and day of the week: \"0 3 * * *\" is three o'clock every day"),
-        );
-    }
-    Some(schedule.value)
+fn lower_schedule(resolver: &mut Resolver<'_>, table: &Table) -> Option<Spanned<String>> {
+    Some(resolver.text(table.schedule.as_ref()?.on()?))
 }
 
 /// CronJobs have a time zone since Kubernetes 1.25.
 fn lower_time_zone(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &WrittenJob) -> Option<String> {
     let cluster = &around.model.cluster;
     let Some(zone) = written.time_zone.as_ref().map(|text| resolver.text(text)) else {
-        return cluster.timezone.clone().filter(|zone| cluster.version >= (1, 25) && zone_fault(zone).is_none());
+        return cluster
+            .timezone
+            .clone()
+            .filter(|zone| cluster.version >= (1, 25) && zone_fault(zone).is_none());
     };
     if let Some(reason) = zone_fault(&zone) {
         resolver.found.push(
@@ -312,7 +316,9 @@ fn lower_time_zone(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &W
     } else if cluster.version < (1, 25) {
         let message = format!("cron jobs of Kubernetes {} have no time zone", cluster.kubernetes);
         resolver.found.push(
-            BAD_VALUE.at(zone.span, "since Kubernetes 1.25", message).help("drop it, and write `schedule` in UTC"),
+            BAD_VALUE
+                .at(zone.span, "since Kubernetes 1.25", message)
+                .help("drop it, and write `schedule` in UTC"),
         );
     }
     Some(zone.value)
@@ -324,7 +330,9 @@ fn zone_fault(zone: &str) -> Option<&'static str> {
     match zone {
         "" => Some("it is empty"),
         zone if zone.eq_ignore_ascii_case("local") => Some("whose local time is not said"),
-        zone if zone.len() > 64 || !zone.split('/').all(|part| !part.is_empty() && part.chars().all(fine)) => {
+        zone if zone.len() > 64
+            || !zone.split('/').all(|part| !part.is_empty() && part.chars().all(fine)) =>
+        {
             Some("no name of the tz database looks so")
         }
         _ => None,
@@ -351,7 +359,11 @@ fn lower_autoscale(resolver: &mut Resolver<'_>, table: &Table) -> Option<Autosca
     if min.value > max.value {
         resolver.found.push(
             BAD_VALUE
-                .at(min.span, "more than the most", format!("`autoscale` has at least {min} pods and at most {max}"))
+                .at(
+                    min.span,
+                    "more than the most",
+                    format!("`autoscale` has at least {min} pods and at most {max}"),
+                )
                 .because(max.span, "the most")
                 .help("swap them, or raise `max`"),
         );
@@ -362,7 +374,11 @@ fn lower_autoscale(resolver: &mut Resolver<'_>, table: &Table) -> Option<Autosca
         if !(1..=i64::from(i32::MAX)).contains(&percent.value) {
             resolver.found.push(
                 BAD_VALUE
-                    .at(percent.span, "no share", format!("{percent} is no share of the requested {resource} in percent"))
+                    .at(
+                        percent.span,
+                        "no share",
+                        format!("{percent} is no share of the requested {resource} in percent"),
+                    )
                     .help("give a number such as 80"),
             );
         }

@@ -251,6 +251,9 @@ fn walk(
     kind: Option<Kind>,
     order: Order,
 ) -> Result<Option<Value>, MergeError> {
+    if patch.is_none() && base.as_ref().is_some_and(|base| stays(base, kind)) {
+        return Ok(base);
+    }
     let present = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
     if present(&base) && present(&patch) {
         check_shapes(base.as_ref(), patch.as_ref())?;
@@ -264,6 +267,18 @@ fn walk(
         Some(Value::Object(_)) => merge_map(base, patch, kind, order),
         Some(Value::Null) | None => Ok(base.filter(|_| patch.is_none())),
         Some(_) => Ok(merge_scalar(base, patch, order).filter(|value| !value.is_null())),
+    }
+}
+
+/// Whether a value that no patch names comes out as it went in: there is no list with merge keys in it.
+fn stays(value: &Value, kind: Option<Kind>) -> bool {
+    match (value, kind) {
+        (Value::Array(_), Some(Kind::Keyed(..) | Kind::Set)) => false,
+        (Value::Object(map), kind) => {
+            let of = if let Some(Kind::Map(of)) = kind { Some(of) } else { type_of_map(value) };
+            map.iter().all(|(key, value)| stays(value, of.and_then(|of| of.field(key))))
+        }
+        _ => true,
     }
 }
 
@@ -443,14 +458,14 @@ fn merge_elements(
     for key in &wanted {
         let key = used_values(key, keys, &used);
         let Some(value) = merge_element(&mut base, patch, &used, &key, element, order)? else { continue };
-        place(&mut merged, Some(&value), &used, &key);
+        place(&mut merged, Some(value), &used, &key);
     }
     if wanted.is_empty() {
         return Ok(base);
     }
     Ok(match order {
-        Order::PatchFirst => append(merged, &base, &used),
-        Order::BaseFirst => append(base, &merged, &used),
+        Order::PatchFirst => append(merged, base, &used),
+        Order::BaseFirst => append(base, merged, &used),
     })
 }
 
@@ -531,7 +546,12 @@ fn merge_element(
     let at = position(base, keys, key);
     let patched = position(patch, keys, key).map(|at| patch[at].clone());
     let directive = patched.clone().as_mut().map_or(Ok(Directive::Merge), take_directive)?;
-    let merged = walk(at.map(|at| base[at].clone()), patched, kind, order)?;
+    let old = at.map(|at| match directive {
+        // What comes of it is put back below.
+        Directive::Merge => std::mem::take(&mut base[at]),
+        Directive::Replace | Directive::Delete => base[at].clone(),
+    });
+    let merged = walk(old, patched, kind, order)?;
     let Some(mut merged) = merged.filter(|merged| !is_empty(merged)) else {
         place(base, None, keys, key);
         return Ok(None);
@@ -560,20 +580,20 @@ fn complete_keys(element: &mut Value, keys: &[&str], values: &[String]) {
 }
 
 /// Puts `element` in the place of those with its key, or at the end; without an element, removes them.
-fn place(list: &mut Vec<Value>, element: Option<&Value>, keys: &[&str], values: &[String]) {
-    let mut kept = Vec::with_capacity(list.len() + 1);
-    let mut found = false;
+fn place(list: &mut Vec<Value>, element: Option<Value>, keys: &[&str], values: &[String]) {
+    let mut left = element;
+    let mut placed: Option<usize> = None;
+    let mut kept: Vec<Value> = Vec::with_capacity(list.len() + 1);
     for old in list.drain(..) {
         if has_key(&old, keys, values) {
-            found = true;
-            kept.extend(element.cloned());
+            let again = placed.map(|at| kept[at].clone());
+            placed = placed.or(left.is_some().then_some(kept.len()));
+            kept.extend(again.or_else(|| left.take()));
         } else if !is_empty(&old) {
             kept.push(old);
         }
     }
-    if !found {
-        kept.extend(element.cloned());
-    }
+    kept.extend(left);
     *list = kept;
 }
 
@@ -590,12 +610,12 @@ fn has_key(element: &Value, keys: &[&str], values: &[String]) -> bool {
 
 /// Adds `more` to `list`, each element in the place of the one with its key. With several keys
 /// kustomize takes it out first and adds it at the end, twice if it lacks the second key.
-fn append(mut list: Vec<Value>, more: &[Value], keys: &[&str]) -> Vec<Value> {
+fn append(mut list: Vec<Value>, more: Vec<Value>, keys: &[&str]) -> Vec<Value> {
     for element in more {
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
             match element.get(key) {
-                _ if key.is_empty() => values.push(scalar_text(element)),
+                _ if key.is_empty() => values.push(scalar_text(&element)),
                 Some(value) => values.push(scalar_text(value)),
                 None => list.push(element.clone()),
             }

@@ -202,33 +202,45 @@ fn place_of(parent: &Place, key: &str, value: &Value) -> Option<&'static Place> 
     })
 }
 
-fn tidy_at(value: Value, place: &'static Place) -> Value {
+fn tidy_at(mut value: Value, place: &'static Place) -> Value {
+    tidy_in_place(&mut value, place);
+    value
+}
+
+fn tidy_in_place(value: &mut Value, place: &'static Place) {
     match value {
-        Value::Object(map) => Value::Object(tidy_map(map, place)),
-        Value::Array(list) => list.into_iter().map(|element| tidy_at(element, place)).collect(),
-        scalar => scalar,
+        Value::Object(map) => tidy_map(map, place),
+        Value::Array(list) => list.iter_mut().for_each(|element| tidy_in_place(element, place)),
+        _ => {}
     }
 }
 
-fn tidy_map(map: Map, place: &'static Place) -> Map {
-    let mut members: Vec<(usize, String, Value)> =
-        map.into_iter().filter_map(|(key, value)| tidy_member(key, value, place)).collect();
-    match place.sorted {
-        true => members.sort_by(|one, other| one.1.cmp(&other.1)),
-        false => members.sort_by_key(|(rank, ..)| *rank),
+/// Templates write most maps as they should be: only those that are not are built anew.
+fn tidy_map(map: &mut Map, place: &'static Place) {
+    map.retain(|key, value| keep(key, value, place));
+    if place.sorted {
+        if !map.keys().is_sorted() {
+            map.sort_keys();
+        }
+    } else if !map.keys().is_sorted_by_key(|key| rank(key, place)) {
+        let mut members: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
+        members.sort_by_key(|(key, _)| rank(key, place));
+        *map = members.into_iter().collect();
     }
-    members.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
 
-fn tidy_member(key: String, value: Value, place: &'static Place) -> Option<(usize, String, Value)> {
-    let rank = place.first.iter().position(|first| *first == key).unwrap_or(place.first.len());
-    let value = match place_of(place, &key, &value) {
-        Some(inner) if !value.is_null() => tidy_at(value, inner),
-        Some(_) => return None,
-        None => value,
-    };
-    let says_nothing = is_hollow(&value) && place.hollow.contains(&key.as_str());
-    (!says_nothing).then_some((rank, key, value))
+fn rank(key: &str, place: &Place) -> usize {
+    place.first.iter().position(|first| *first == key).unwrap_or(place.first.len())
+}
+
+/// Tidies one member. False if it says nothing and goes.
+fn keep(key: &str, value: &mut Value, place: &'static Place) -> bool {
+    match place_of(place, key, value) {
+        Some(_) if value.is_null() => return false,
+        Some(inner) => tidy_in_place(value, inner),
+        None => {}
+    }
+    !(is_hollow(value) && place.hollow.contains(&key))
 }
 
 fn is_hollow(value: &Value) -> bool {

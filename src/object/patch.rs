@@ -27,10 +27,19 @@ pub fn difference(base: &Value, target: &Value) -> Option<Patch> {
     if base == target {
         return None;
     }
-    Some(match strategic(base, target) {
+    // Nearly every patch is right at once, and the proof of the whole is the proof of its parts.
+    let patch = strategic(base, target, Lists::Trusted).or_else(|| strategic(base, target, Lists::Proved));
+    Some(match patch {
         Some(patch) => Patch::Strategic(patch),
         None => Patch::Json6902(operations(base, target)),
     })
+}
+
+/// Whether a list's patch is tried on its own before the object's is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    Trusted,
+    Proved,
 }
 
 /// The patch that removes `base` in an overlay.
@@ -43,14 +52,14 @@ pub fn deletion(base: &Value) -> Value {
     Value::Object(patch)
 }
 
-fn strategic(base: &Value, target: &Value) -> Option<Value> {
+fn strategic(base: &Value, target: &Value, lists: Lists) -> Option<Value> {
     let of = type_of(api_version(base)?, base.get("kind")?.as_str()?);
     if of.is_some() && base.get("status") != target.get("status") {
         // Conditions and the like have merge keys that the model leaves out.
         return None;
     }
     let mut patch = identity(base);
-    for (key, value) in map_difference(base.as_object()?, target.as_object()?, of)? {
+    for (key, value) in map_difference(base.as_object()?, target.as_object()?, of, lists)? {
         match (patch.get_mut(&key), value) {
             (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
             (_, value) => drop(patch.insert(key, value)),
@@ -74,13 +83,13 @@ fn identity(base: &Value) -> Map {
 }
 
 /// The members that change, those that go as nulls. `None` if a merge cannot say it.
-fn map_difference(base: &Map, target: &Map, of: Option<&'static Type>) -> Option<Map> {
+fn map_difference(base: &Map, target: &Map, of: Option<&'static Type>, lists: Lists) -> Option<Map> {
     let mut patch = Map::new();
     for (key, value) in target {
         let kind = of.and_then(|of| of.field(key));
         match base.get(key) {
             Some(old) if old == value => {}
-            Some(old) => drop(patch.insert(key.clone(), member_difference(old, value, kind)?)),
+            Some(old) => drop(patch.insert(key.clone(), member_difference(old, value, kind, lists)?)),
             None => drop(patch.insert(key.clone(), value.clone())),
         }
     }
@@ -89,16 +98,16 @@ fn map_difference(base: &Map, target: &Map, of: Option<&'static Type>) -> Option
     Some(patch)
 }
 
-fn member_difference(base: &Value, target: &Value, kind: Option<Kind>) -> Option<Value> {
+fn member_difference(base: &Value, target: &Value, kind: Option<Kind>, lists: Lists) -> Option<Value> {
     match (base, target) {
         (Value::Object(base), Value::Object(target)) => {
             let of = match kind {
                 Some(Kind::Map(of)) => Some(of),
                 _ => None,
             };
-            map_difference(base, target, of).map(Value::Object)
+            map_difference(base, target, of, lists).map(Value::Object)
         }
-        (Value::Array(base), Value::Array(target)) => list_difference(base, target, kind),
+        (Value::Array(base), Value::Array(target)) => list_difference(base, target, kind, lists),
         (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => {
             base.is_null().then(|| target.clone())
         }
@@ -109,7 +118,7 @@ fn member_difference(base: &Value, target: &Value, kind: Option<Kind>) -> Option
 
 /// Lists without merge keys are replaced. Of the others only what changes is said, as long as the
 /// order comes out right; failing that, the new list stands whole behind `$patch: replace`.
-fn list_difference(base: &[Value], target: &[Value], kind: Option<Kind>) -> Option<Value> {
+fn list_difference(base: &[Value], target: &[Value], kind: Option<Kind>, lists: Lists) -> Option<Value> {
     let Some(kind @ (Kind::Keyed(..) | Kind::Set)) = kind else {
         return Some(Value::from(target));
     };
@@ -121,9 +130,12 @@ fn list_difference(base: &[Value], target: &[Value], kind: Option<Kind>) -> Opti
         made.is_ok_and(|made| made.as_ref().and_then(Value::as_array).is_some_and(|made| made == target))
     };
     let merged = match kind {
-        Kind::Keyed(keys, of) => keyed_difference(base, target, keys, of),
+        Kind::Keyed(keys, of) => keyed_difference(base, target, keys, of, lists),
         _ => None,
     };
+    if lists == Lists::Trusted && merged.is_some() {
+        return merged;
+    }
     merged.filter(|patch| exact(patch)).or_else(|| Some(replacement(target)).filter(|patch| exact(patch)))
 }
 
@@ -134,7 +146,13 @@ fn replacement(target: &[Value]) -> Value {
 
 /// The elements that change, then those that go. Kustomize puts patched elements first, so those
 /// before the last change are named, too, by their keys alone.
-fn keyed_difference(base: &[Value], target: &[Value], keys: &[&str], of: &'static Type) -> Option<Value> {
+fn keyed_difference(
+    base: &[Value],
+    target: &[Value],
+    keys: &[&str],
+    of: &'static Type,
+    lists: Lists,
+) -> Option<Value> {
     let old = element_keys(base, keys);
     let new = element_keys(target, keys);
     let find = |key: &Vec<String>| old.iter().position(|old| old == key);
@@ -144,7 +162,7 @@ fn keyed_difference(base: &[Value], target: &[Value], keys: &[&str], of: &'stati
     for (element, key) in target.iter().zip(&new).take(target.len() - stay) {
         match find(key).map(|at| &base[at]) {
             Some(old) if in_place && old == element => {}
-            Some(old) => patch.push(element_difference(old, element, keys, of)?),
+            Some(old) => patch.push(element_difference(old, element, keys, of, lists)?),
             None => patch.push(element.clone()),
         }
     }
@@ -170,9 +188,15 @@ fn unchanged_tail(base: &[Value], target: &[Value], places: &[Option<usize>]) ->
     target.iter().zip(places).rev().take_while(stays).count()
 }
 
-fn element_difference(base: &Value, target: &Value, keys: &[&str], of: &'static Type) -> Option<Value> {
+fn element_difference(
+    base: &Value,
+    target: &Value,
+    keys: &[&str],
+    of: &'static Type,
+    lists: Lists,
+) -> Option<Value> {
     let mut patch = merge_key(target, keys)?;
-    patch.extend(map_difference(base.as_object()?, target.as_object()?, Some(of))?);
+    patch.extend(map_difference(base.as_object()?, target.as_object()?, Some(of), lists)?);
     Some(Value::Object(patch))
 }
 

@@ -1,19 +1,25 @@
 //! What templates see: the model, by the names of its fields.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use minijinja::Value;
-use minijinja::value::Serde;
+use minijinja::value::{Enumerator, Object, ObjectExt, ObjectRepr};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::model::service::Service;
+use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
+use crate::render::kinds::Applied;
 use crate::render::plan::Job;
-use crate::template::{given, given_list, given_map};
+use crate::template::{Watched, given, given_list, given_map, given_members, shared};
+
+type Members = Vec<(Value, Value)>;
 
 /// The model as values of the template engine, made once and shared by all renders.
 #[derive(Debug)]
 pub struct Contexts {
-    cluster: BTreeMap<String, Value>,
+    cluster: Arc<Members>,
     charts: Vec<Value>,
     nodes: Vec<Value>,
     base: Scope,
@@ -29,80 +35,195 @@ struct Scope {
 
 #[derive(Debug)]
 struct StackScope {
+    name: String,
     value: Value,
     services: Vec<Value>,
     secrets: Vec<Value>,
     claims: Vec<Value>,
 }
 
+/// The names that one job sees, and which of them it has read.
+#[derive(Debug)]
+pub struct Names {
+    cluster: Arc<Members>,
+    environment: Option<Value>,
+    chart: Option<Value>,
+    node: Option<Value>,
+    watched: [(&'static str, Option<Arc<Watched>>); 4],
+    /// Whether it has looked at what is never the same in two environments.
+    environment_read: AtomicBool,
+}
+
 impl Contexts {
     /// The values of a model.
     pub fn new(model: &Model) -> Self {
-        let whole = given(&Value::from(Serde(model)));
-        let base = scope(&model.base);
-        let environments: Vec<Scope> = model.environments.par_iter().map(scope).collect();
-        let mut cluster = members(&whole);
+        let base = scope(&model.base, None);
+        let environments: Vec<Scope> =
+            model.environments.par_iter().map(|one| scope(one, Some((&model.base, &base)))).collect();
+        let mut cluster = given_members(model);
         let list = given_list(environments.iter().map(|scope| scope.value.clone()));
-        cluster.insert("environments".to_owned(), list);
-        let items = |name: &str| -> Vec<Value> {
-            cluster.get(name).and_then(|list| list.try_iter().ok()).map(Iterator::collect).unwrap_or_default()
-        };
-        Self { charts: items("charts"), nodes: items("nodes"), cluster, base, environments }
+        cluster.push((Value::from("environments"), list));
+        let (charts, nodes) = (items(&cluster, "charts"), items(&cluster, "nodes"));
+        Self { charts, nodes, cluster: Arc::new(cluster), base, environments }
+    }
+
+    /// The same for templates that are rendered last: they see `applied`, too.
+    pub fn after(mut self, applied: &Applied) -> Self {
+        Arc::make_mut(&mut self.cluster).push((Value::from("applied"), given(applied)));
+        self
     }
 
     /// The names that one job sees.
-    pub fn of(&self, job: &Job<'_>) -> Value {
-        let mut names = self.cluster.clone();
-        let scope = job.environment.map_or(&self.base, |at| &self.environments[at]);
-        let mut add = |name: &str, value: Option<&Value>| {
-            if let Some(value) = value {
-                names.insert(name.to_owned(), value.clone());
-            }
-        };
-        add("environment", job.scoped.then_some(&scope.value));
-        if let Some(stack) = job.stack.map(|at| &scope.stacks[at]) {
-            add("stack", Some(&stack.value));
-            add("service", job.service.map(|at| &stack.services[at]));
-            add("secret", job.secret.map(|at| &stack.secrets[at]));
-            add("claim", job.claim.map(|at| &stack.claims[at]));
-        }
-        add("chart", job.chart.map(|at| &self.charts[at]));
-        add("node", job.node.map(|at| &self.nodes[at]));
-        given_map(names)
+    pub fn of(&self, job: &Job<'_>) -> Arc<Names> {
+        let watch = |value: Option<&Value>| value.and_then(Watched::new);
+        Arc::new(Names {
+            cluster: Arc::clone(&self.cluster),
+            environment: job.scoped.then(|| self.scope(job).value.clone()),
+            chart: job.chart.map(|at| self.charts[at].clone()),
+            node: job.node.map(|at| self.nodes[at].clone()),
+            watched: self.things(job).map(|(name, value)| (name, watch(value))),
+            environment_read: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a job that read `names` would make the same for `other`, which stands for the same thing in another
+    /// environment.
+    pub fn same(&self, names: &Names, other: &Job<'_>) -> bool {
+        let things = names.watched.iter().zip(self.things(other));
+        let mut same = things.map(|((_, watched), (_, value))| match (watched, value) {
+            (Some(watched), Some(value)) => watched.reads_same(value),
+            (None, None) => true,
+            _ => false,
+        });
+        !names.environment_read.load(Ordering::Relaxed) && same.all(|same| same)
+    }
+
+    fn scope(&self, job: &Job<'_>) -> &Scope {
+        job.environment.map_or(&self.base, |at| &self.environments[at])
+    }
+
+    fn things(&self, job: &Job<'_>) -> [(&'static str, Option<&Value>); 4] {
+        let stack = job.stack.map(|at| &self.scope(job).stacks[at]);
+        let one = |of: fn(&StackScope) -> &[Value], at: Option<usize>| of(stack?).get(at?);
+        [
+            ("stack", stack.map(|stack| &stack.value)),
+            ("service", one(|stack| &stack.services, job.service)),
+            ("secret", one(|stack| &stack.secrets, job.secret)),
+            ("claim", one(|stack| &stack.claims, job.claim)),
+        ]
     }
 }
 
-fn scope(environment: &Environment) -> Scope {
-    let stacks: Vec<StackScope> = environment
-        .stacks
-        .par_iter()
-        .map(|stack| {
-            let services: Vec<Value> =
-                stack.services.iter().map(|service| given(&Value::from(Serde(service)))).collect();
-            let mut value = members(&given(&Value::from(Serde(stack))));
-            value.insert("services".to_owned(), given_list(services.iter().cloned()));
-            let items = |name: &str| -> Vec<Value> {
-                value
-                    .get(name)
-                    .and_then(|list| list.try_iter().ok())
-                    .map(Iterator::collect)
-                    .unwrap_or_default()
-            };
-            StackScope {
-                secrets: items("secrets"),
-                claims: items("claims"),
-                value: Value::from(value),
-                services,
+impl Names {
+    fn get(self: &Arc<Self>, name: &str) -> Option<Value> {
+        let watched = self.watched.iter().find(|(known, _)| *known == name);
+        if let Some((_, Some(watched))) = watched {
+            return Some(Value::from_dyn_object(Arc::clone(watched)));
+        }
+        let own = match name {
+            "environment" => {
+                self.environment_read.store(true, Ordering::Relaxed);
+                self.environment.as_ref()
             }
-        })
-        .collect();
-    let mut value = members(&given(&Value::from(Serde(environment))));
-    value.insert("stacks".to_owned(), given_list(stacks.iter().map(|stack| stack.value.clone())));
+            "chart" => self.chart.as_ref(),
+            "node" => self.node.as_ref(),
+            _ => None,
+        };
+        own.or_else(|| member(&self.cluster, name)).cloned()
+    }
+
+    fn list(&self) -> Vec<Value> {
+        let own = [("environment", &self.environment), ("chart", &self.chart), ("node", &self.node)];
+        let own = own.into_iter().filter_map(|(name, value)| value.as_ref().map(|_| name));
+        let watched = self.watched.iter().filter_map(|(name, value)| value.as_ref().map(|_| *name));
+        let names = own.chain(watched).map(Value::from);
+        self.cluster.iter().map(|(name, _)| name.clone()).chain(names).collect()
+    }
+}
+
+impl Object for Names {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.get(key)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.environment_read.store(true, Ordering::Relaxed);
+        self.mapped_enumerator(|names| Box::new(names.list().into_iter()))
+    }
+}
+
+/// `base` is what environments have most of their values in common with.
+fn scope(environment: &Environment, base: Option<(&Environment, &Scope)>) -> Scope {
+    let of_stack = |stack: &Stack| {
+        stack_scope(
+            stack,
+            base.and_then(|(base, scope)| Some((known(base, &stack.name)?, scope.stack(&stack.name)?))),
+        )
+    };
+    let stacks: Vec<StackScope> = environment.stacks.par_iter().map(of_stack).collect();
+    let mut value = given_members(environment);
+    let list = given_list(stacks.iter().map(|stack| stack.value.clone()));
+    value.push((Value::from("stacks"), list));
     Scope { value: given_map(value), stacks }
 }
 
-/// The members of a value that came from a struct.
-fn members(value: &Value) -> BTreeMap<String, Value> {
-    let keys = value.try_iter().into_iter().flatten();
-    keys.filter_map(|key| Some((key.to_string(), value.get_item(&key).ok()?))).collect()
+fn stack_scope(stack: &Stack, like: Option<(&Stack, &StackScope)>) -> StackScope {
+    let of_service = |service: &Service| match like.and_then(|like| alike(like, &service.key)) {
+        // Most environments change few services.
+        Some((known, value)) if known == service => value.clone(),
+        Some((_, value)) => shared(&given(service), value),
+        None => given(service),
+    };
+    let services: Vec<Value> = stack.services.iter().map(of_service).collect();
+    let mut members = given_members(stack);
+    members.push((Value::from("services"), given_list(services.iter().cloned())));
+    let value = given_map(members);
+    let value = like.map_or_else(|| value.clone(), |(_, like)| shared(&value, &like.value));
+    let members = |name: &str| -> Vec<Value> { list(&value.get_attr(name).unwrap_or_default()) };
+    StackScope {
+        name: stack.name.clone(),
+        secrets: members("secrets"),
+        claims: members("claims"),
+        services,
+        value,
+    }
+}
+
+fn known<'e>(environment: &'e Environment, name: &str) -> Option<&'e Stack> {
+    let found = environment.stacks.binary_search_by(|stack| stack.name.as_str().cmp(name));
+    environment.stacks.get(found.ok()?)
+}
+
+/// A service of another environment and its value. Services stand in the order of their names.
+fn alike<'l>((stack, scope): (&'l Stack, &'l StackScope), key: &str) -> Option<(&'l Service, &'l Value)> {
+    let at = stack.services.binary_search_by(|service| service.key.as_str().cmp(key)).ok()?;
+    Some((&stack.services[at], scope.services.get(at)?))
+}
+
+impl Scope {
+    /// Stacks stand in the order of their names.
+    fn stack(&self, name: &str) -> Option<&StackScope> {
+        let found = self.stacks.binary_search_by(|stack| stack.name.as_str().cmp(name));
+        self.stacks.get(found.ok()?)
+    }
+}
+
+fn member<'m>(members: &'m Members, name: &str) -> Option<&'m Value> {
+    members.iter().find(|(known, _)| known.as_str() == Some(name)).map(|(_, value)| value)
+}
+
+fn items(members: &Members, name: &str) -> Vec<Value> {
+    member(members, name).map(list).unwrap_or_default()
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.try_iter().into_iter().flatten().collect()
 }

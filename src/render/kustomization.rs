@@ -20,7 +20,7 @@ pub struct Kustomization {
     /// The namespace of all its objects.
     pub namespace: Option<String>,
     /// The bases that it builds on, as relative folders.
-    pub bases: Vec<String>,
+    pub bases: BTreeSet<String>,
     resources: BTreeSet<String>,
     patches: Vec<Value>,
     objects: BTreeMap<Id, Vec<FileId>>,

@@ -5,23 +5,29 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod kinds;
 mod kustomization;
 mod overlay;
 mod plan;
+mod stack_patches;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use minijinja::Value as Named;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
-use crate::model::Model;
+use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
-use crate::render::context::Contexts;
+use crate::progress::Progress;
+use crate::render::context::{Contexts, Names};
+use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
+use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
 use crate::template::{Engine, Kind, TemplateSet};
@@ -59,17 +65,150 @@ pub fn render(
     templates: Templates<'_>,
     hand_written: &[TreePath],
     origin: &str,
+    progress: &Progress,
 ) -> Outcome<Option<Tree>> {
     let model = checked.model();
     let mut diagnostics = Diagnostics::default();
-    let mut files = Files::default();
-    for (job, rendered) in rendered(model, templates, &mut diagnostics) {
-        files.add(model, &job, rendered, &mut diagnostics);
+    let jobs = plan::jobs(model, templates.set, &mut diagnostics);
+    progress.expect(jobs.len());
+    let contexts = Contexts::new(model);
+    let run = Run { model, contexts: &contexts, templates, progress };
+    let (plain, layered) = sorted(&jobs);
+    let (late, plain): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, job)| is_late(job));
+    // The longest of all, the README, is plain: it is begun at once.
+    let (plain, layered) = rayon::join(
+        || plain.par_iter().map(|(number, job)| run.plain(*number, job)).collect::<Vec<Made>>(),
+        || layered.par_iter().map(|file| run.layered(file)).collect::<Vec<Made>>(),
+    );
+    let mut files = Files::new(origin);
+    let (mut faults, mut noted) = (Vec::new(), Noted::default());
+    for made in plain.into_iter().chain(layered) {
+        files.add(made, &mut faults, &mut noted, &mut diagnostics);
     }
-    let tree = files.into_tree(model, hand_written, origin, &mut diagnostics);
+    let contexts = contexts.after(&noted.applied);
+    let run = Run { model, contexts: &contexts, templates, progress };
+    for (number, job) in late {
+        files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
+    }
+    rayon::spawn(|| drop(contexts));
+    stack_patches::report_unmet(model, &noted.there, &mut diagnostics);
+    insert_images(model, &mut files.tree);
+    faults.sort_by_key(|(number, _)| *number);
+    diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
+    let tree = files.into_tree(hand_written, &mut diagnostics);
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }
+}
+
+/// Jobs for plain files, each with its number, and what a stack's base and overlays have of each file.
+fn sorted<'j, 'a>(jobs: &'j [Job<'a>]) -> (Vec<(usize, &'j Job<'a>)>, Vec<LayeredFile<'j, 'a>>) {
+    let mut plain = Vec::new();
+    let mut layered: BTreeMap<(&str, &str), Vec<(usize, &Job<'_>)>> = BTreeMap::new();
+    for (number, job) in jobs.iter().enumerate() {
+        match &job.place {
+            Place::Plain(_) => plain.push((number, job)),
+            Place::Layered { folder, file, .. } => {
+                layered.entry((folder, file)).or_default().push((number, job));
+            }
+        }
+    }
+    plain.sort_by_key(|(_, job)| Kind::of(job.template) == Kind::Objects);
+    let layered = layered.into_iter().map(|((folder, name), jobs)| LayeredFile { folder, name, jobs });
+    (plain, layered.collect())
+}
+
+/// What rendering one file has made.
+#[derive(Debug, Default)]
+struct Made {
+    /// Files, each with the template it comes from.
+    files: Vec<(TreePath, String, FileId)>,
+    /// What the kustomizations of folders have to list.
+    folders: Vec<(TreePath, Kustomization)>,
+    /// What the kustomizations of overlays have to list and to change.
+    overlays: Vec<OverlayPart>,
+    /// What went wrong, by the number of its job.
+    faults: Vec<(usize, Vec<Diagnostic>)>,
+    /// What others have to know of its objects.
+    noted: Noted,
+}
+
+/// What is said of all objects once they are there.
+#[derive(Debug, Default)]
+struct Noted {
+    /// The kinds that Argo CD applies.
+    applied: Applied,
+    /// The objects that stacks with patches have, by environment and stack.
+    there: BTreeMap<(usize, usize), BTreeSet<String>>,
+}
+
+impl Noted {
+    fn note(&mut self, model: &Model, job: &Job<'_>, objects: &[Value]) {
+        self.applied.note(model, job, objects);
+        if let (Some(environment), Some(stack), true) = (job.environment, job.stack, job.in_overlay())
+            && job.stack(model).is_some_and(|stack| !stack.patches.is_empty())
+        {
+            let names = self.there.entry((environment, stack)).or_default();
+            for id in objects.iter().filter_map(Id::of) {
+                names.insert(format!("{}/{}", id.kind, id.name));
+                names.insert(id.kind);
+            }
+        }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.applied.absorb(other.applied);
+        for (place, names) in other.there {
+            self.there.entry(place).or_default().extend(names);
+        }
+    }
+}
+
+/// What all renders share.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    model: &'a Model,
+    contexts: &'a Contexts,
+    templates: Templates<'a>,
+    progress: &'a Progress,
+}
+
+impl Run<'_> {
+    /// A file that stands in one place.
+    fn plain(&self, number: usize, job: &Job<'_>) -> Made {
+        let mut made = Made::default();
+        match (self.one(job).1, &job.place) {
+            (Ok(Rendered::Text(text)), Place::Plain(path)) if !text.trim().is_empty() => {
+                made.files.push((path.clone(), text, job.file));
+            }
+            (Ok(Rendered::Objects(objects)), Place::Plain(path)) if !objects.is_empty() => {
+                made.noted.note(self.model, job, &objects);
+                made.files.push((path.clone(), emit_objects(&objects), job.file));
+                if let Some(folder) = path.parent() {
+                    let mut kustomization = Kustomization::default();
+                    kustomization.resource(path.name(), &objects, job.file);
+                    let stack = job.stack(self.model).filter(|_| job.in_overlay());
+                    kustomization.namespace = stack.map(|stack| stack.namespace.value.clone());
+                    made.folders.push((folder, kustomization));
+                }
+            }
+            (Err(faults), _) => made.faults.push((number, faults)),
+            _ => {}
+        }
+        made
+    }
+
+    /// One job: what it makes, and what it read for that.
+    fn one(&self, job: &Job<'_>) -> (Arc<Names>, Result<Rendered, Vec<Diagnostic>>) {
+        self.progress.step();
+        let names = self.contexts.of(job);
+        let mut rendered = run(self.model, &Named::from_dyn_object(Arc::clone(&names)), self.templates, job);
+        // The overlay's kustomization sets it.
+        if let (true, Ok(Rendered::Objects(objects))) = (job.in_overlay(), &mut rendered) {
+            objects.iter_mut().for_each(strip_namespace);
+        }
+        (names, rendered)
+    }
 }
 
 /// What building each folder must give: the objects as the templates make them for each overlay and each plain
@@ -105,19 +244,45 @@ fn rendered<'a>(
 ) -> Vec<(Job<'a>, Rendered)> {
     let contexts = Contexts::new(model);
     let jobs = plan::jobs(model, templates.set, diagnostics);
-    let outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
-        jobs.par_iter().map(|job| run(model, &contexts, templates, job)).collect();
+    let render = |contexts: &Contexts, job: &Job<'_>| {
+        run(model, &Named::from_dyn_object(contexts.of(job)), templates, job)
+    };
+    let (late, early): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(|job| is_late(job));
+    let mut outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
+        early.par_iter().map(|job| render(&contexts, job)).collect();
+    let mut noted = Noted::default();
+    for (job, outcome) in early.iter().zip(&outcomes) {
+        if let Ok(Rendered::Objects(objects)) = outcome {
+            noted.note(model, job, objects);
+        }
+    }
+    let contexts = contexts.after(&noted.applied);
+    outcomes.extend(late.iter().map(|job| render(&contexts, job)));
+    let jobs: Vec<Job<'_>> = early.into_iter().chain(late).collect();
     let mut made = Vec::with_capacity(jobs.len());
-    let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
-    let mut seen = BTreeMap::new();
+    let mut faults = Vec::new();
     for (job, outcome) in jobs.into_iter().zip(outcomes) {
         match outcome {
             Ok(rendered) => made.push((job, rendered)),
-            Err(found) => found.into_iter().for_each(|fault| count(fault, &mut faults, &mut seen)),
+            Err(found) => faults.extend(found),
         }
     }
-    diagnostics.extend(faults.into_iter().map(|(fault, more)| with_count(fault, more)));
+    diagnostics.extend(counted(faults));
+    stack_patches::report_unmet(model, &noted.there, diagnostics);
     made
+}
+
+/// The first of all faults that are alike, with the number of the others.
+fn counted(found: impl IntoIterator<Item = Diagnostic>) -> Vec<Diagnostic> {
+    let mut faults: Vec<(Diagnostic, usize)> = Vec::new();
+    let mut seen = BTreeMap::new();
+    found.into_iter().for_each(|fault| count(fault, &mut faults, &mut seen));
+    faults.into_iter().map(|(fault, more)| with_count(fault, more)).collect()
+}
+
+/// Templates directly in `argocd/` are rendered after all others, and see the kinds of objects that those made.
+fn is_late(job: &Job<'_>) -> bool {
+    job.template.strip_prefix("argocd/").is_some_and(|name| !name.contains('/'))
 }
 
 /// A template fails in the same way for one service after the other: that is one fault. Keeps the first of each,
@@ -146,17 +311,16 @@ fn with_count(mut fault: Diagnostic, more: usize) -> Diagnostic {
 
 fn run(
     model: &Model,
-    contexts: &Contexts,
+    context: &Named,
     templates: Templates<'_>,
     job: &Job<'_>,
 ) -> Result<Rendered, Vec<Diagnostic>> {
-    let context: Named = contexts.of(job);
     let what_for = job.what_for(model);
     if Kind::of(job.template) != Kind::Objects {
-        let text = templates.engine.text(job.template, &context, &what_for).map_err(|found| vec![found])?;
+        let text = templates.engine.text(job.template, context, &what_for).map_err(|found| vec![found])?;
         return Ok(Rendered::Text(text));
     }
-    let objects = templates.engine.objects(job.template, &context, &what_for).map_err(|found| vec![found])?;
+    let objects = templates.engine.objects(job.template, context, &what_for).map_err(|found| vec![found])?;
     let mut objects: Vec<Value> = objects.into_iter().map(tidy).collect();
     let found = finish(model, job, &what_for, &mut objects);
     if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
@@ -183,6 +347,9 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
                 "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree",
             ));
         }
+    }
+    if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
+        found.extend(stack_patches::apply(stack, objects));
     }
     if let Some(service) = job.service(model) {
         for (kind, patch) in &service.patches {
@@ -225,22 +392,7 @@ fn apply_patch(
             PATCH_WITHOUT_OBJECT.at(span, "no such object", message).help(format!("it has {known}")),
         ));
     };
-    let mut whole = Map::new();
-    for identity in ["apiVersion", "kind", "metadata"] {
-        if let Some(value) = objects[at].get(identity) {
-            whole.insert(identity.to_owned(), value.clone());
-        }
-    }
-    let mut whole = Value::Object(whole);
-    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
-        for (member, value) in patch {
-            match (target.get_mut(member), value) {
-                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                _ => drop(target.insert(member.clone(), value.clone())),
-            }
-        }
-    }
-    match crate::object::merge::merge(&objects[at], &whole) {
+    match patched(&objects[at], patch) {
         Ok(Some(merged)) => {
             objects[at] = tidy(merged);
             None
@@ -258,116 +410,94 @@ fn apply_patch(
     }
 }
 
-/// What was rendered, sorted to where it goes.
-#[derive(Default)]
-struct Files {
-    plain: BTreeMap<TreePath, (Rendered, FileId)>,
-    stacks: BTreeMap<String, overlay::Layers>,
-    /// Of overlays that have files of their own.
-    namespaces: BTreeMap<TreePath, String>,
-}
-
-impl Files {
-    fn add(&mut self, model: &Model, job: &Job<'_>, mut rendered: Rendered, diagnostics: &mut Diagnostics) {
-        // The overlay's kustomization sets it.
-        if let (true, Rendered::Objects(objects)) = (job.in_overlay(), &mut rendered) {
-            objects.iter_mut().for_each(strip_namespace);
+/// An object with a user's patch merged onto it, the way kustomize would.
+fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
+    let mut whole = Map::new();
+    for identity in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = object.get(identity) {
+            whole.insert(identity.to_owned(), value.clone());
         }
-        match (&job.place, rendered) {
-            (_, Rendered::Objects(objects)) if objects.is_empty() => {}
-            (_, Rendered::Text(text)) if text.trim().is_empty() => {}
-            (Place::Plain(path), rendered) => {
-                if let (true, Some(folder), Some(stack)) = (job.in_overlay(), path.parent(), job.stack(model))
-                {
-                    self.namespaces.insert(folder, stack.namespace.value.clone());
-                }
-                if self.plain.insert(path.clone(), (rendered, job.file)).is_some() {
-                    diagnostics.push(DUPLICATE_OUTPUT.at(
-                        Span::new(job.file, 0..0),
-                        "",
-                        format!("two templates make `{path}`, this one and another"),
-                    ));
-                }
-            }
-            (Place::Layered { folder, file, environment }, Rendered::Objects(objects)) => {
-                let layers = self.stacks.entry(folder.clone()).or_default();
-                layers.add(file, *environment, objects, job);
-            }
-            (Place::Layered { folder, file, environment }, rendered @ Rendered::Text(_)) => {
-                // Text has no overlay: only the base has it.
-                if environment.is_none()
-                    && let Ok(path) = TreePath::parse(&format!("{folder}/base/{file}"))
-                {
-                    self.plain.insert(path, (rendered, job.file));
-                }
+    }
+    let mut whole = Value::Object(whole);
+    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
+        for (member, value) in patch {
+            match (target.get_mut(member), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+                _ => drop(target.insert(member.clone(), value.clone())),
             }
         }
     }
+    crate::object::merge::merge(object, &whole).map_err(|error| error.to_string())
+}
 
-    fn into_tree(
-        self,
-        model: &Model,
-        hand_written: &[TreePath],
-        origin: &str,
+/// What was rendered, put where it goes.
+struct Files {
+    tree: Tree,
+    folders: BTreeMap<TreePath, Kustomization>,
+    overlays: Vec<OverlayPart>,
+}
+
+impl Files {
+    fn new(origin: &str) -> Self {
+        Self { tree: Tree::new(origin), folders: BTreeMap::new(), overlays: Vec::new() }
+    }
+
+    fn add(
+        &mut self,
+        made: Made,
+        faults: &mut Vec<(usize, Vec<Diagnostic>)>,
+        noted: &mut Noted,
         diagnostics: &mut Diagnostics,
-    ) -> Tree {
-        let mut tree = Tree::new(origin);
-        let mut folders: BTreeMap<TreePath, Kustomization> = BTreeMap::new();
-        let plain: Vec<(&TreePath, &(Rendered, FileId))> = self.plain.iter().collect();
-        let texts: Vec<String> = plain.par_iter().map(|(_, (rendered, _))| rendered.text()).collect();
-        for ((path, (rendered, file)), text) in plain.into_iter().zip(texts) {
-            tree.insert(path.clone(), text);
-            if let (Rendered::Objects(objects), Some(folder)) = (rendered, path.parent()) {
-                folders.entry(folder).or_default().resource(path.name(), objects, *file);
+    ) {
+        for (path, text, template) in made.files {
+            if self.tree.contains(&path) {
+                let message = format!("two templates make `{path}`, this one and another");
+                diagnostics.push(DUPLICATE_OUTPUT.at(Span::new(template, 0..0), "", message));
+            } else {
+                self.tree.insert(path, text);
             }
         }
-        for (folder, namespace) in self.namespaces {
-            if let Some(kustomization) = folders.get_mut(&folder) {
-                kustomization.namespace = Some(namespace);
-            }
+        for (folder, kustomization) in made.folders {
+            self.folders.entry(folder).or_default().absorb(kustomization);
         }
-        let stacks: Vec<(&String, &overlay::Layers)> = self.stacks.iter().collect();
-        let written: Vec<overlay::Written> =
-            stacks.par_iter().map(|(folder, layers)| layers.write(folder, model)).collect();
-        for written in written {
-            for (path, text, template) in written.files {
-                insert(&mut tree, path, text, template, diagnostics);
-            }
-            for (folder, kustomization) in written.folders {
-                folders.entry(folder).or_default().absorb(kustomization);
-            }
-        }
+        self.overlays.extend(made.overlays);
+        faults.extend(made.faults);
+        noted.absorb(made.noted);
+    }
+
+    /// Adds the kustomizations.
+    fn into_tree(self, hand_written: &[TreePath], diagnostics: &mut Diagnostics) -> Tree {
+        let Self { mut tree, mut folders, overlays } = self;
+        build_on_bases(overlays, &mut folders);
         for (folder, kustomization) in &mut folders {
             kustomization.hand_written(folder, hand_written, &tree);
             kustomization.report_twins(folder, diagnostics);
+        }
+        let folders: Vec<(TreePath, Kustomization)> = folders.into_iter().collect();
+        let texts: Vec<String> = folders.par_iter().map(|(_, kustomization)| kustomization.text()).collect();
+        for ((folder, _), text) in folders.iter().zip(texts) {
             if let Ok(path) = folder.join(kustomization::NAME)
                 && !tree.contains(&path)
             {
-                tree.insert(path, kustomization.text());
+                tree.insert(path, text);
             }
         }
         tree
     }
 }
 
-impl Rendered {
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Objects(objects) => emit_objects(objects),
-        }
+/// The file that Flux writes new images to, and that is read back.
+fn insert_images(model: &Model, tree: &mut Tree) {
+    let Some(gitops) = model.gitops.as_ref().filter(|gitops| gitops.uses_flux()) else { return };
+    let flux = &gitops.flux;
+    if !flux.extras.images.is_empty()
+        && let Ok(path) = TreePath::parse(images::FILE)
+    {
+        tree.insert_shared(path, images::file(&flux.extras.images, &flux.namespace));
     }
 }
 
 /// Objects as the documents of one file.
 fn emit_objects(objects: &[Value]) -> String {
     emit_documents(&objects.iter().collect::<Vec<_>>())
-}
-
-fn insert(tree: &mut Tree, path: TreePath, text: String, template: FileId, diagnostics: &mut Diagnostics) {
-    if tree.contains(&path) {
-        let message = format!("two templates make `{path}`, this one and another");
-        return diagnostics.push(DUPLICATE_OUTPUT.at(Span::new(template, 0..0), "", message));
-    }
-    tree.insert(path, text);
 }

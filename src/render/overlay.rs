@@ -1,88 +1,163 @@
 //! Bases and overlays: an overlay is the difference between its environment and the defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::model::Model;
+use crate::diagnostic::Diagnostic;
 use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
 use crate::object::{Id, Value};
-use crate::render::emit_objects;
+use crate::render::context::Names;
 use crate::render::kustomization::Kustomization;
 use crate::render::plan::Job;
-use crate::source::FileId;
+use crate::render::{DUPLICATE_OUTPUT, Made, Rendered, Run, emit_objects};
+use crate::source::{FileId, Span};
 use crate::tree::TreePath;
 
-/// What was rendered for one stack: each file for the defaults and for each environment.
-#[derive(Clone, Debug, Default)]
-pub struct Layers {
-    files: BTreeMap<String, File>,
-    stacks: BTreeMap<Option<usize>, usize>,
+/// A file of a stack: what renders it for the defaults and for each environment.
+#[derive(Debug)]
+pub struct LayeredFile<'j, 'a> {
+    /// The folder above `base` and `overlays`.
+    pub folder: &'j str,
+    /// The file's name.
+    pub name: &'j str,
+    /// The jobs, each with its number. Those of one template follow one another, the base first.
+    pub jobs: Vec<(usize, &'j Job<'a>)>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct File {
-    template: FileId,
-    versions: BTreeMap<Option<usize>, Vec<Value>>,
+type Versions<'v> = BTreeMap<Option<usize>, (&'v Job<'v>, Version)>;
+
+/// What a file has for an environment, or for the base.
+enum Version {
+    /// The same as the base.
+    Same,
+    /// Objects of its own.
+    Own(Vec<Value>),
 }
 
-impl Layers {
-    /// Adds the objects of one file in one environment, or in the base.
-    pub fn add(&mut self, file: &str, environment: Option<usize>, objects: Vec<Value>, job: &Job<'_>) {
-        let entry = self.files.entry(file.to_owned()).or_default();
-        entry.template = job.file;
-        entry.versions.insert(environment, objects);
-        self.stacks.extend(job.stack.map(|stack| (environment, stack)));
-    }
-
-    /// The base, and an overlay for each environment that has the stack.
-    pub fn write(&self, folder: &str, model: &Model) -> Written {
-        let mut written = Written::default();
-        let has_base = self.files.values().any(|file| file.versions.contains_key(&None));
-        if has_base && let Ok(base) = TreePath::parse(&format!("{folder}/base")) {
-            self.write_base(&base, &mut written);
-        }
-        for (at, environment) in model.environments.iter().enumerate() {
-            let Some(stack) = self.stacks.get(&Some(at)) else { continue };
-            let Ok(path) = TreePath::parse(&format!("{folder}/overlays/{}", environment.name)) else {
+impl Run<'_> {
+    /// Renders a file for the base and every environment, and says each environment by its difference.
+    pub fn layered(&self, file: &LayeredFile<'_, '_>) -> Made {
+        let mut made = Made::default();
+        let mut versions: Versions<'_> = BTreeMap::new();
+        let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
+        for (number, job) in &file.jobs {
+            if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
+                self.progress.step();
+                if let Some((_, Version::Own(objects))) = versions.get(&None) {
+                    made.noted.note(self.model, job, objects);
+                }
+                versions.insert(job.environment, (job, Version::Same));
                 continue;
-            };
-            let mut kustomization = Kustomization::default();
-            kustomization.namespace = Some(environment.stacks[*stack].namespace.value.clone());
-            kustomization.bases.extend(has_base.then(|| "../../base".to_owned()));
-            let mut overlay = Overlay { path: &path, kustomization, files: &mut written.files };
-            for (name, file) in &self.files {
-                let none = Vec::new();
-                let base = file.versions.get(&None).unwrap_or(&none);
-                let target = file.versions.get(&Some(at)).unwrap_or(&none);
-                overlay.write_file(name, file.template, base, target);
             }
-            let kustomization = overlay.kustomization;
-            written.folders.push((path, kustomization));
+            match self.one(job) {
+                (names, Ok(Rendered::Objects(objects))) => {
+                    base = if job.environment.is_none() { Some((job, names)) } else { base };
+                    if objects.is_empty() {
+                        continue;
+                    }
+                    made.noted.note(self.model, job, &objects);
+                    if versions.insert(job.environment, (job, Version::Own(objects))).is_some() {
+                        made.faults.push((*number, vec![twice(file, job)]));
+                    }
+                }
+                (_, Ok(Rendered::Text(text))) => made.text(file, job, text),
+                (_, Err(faults)) => made.faults.push((*number, faults)),
+            }
         }
-        written
+        self.write(file, &versions, &mut made);
+        made
     }
 
-    fn write_base(&self, base: &TreePath, written: &mut Written) {
-        let mut kustomization = Kustomization::default();
-        for (name, file) in &self.files {
-            let Some(objects) = file.versions.get(&None) else { continue };
-            let Ok(path) = base.join(name) else { continue };
-            kustomization.resource(name, objects, file.template);
-            written.files.push((path, emit_objects(objects), file.template));
+    /// Whether `job` would make what `base` has made: its template has read nothing that differs.
+    fn same(&self, base: &Job<'_>, names: &Names, job: &Job<'_>) -> bool {
+        let namespace = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.namespace.value);
+        let patches = |job: &Job<'_>| job.service(self.model).map(|service| &service.patches);
+        let of_stack = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.patches);
+        base.template == job.template
+            && job.environment.is_some()
+            && namespace(base) == namespace(job)
+            && patches(base) == patches(job)
+            && of_stack(base) == of_stack(job)
+            && self.contexts.same(names, job)
+    }
+
+    fn write(&self, file: &LayeredFile<'_, '_>, versions: &Versions<'_>, made: &mut Made) {
+        let base: &[Value] = match versions.get(&None) {
+            Some((_, Version::Own(objects))) => objects,
+            _ => &[],
+        };
+        let Ok(base_path) = TreePath::parse(&format!("{}/base", file.folder)) else { return };
+        if let Some((job, _)) = versions.get(&None) {
+            made.base(&base_path, file.name, base, job.file);
         }
-        written.folders.push((base.clone(), kustomization));
+        for (at, environment) in self.model.environments.iter().enumerate() {
+            let path = TreePath::parse(&format!("{}/overlays/{}", file.folder, environment.name));
+            let Ok(path) = path else { continue };
+            let mut overlay =
+                Overlay { path: &path, kustomization: Kustomization::default(), files: &mut made.files };
+            let version = versions.get(&Some(at));
+            match version {
+                Some((_, Version::Same)) => {}
+                Some((job, Version::Own(objects))) => overlay.write_file(file.name, job.file, base, objects),
+                None => base.iter().for_each(|object| overlay.delete(object)),
+            }
+            let mut kustomization = overlay.kustomization;
+            let stack = version.and_then(|(job, _)| job.stack(self.model));
+            kustomization.namespace = stack.map(|stack| stack.namespace.value.clone());
+            let there = version.is_some();
+            made.overlays.push(OverlayPart { base: base_path.clone(), path, kustomization, there });
+        }
     }
 }
 
-/// The files and kustomizations of one stack. Each file with the template it comes from.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// Path, content and template.
-    pub files: Vec<(TreePath, String, FileId)>,
-    /// The kustomization of each folder.
-    pub folders: Vec<(TreePath, Kustomization)>,
+impl Made {
+    fn base(&mut self, folder: &TreePath, name: &str, objects: &[Value], template: FileId) {
+        let Ok(path) = folder.join(name) else { return };
+        let mut kustomization = Kustomization::default();
+        kustomization.resource(name, objects, template);
+        self.files.push((path, emit_objects(objects), template));
+        self.folders.push((folder.clone(), kustomization));
+    }
+
+    /// Text has no overlay: only the base has it.
+    fn text(&mut self, file: &LayeredFile<'_, '_>, job: &Job<'_>, text: String) {
+        let path = TreePath::parse(&format!("{}/base/{}", file.folder, file.name));
+        if let (None, false, Ok(path)) = (job.environment, text.trim().is_empty(), path) {
+            self.files.push((path, text, job.file));
+        }
+    }
+}
+
+fn twice(file: &LayeredFile<'_, '_>, job: &Job<'_>) -> Diagnostic {
+    let message = format!("two templates make `{}/base/{}`, this one and another", file.folder, file.name);
+    DUPLICATE_OUTPUT.at(Span::new(job.file, 0..0), "", message)
+}
+
+/// What one file of a stack adds to the kustomization of an overlay.
+#[derive(Debug)]
+pub struct OverlayPart {
+    base: TreePath,
+    path: TreePath,
+    kustomization: Kustomization,
+    /// Whether the environment has the file at all. One that has none of a stack's files has no overlay.
+    there: bool,
+}
+
+/// Adds the overlays to the other folders, each on its base if there is one.
+pub fn build_on_bases(parts: Vec<OverlayPart>, folders: &mut BTreeMap<TreePath, Kustomization>) {
+    let there: BTreeSet<TreePath> =
+        parts.iter().filter(|part| part.there).map(|part| part.path.clone()).collect();
+    for part in parts.into_iter().filter(|part| there.contains(&part.path)) {
+        let has_base = folders.contains_key(&part.base);
+        let folder = folders.entry(part.path).or_default();
+        folder.absorb(part.kustomization);
+        if has_base {
+            folder.bases.insert("../../base".to_owned());
+        }
+    }
 }
 
 struct Overlay<'t> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, nearest};
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
@@ -38,7 +38,7 @@ pub struct Job<'a> {
 }
 
 /// Where the output of a job goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// To one file.
     Plain(TreePath),
@@ -72,7 +72,7 @@ impl Job<'_> {
     /// Whether its objects go where an overlay's kustomization sets the namespace.
     pub fn in_overlay(&self) -> bool {
         matches!(self.place, Place::Layered { .. })
-            || self.template.contains("{stack}/overlays/{environment}/")
+            || self.stack.is_some() && matches!(layer_of(self.template), Some((_, "overlays")))
     }
 
     /// What it is rendered for, in words for messages.
@@ -96,6 +96,14 @@ impl Job<'_> {
     }
 }
 
+/// The folder of a stack that a template stands in, and whether that is `base` or `overlays`.
+fn layer_of(template: &str) -> Option<(&str, &str)> {
+    let mut parts = template.strip_prefix("apps/")?.split('/');
+    let (stack, layer) = (parts.next()?, parts.next()?);
+    parts.next()?;
+    ["base", "overlays"].contains(&layer).then_some((stack, layer))
+}
+
 /// Every job, in the order of the template folder.
 pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnostics) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
@@ -111,6 +119,12 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
         };
         expansion.expand();
     }
+    // What is written for one stack or service stands for it in place of what is written for all.
+    let own = |job: &Job<'_>| layer_of(job.template).is_some_and(|(stack, _)| !stack.contains('{'));
+    let taken: BTreeSet<Place> = jobs.iter().filter(|job| own(job)).map(|job| job.place.clone()).collect();
+    if !taken.is_empty() {
+        jobs.retain(|job| own(job) || !taken.contains(&job.place));
+    }
     jobs
 }
 
@@ -125,9 +139,16 @@ struct Expansion<'x, 'a> {
 
 impl Expansion<'_, '_> {
     fn expand(&mut self) {
-        let layered = self.variables.contains("stack") && self.route.template().contains("{stack}/base/");
-        let of_stacks =
-            ["stack", "service", "secret", "claim"].iter().any(|name| self.variables.contains(name));
+        let template = self.route.template();
+        let layer = layer_of(template);
+        let named = layer.map(|(stack, _)| stack).filter(|stack| !stack.contains('{'));
+        let layered =
+            layer.is_some_and(|(stack, layer)| layer == "base" && (stack == "{stack}" || named.is_some()));
+        let of_stacks = named.is_some()
+            || ["stack", "service", "secret", "claim"].iter().any(|name| self.variables.contains(name));
+        if named.is_some_and(|name| !self.knows_stack(name)) {
+            return;
+        }
         let environments: Vec<Option<usize>> = match self.variables.contains("environment") {
             true => (0..self.model.environments.len()).map(Some).collect(),
             false if layered => {
@@ -154,11 +175,45 @@ impl Expansion<'_, '_> {
         }
     }
 
+    /// Whether any environment has a stack of this name; reported if none has.
+    fn knows_stack(&mut self, name: &str) -> bool {
+        let environments = || std::iter::once(&self.model.base).chain(&self.model.environments);
+        let names =
+            || environments().flat_map(|environment| &environment.stacks).map(|stack| stack.name.as_str());
+        if names().any(|known| known == name) {
+            return true;
+        }
+        let message =
+            format!("template `{}` is for stack `{name}`, which there is not", self.route.template());
+        let diagnostic = TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message);
+        let near = nearest(name, names());
+        self.found.push(match near {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help("write `{stack}` for each of them"),
+        });
+        false
+    }
+
     fn stacks(&mut self, job: &Job<'_>, layered: bool) {
         let environment = job.environment(self.model);
+        let layer = layer_of(self.route.template());
+        let named = layer.map(|(stack, _)| stack).filter(|stack| !stack.contains('{'));
         for (at, stack) in environment.stacks.iter().enumerate() {
+            if named.is_some_and(|name| name != stack.name) {
+                continue;
+            }
             let job = Job { template: self.route.template(), stack: Some(at), ..job.clone() };
-            if self.variables.contains("service") {
+            // In a stack's own folder, a file named for a service is about that one.
+            let file = job.template.rsplit('/').next().and_then(|file| file.split('.').next());
+            let service = named.and(file).filter(|name| self.is_service(name));
+            if let Some(name) = service {
+                if let Some(at) = stack.services.iter().position(|service| service.key == name) {
+                    self.push(
+                        Job { service: Some(at), template: self.route.template(), ..job.clone() },
+                        layered,
+                    );
+                }
+            } else if self.variables.contains("service") {
                 for at in 0..stack.services.len() {
                     self.push(
                         Job { service: Some(at), template: self.route.template(), ..job.clone() },
@@ -183,6 +238,15 @@ impl Expansion<'_, '_> {
                 self.push(Job { template: self.route.template(), ..job }, layered);
             }
         }
+    }
+
+    fn is_service(&self, name: &str) -> bool {
+        self.model.base.services().any(|service| service.key == name)
+            || self
+                .model
+                .environments
+                .iter()
+                .any(|environment| environment.services().any(|own| own.key == name))
     }
 
     fn clusters(&mut self, job: &Job<'_>) {

@@ -3,6 +3,11 @@
 /// Every built-in template: its path in the folder, and its text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
+    ("_route.j2", include_str!("../../templates/_route.j2")),
+    (
+        "apps/{stack}/base/_external-secret.j2",
+        include_str!("../../templates/apps/{stack}/base/_external-secret.j2"),
+    ),
     ("apps/{stack}/base/_container.j2", include_str!("../../templates/apps/{stack}/base/_container.j2")),
     ("apps/{stack}/base/_files.j2", include_str!("../../templates/apps/{stack}/base/_files.j2")),
     ("apps/{stack}/base/_job.j2", include_str!("../../templates/apps/{stack}/base/_job.j2")),
@@ -13,8 +18,18 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("apps/{stack}/base/_scale.j2", include_str!("../../templates/apps/{stack}/base/_scale.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
+    ("apps/{stack}/base/alerts.yaml.j2", include_str!("../../templates/apps/{stack}/base/alerts.yaml.j2")),
+    ("apps/{stack}/base/backups.yaml.j2", include_str!("../../templates/apps/{stack}/base/backups.yaml.j2")),
     ("apps/{stack}/base/claims.yaml.j2", include_str!("../../templates/apps/{stack}/base/claims.yaml.j2")),
+    (
+        "apps/{stack}/base/dashboards.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/dashboards.yaml.j2"),
+    ),
     ("apps/{stack}/base/env.yaml.j2", include_str!("../../templates/apps/{stack}/base/env.yaml.j2")),
+    (
+        "apps/{stack}/base/external-secrets.yaml.j2",
+        include_str!("../../templates/apps/{stack}/base/external-secrets.yaml.j2"),
+    ),
     (
         "apps/{stack}/base/namespace.yaml.j2",
         include_str!("../../templates/apps/{stack}/base/namespace.yaml.j2"),
@@ -33,10 +48,20 @@ pub const BUILTIN: &[(&str, &str)] = &[
         "apps/{stack}/overlays/{environment}/volumes.yaml.j2",
         include_str!("../../templates/apps/{stack}/overlays/{environment}/volumes.yaml.j2"),
     ),
+    ("argocd/README.md.j2", include_str!("../../templates/argocd/README.md.j2")),
+    ("argocd/_annotations.j2", include_str!("../../templates/argocd/_annotations.j2")),
     ("argocd/_sync-policy.j2", include_str!("../../templates/argocd/_sync-policy.j2")),
     (
         "argocd/applications/infrastructure.yaml.j2",
         include_str!("../../templates/argocd/applications/infrastructure.yaml.j2"),
+    ),
+    (
+        "argocd/applications/notifications.yaml.j2",
+        include_str!("../../templates/argocd/applications/notifications.yaml.j2"),
+    ),
+    (
+        "argocd/applications/stacks.yaml.j2",
+        include_str!("../../templates/argocd/applications/stacks.yaml.j2"),
     ),
     (
         "argocd/applications/{stack}-{environment}.yaml.j2",
@@ -45,11 +70,31 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("argocd/project.yaml.j2", include_str!("../../templates/argocd/project.yaml.j2")),
     ("argocd/root.yaml.j2", include_str!("../../templates/argocd/root.yaml.j2")),
     ("flux/_kustomization.j2", include_str!("../../templates/flux/_kustomization.j2")),
+    ("flux/image-updates.yaml.j2", include_str!("../../templates/flux/image-updates.yaml.j2")),
     ("flux/infrastructure.yaml.j2", include_str!("../../templates/flux/infrastructure.yaml.j2")),
+    ("flux/notifications.yaml.j2", include_str!("../../templates/flux/notifications.yaml.j2")),
+    ("flux/receivers.yaml.j2", include_str!("../../templates/flux/receivers.yaml.j2")),
     ("flux/source.yaml.j2", include_str!("../../templates/flux/source.yaml.j2")),
     (
         "flux/{stack}-{environment}.yaml.j2",
         include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
+    ),
+    ("infrastructure/_release-step.j2", include_str!("../../templates/infrastructure/_release-step.j2")),
+    (
+        "infrastructure/configs/certificates.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/certificates.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/cilium.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/cilium.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/gateway.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/gateway.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/kube-vip.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/kube-vip.yaml.j2"),
     ),
     (
         "infrastructure/configs/metallb.yaml.j2",
@@ -60,13 +105,26 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
     ),
     (
+        "infrastructure/configs/routes.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/routes.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/secrets.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/secrets.yaml.j2"),
+    ),
+    (
         "infrastructure/configs/storage-classes.yaml.j2",
         include_str!("../../templates/infrastructure/configs/storage-classes.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/velero.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/velero.yaml.j2"),
     ),
     (
         "infrastructure/controllers/{chart}.yaml.j2",
         include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2"),
     ),
+    ("sops.config.j2", include_str!("../../templates/sops.config.j2")),
 ];
 
 #[cfg(test)]

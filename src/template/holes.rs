@@ -10,6 +10,7 @@ use std::fmt;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value as Json};
 use serde_saphyr::{MessageFormatter as _, Spanned};
 
@@ -298,13 +299,15 @@ fn map(entries: Vec<(Spanned<String>, Spanned<Raw>)>, text: &str) -> Result<Node
 }
 
 fn insert(object: &mut Map<String, Json>, key: String, value: Json) -> Result<(), Fault> {
-    if object.contains_key(&key) {
-        return Err(Fault::new(
-            FaultKind::Yaml,
-            format!("the key `{}` stands twice in one mapping", shown(&key)),
-        ));
+    match object.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+        }
+        Entry::Occupied(known) => {
+            let message = format!("the key `{}` stands twice in one mapping", shown(known.key()));
+            return Err(Fault::new(FaultKind::Yaml, message));
+        }
     }
-    object.insert(key, value);
     Ok(())
 }
 

@@ -22,7 +22,7 @@ mod route;
 
 pub use engine::{Engine, FUEL, FUEL_PER_SERVICE, Kind, OUTPUT_LIMIT};
 pub use filters::YamlText;
-pub use given::{given, given_list, given_map};
+pub use given::{Watched, given, given_list, given_map, given_members, shared};
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
 
 use crate::diagnostic::codes;

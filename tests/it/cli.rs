@@ -40,6 +40,56 @@ fn assert_said(said: &Said, code: i32, words: &[&str]) {
 }
 
 #[test]
+fn nothing_moves_on_a_standard_error_that_is_no_terminal() {
+    let service = |n: usize| format!("[services.s{n}]\nstack = \"home\"\nimage = \"example/s:1.0\"\n");
+    let services: String = (0..400).map(service).collect();
+    let desk = Desk::with(&format!("[stacks.home]\n{services}"));
+    let said = desk.run("render");
+    assert_said(&said, 0, &["created"]);
+    assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    assert!(!said.err.contains(['\r', '\u{1b}']), "{}", said.err);
+    assert_eq!(desk.run("render -q").err, "");
+}
+
+/// What an environment shares with the base is rendered once. A template that looks at what they do not share is
+/// rendered for each, however it looks.
+#[test]
+fn a_template_is_rendered_anew_for_whatever_it_reads() {
+    let environments = "[environments.one]\n[environments.two]\nservices.web.env.COLOR = \"red\"\n";
+    let desk = Desk::with(&format!("{HOME}\n{environments}"));
+    let head = "apiVersion: v1\nkind: ConfigMap\n";
+    let templates = [
+        ("name", "{{ environment.name or 'base' }}"),
+        ("part", "{% include '_part.j2' %}"),
+        ("macro", "{% macro who() %}{{ environment.name or 'base' }}{% endmacro %}{{ who() }}"),
+        (
+            "whole",
+            "{{ service|items|length }}{% for key, value in service|items if key == 'env' %}{{ value|tojson }}{% endfor %}",
+        ),
+        ("env", "{{ service.env|length }}"),
+        ("by-name", "{{ service['en' ~ 'v']|length }}"),
+        ("same", "{{ service.name }}"),
+    ];
+    desk.write("templates/_part.j2", "{{ environment.name or 'base' }}");
+    for (name, text) in templates {
+        let path = format!("templates/apps/{{stack}}/base/{{service}}-{name}.yaml.j2");
+        let metadata = format!("metadata:\n  name: {{{{ service.name }}}}-{name}\ndata:\n  x: \"{text}\"\n");
+        desk.write(&path, &format!("{head}{metadata}"));
+    }
+    desk.ok("render");
+    let patched = |environment: &str, name: &str| {
+        desk.exists(&format!("out/apps/home/overlays/{environment}/web-{name}.patch.yaml"))
+    };
+    for name in ["name", "part", "macro"] {
+        assert!(patched("one", name) && patched("two", name), "{name}");
+    }
+    for name in ["whole", "env", "by-name"] {
+        assert!(!patched("one", name) && patched("two", name), "{name}");
+    }
+    assert!(!patched("one", "same") && !patched("two", "same"));
+}
+
+#[test]
 fn a_fresh_tree_is_not_stale() {
     let desk = rendered();
     assert_said(&desk.run("render --check"), 0, &["up to date"]);

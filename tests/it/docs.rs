@@ -26,14 +26,24 @@ const PAGES: &[&str] = &[
     "SECURITY.md",
     "docs/ci.md",
     "docs/cli.md",
+    "docs/export.md",
+    "docs/image-updates.md",
     "docs/inventory.md",
+    "docs/secrets.md",
+    "docs/storage.md",
     "docs/templates.md",
 ];
 
 /// Paths that the pages speak of and that are in the user's repository, not here.
 const NOT_OURS: &[&str] = &[
+    "/etc/rancher/k3s/config.yaml",
+    "apps/media/base/plex.yaml.j2",
+    "flux/images.yaml",
     "inventory.yaml",
+    ".github/workflows/render.yml",
+    "renovate.json5",
     "kustomization.yaml",
+    "out/sops.config",
     "templates/apps/{stack}/base/{service}-backup.yaml.j2",
     "values.yaml",
 ];

@@ -9,7 +9,7 @@ use bayplan::tree::sign;
 
 use crate::inventories::{named, write};
 
-const GOLDEN: [&str; 2] = ["bare-traefik", "flux-ingress"];
+const GOLDEN: [&str; 4] = ["bare-traefik", "flux-ingress", "monitoring", "namespaces"];
 
 #[test]
 fn golden_trees_are_as_they_were() {

@@ -27,7 +27,7 @@ fn a_new_repository_checks_and_renders() {
     assert!(here.join("out/apps/hello/base/podinfo.yaml").is_file());
     assert_eq!(fs::read_to_string(here.join("inventory.schema.json")).unwrap(), succeeds(&here, &["schema"]));
     let again = succeeds(&here, &["init"]);
-    assert!(again.lines().count() == 5 && again.lines().all(|line| line.starts_with("kept")), "{again}");
+    assert!(again.lines().count() == 7 && again.lines().all(|line| line.starts_with("kept")), "{again}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use bayplan::object::Value;
 use bayplan::object::emit::emit;
 use bayplan::render::{Templates, deployed};
 use bayplan::report::{Format, Style, render};
+use bayplan::source::Source;
 use bayplan::template::Engine;
 use bayplan::tree::{Tree, TreePath, sign};
 
@@ -26,8 +27,24 @@ impl Sample {
         Self { name: name.to_owned(), file: file.to_owned(), text }
     }
 
+    /// With the files that it names, which stand in `tests/inventories/`.
     pub fn inputs(&self) -> Inputs {
-        Inputs::new(&self.file, &self.text)
+        let mut inputs = Inputs::new(&self.file, &self.text);
+        for path in bayplan::wanted_files(&inputs) {
+            let text = fs::read_to_string(folder().join(&path)).map_err(|error| error.to_string());
+            inputs.files.add(&path, text);
+        }
+        for (path, text) in self.values() {
+            let file = inputs.sources.add(Source::new(&path, text));
+            inputs.values_files.insert(path, file);
+        }
+        inputs
+    }
+
+    /// The files of charts' values, by their paths.
+    pub fn values(&self) -> Vec<(String, String)> {
+        let paths = bayplan::values_files(&Inputs::new(&self.file, &self.text)).into_iter();
+        paths.map(|path| (path.clone(), fs::read_to_string(folder().join(&path)).unwrap())).collect()
     }
 
     /// The tree. Fails, with the report, if there is anything to object to.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, floor by floor, from the bottom. A room is a file or folder directly under `src/`.
 pub const FLOORS: &[&[&str]] = &[
-    &["source", "address", "quantity"],
+    &["source", "address", "cron", "quantity", "progress"],
     &["diagnostic", "object"],
     &["tree", "inventory"],
     &["model"],
     &["check", "template"],
-    &["render"],
+    &["render", "secret", "export", "ip"],
     &["catalog", "report"],
     &["lib"],
     &["disk"],
@@ -124,7 +124,7 @@ fn names(rest: &str) -> Vec<String> {
 /// The room that a name at the crate's root lives in.
 fn place(name: &str) -> String {
     match name {
-        "record" | "choice" => "inventory".to_owned(),
+        "record" | "choice" | "short_form" => "inventory".to_owned(),
         name if floor(name).is_some() => name.to_owned(),
         _ => "lib".to_owned(),
     }

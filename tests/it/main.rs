@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bayplan;
+mod beside;
 mod cli;
+mod export;
 mod golden;
 mod inventories;
+mod ip;
 #[path = "../support/kustomize.rs"]
 mod kustomize;
 mod overlays;
@@ -13,12 +16,17 @@ mod whole;
 
 mod cases;
 mod docs;
+mod escape;
 mod explain;
+mod failover;
 mod hostile;
+mod images;
 mod init;
 mod invariants;
 mod layers;
+mod load_balancers;
 mod manual;
 mod markers;
 mod render;
+mod renovate;
 mod validate;

@@ -207,7 +207,7 @@ fn resolved(folder: &TreePath, relative: &str) -> TreePath {
 fn put_into(object: &mut Value, namespace: &Value) {
     match object["kind"].as_str() {
         Some("Namespace") => object["metadata"]["name"] = namespace.clone(),
-        Some("PersistentVolume") => {}
+        Some("PersistentVolume" | "ClusterRole" | "ClusterRoleBinding") => {}
         _ => object["metadata"]["namespace"] = namespace.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! What holds for every inventory: the same facts give the same bytes, and every file is ours and sound.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use bayplan::inventory::schema::tables_schema;
 use bayplan::object::Value;
@@ -18,6 +19,11 @@ use crate::perturb::Dice;
 fn a_second_render_touches_nothing() {
     for sample in all() {
         let desk = Desk::with(&sample.text);
+        let mut beside = bayplan::wanted_files(&sample.inputs());
+        beside.extend(sample.values().into_iter().map(|(path, _)| path));
+        for path in &beside {
+            desk.write(path, &fs::read_to_string(folder().join(path)).unwrap());
+        }
         desk.ok("render");
         let first = desk.files("out");
         let said = desk.ok("render");
@@ -26,7 +32,12 @@ fn a_second_render_touches_nothing() {
         let tree = sample.tree();
         let names: Vec<String> = tree.iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(desk.names("out"), names, "{}: only ours", sample.name);
-        assert_eq!(desk.names(".").len(), names.len() + 1, "{}: nothing beside the tree", sample.name);
+        assert_eq!(
+            desk.names(".").len(),
+            names.len() + 1 + beside.len(),
+            "{}: nothing beside the tree",
+            sample.name
+        );
     }
 }
 
@@ -86,14 +97,17 @@ fn every_file_is_signed_and_reads_as_it_was_written() {
         for (path, content) in tree.iter() {
             let text = sign(path, tree.origin(), content);
             assert_eq!(signature(&text), Signed::Ours, "{}: {path}", sample.name);
-            if path.name().ends_with(".yaml") {
+            // Flux finds what it may change by comments, which the emitter does not know.
+            if path.as_str() == "flux/images.yaml" {
+                assert!(!read_documents(&text).unwrap().is_empty());
+            } else if path.name().ends_with(".yaml") {
                 let objects = read_documents(&text).unwrap();
                 assert!(!objects.is_empty(), "{}: {path} is empty", sample.name);
                 let again = emit_documents(&objects.iter().collect::<Vec<_>>());
                 assert_eq!(again, content, "{}: {path}", sample.name);
                 assert_second_reader_agrees(&text, &objects, path.as_str());
             } else {
-                assert_eq!(path.as_str(), "README.md", "{}", sample.name);
+                assert!(["README.md", "sops.config"].contains(&path.name()), "{}: {path}", sample.name);
             }
         }
     }
@@ -126,6 +140,7 @@ fn nothing_in_a_tree_is_an_unfinished_thought() {
                     "group: \"\"",
                     "gress: []",
                     "tls: {}",
+                    "selfSigned: {}",
                 ];
                 assert!(
                     !empty.iter().any(|end| line.ends_with(end))

@@ -1,24 +1,42 @@
 //! How long bayplan takes for inventories of growing size: `cargo bench`.
 //!
-//! Each size is checked, rendered, rendered again without a change, and copied file by file as the floor. Every
-//! number is the best of several runs of the release binary, process start included. Set BAYPLAN_BENCH_DIR to a
-//! memory file system to leave the disk out.
+//! Each size is checked, rendered, and rendered again without a change. Beside it stand a bare prototype (read the
+//! TOML, render one template per service and environment, write; no check, no overlay, no signature, one thread)
+//! and the floor (the same bytes into the same files). They run in turn, so that all of them see the same machine,
+//! and the best of several runs counts, process start included. Set BAYPLAN_BENCH_DIR to a memory file system to
+//! leave the disk out.
+
+mod prototype;
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bayplan::address::{Claim, Pairs, Range, sweep};
+
 /// Services of one stack.
 const STACK: usize = 20;
-/// Runs of each command; the best counts.
-const RUNS: usize = 5;
+/// Rounds; the best of each counts.
+const ROUNDS: usize = 7;
+/// Claims of the sweep.
+const CLAIMS: u32 = 1_000_000;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    // The prototype is a process of its own, as bayplan is.
+    if let [_, word, root] = arguments.as_slice()
+        && word == "prototype"
+    {
+        return prototype::render(Path::new(root));
+    }
     let base = std::env::var_os("BAYPLAN_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = base.join(format!("bayplan-bench-{}", std::process::id()));
-    println!("| services | files | MB | copy | check | render | nothing to do | peak memory |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| services | files | MB | floor | prototype | check | render | × prototype | nothing to do | memory | × tree |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for services in [100, 1_000, 5_000] {
         let root = folder.join(services.to_string());
         std::fs::create_dir_all(&root).expect("the bench folder can be made");
@@ -27,43 +45,92 @@ fn main() {
         println!("{}", measure(&root, services));
     }
     std::fs::remove_dir_all(&folder).expect("the bench folder can be removed");
+    println!("\n{}", reference(&base));
+    println!("A sweep of a million claims: {}.", shown(best_sweep()));
 }
 
 fn measure(root: &Path, services: usize) -> String {
-    let out = root.join("out");
-    let check = best(RUNS, || {}, || run(root, &["check", "-q"]));
-    let render = best(RUNS, || remove(&out), || run(root, &["render", "-q"]));
-    let again = best(RUNS, || {}, || run(root, &["render", "-q"]));
+    let (out, copy, rough) = (root.join("out"), root.join("copy"), root.join("prototype"));
+    run(root, &["render", "-q"]);
     let files = files_below(&out);
     let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
-    let copy = root.join("copy");
-    let floor = best(RUNS, || remove(&copy), || write_all(&copy, &files));
-    remove(&copy);
+    let mut best = [Duration::MAX; 5];
+    for _ in 0..ROUNDS {
+        [&out, &copy, &rough].into_iter().for_each(|folder| remove(folder));
+        let times = [
+            timed(|| write_all(&copy, &files)),
+            timed(|| run_prototype(root)),
+            timed(|| run(root, &["check", "-q"])),
+            timed(|| run(root, &["render", "-q"])),
+            timed(|| run(root, &["render", "-q"])),
+        ];
+        best = std::array::from_fn(|at| best[at].min(times[at]));
+    }
+    let [floor, prototype, check, render, again] = best;
     let peak = peak_memory(root);
     format!(
-        "| {services} | {} | {:.1} | {} | {} | {} | {} | {} |",
+        "| {services} | {} | {:.1} | {} | {} | {} | {} | {:.1} | {} | {} | {} |",
         files.len(),
         bytes as f64 / 1e6,
         shown(floor),
+        shown(prototype),
         shown(check),
         shown(render),
+        render.as_secs_f64() / prototype.as_secs_f64(),
         shown(again),
         peak.map_or_else(|| "?".to_owned(), |kib| format!("{} MB", kib / 1024)),
+        peak.map_or_else(|| "?".to_owned(), |kib| format!("{:.0}", kib as f64 * 1024.0 / bytes as f64)),
     )
+}
+
+/// The repository's own inventory, in a folder of its own.
+fn reference(base: &Path) -> String {
+    let root = base.join(format!("bayplan-bench-reference-{}", std::process::id()));
+    std::fs::create_dir_all(&root).expect("the bench folder can be made");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory.toml");
+    std::fs::copy(own, root.join("inventory.toml")).expect("the inventory can be copied");
+    let best = |work: &dyn Fn()| (0..20).map(|_| timed(work)).min().unwrap_or_default();
+    let check = best(&|| run(&root, &["check", "-q"]));
+    let render = (0..20).map(|_| {
+        remove(&root.join("out"));
+        timed(|| run(&root, &["render", "-q"]))
+    });
+    let render = render.min().unwrap_or_default();
+    let again = best(&|| run(&root, &["render", "-q"]));
+    remove(&root);
+    format!(
+        "The reference inventory: checked in {}, rendered in {}, nothing to do in {}.",
+        shown(check),
+        shown(render),
+        shown(again)
+    )
+}
+
+/// Claims in no order, of which one in a hundred stands twice.
+fn best_sweep() -> Duration {
+    let address = |n: u32| Ipv4Addr::from_bits((10 << 24) + n.wrapping_mul(7_919) % (1 << 24));
+    let claim = |n: u32| Claim {
+        range: Range::single(address(if n.is_multiple_of(100) { n + 1 } else { n }).into()),
+        class: u8::try_from(n % 8).unwrap_or_default(),
+    };
+    let claims: Vec<Claim> = (0..CLAIMS).map(claim).collect();
+    let once = || {
+        let mut pairs = 0;
+        let time = timed(|| sweep(&claims, &Pairs::ALL, 3, &mut |_, _| pairs += 1));
+        assert!(pairs > 0, "the sweep finds what stands twice");
+        time
+    };
+    (0..ROUNDS).map(|_| once()).min().unwrap_or_default()
 }
 
 fn shown(time: Duration) -> String {
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
 }
 
-fn best(runs: usize, mut prepare: impl FnMut(), mut work: impl FnMut()) -> Duration {
-    let once = |_| {
-        prepare();
-        let start = Instant::now();
-        work();
-        start.elapsed()
-    };
-    (0..runs).map(once).min().unwrap_or_default()
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
 }
 
 fn run(root: &Path, arguments: &[&str]) {
@@ -71,6 +138,12 @@ fn run(root: &Path, arguments: &[&str]) {
     let status =
         command.args(arguments).current_dir(root).stdout(Stdio::null()).status().expect("bayplan runs");
     assert!(status.success(), "{arguments:?} failed");
+}
+
+fn run_prototype(root: &Path) {
+    let own = std::env::current_exe().expect("the path of this program");
+    let status = Command::new(own).arg("prototype").arg(root).status().expect("the prototype runs");
+    assert!(status.success(), "the prototype failed");
 }
 
 /// Peak resident memory of a render in KiB, by GNU time where it is installed.

@@ -1,0 +1,278 @@
+//! Backups and failover: schedules that can be read, secrets that can open what they are for, data that comes along.
+
+use std::collections::BTreeMap;
+
+use crate::cron;
+use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::backup::{CopyMethod, Mover};
+use crate::inventory::storage::Backend;
+use crate::model::backup::{Backup, Failover};
+use crate::model::stack::Stack;
+use crate::model::volume::Source;
+use crate::model::{Environment, Model};
+use crate::source::{Span, Spanned};
+
+codes! { Storage:
+    /// A schedule that no cron reads.
+    BAD_SCHEDULE = ("bad-schedule", Error, "a schedule that cron cannot read");
+    /// Two backups in one place.
+    SHARED_BACKUP_REPOSITORY = ("shared-backup-repository", Error, "two claims are backed up to one place");
+    /// A secret without what the mover asks for.
+    INCOMPLETE_BACKUP_SECRET = ("incomplete-backup-secret", Error, "the secret of a backup lacks a key that its mover asks for");
+    /// A snapshot that the storage cannot make.
+    UNSUPPORTED_COPY_METHOD = ("unsupported-copy-method", Error, "a snapshot or clone of storage that can make none");
+    /// Pods that stay while their data moves.
+    PINNED_AGAINST_FAILOVER = ("pinned-against-failover", Error, "a service mounts data that moves with its stack, and stays on its node");
+    /// Data that stays on the node that is gone.
+    UNMOVABLE_CLAIM = ("unmovable-claim", Error, "a stack can fail over, and a claim of it is on the disk of one node");
+}
+
+/// Runs every rule about backups and failover.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for backup in &stack.backups {
+                schedule(&backup.schedule, &subject(stack, &backup.claim), found);
+                copy_method(stack, backup, found);
+                secret_keys(stack, backup, found);
+            }
+            shared(environment, stack, found);
+            failover(stack, found);
+        }
+    }
+    shared_entries(model, found);
+    shared_locations(model, found);
+    for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
+        schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
+    }
+}
+
+fn subject(stack: &Stack, claim: &str) -> String {
+    format!("stacks.{}.claims.{claim}", stack.name)
+}
+
+/// Reports a schedule that cannot be read.
+pub fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+    // What did not resolve has been reported.
+    if schedule.is_empty() && schedule.span == Span::default() {
+        return;
+    }
+    if let Err(why) = cron::parse(schedule) {
+        let message = format!("`{schedule}` is no schedule: {why}");
+        found.push(
+            BAD_SCHEDULE
+                .at(schedule.span, "not a cron schedule", message)
+                .about(about)
+                .help("write minute, hour, day of the month, month and day of the week: `30 3 * * *` is every night at half past three"),
+        );
+    }
+}
+
+/// Folders of a node and exports of a NAS have no snapshots in Kubernetes.
+fn copy_method(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
+    let Some(claim) = stack.claims.iter().find(|claim| claim.name == backup.claim) else { return };
+    let on = match claim.backend {
+        Some(Backend::Local) => "a local disk",
+        Some(Backend::Nfs) => "NFS",
+        _ => return,
+    };
+    if backup.copy_method == CopyMethod::Direct {
+        return;
+    }
+    let word = backup.copy_method.word();
+    found.push(
+        UNSUPPORTED_COPY_METHOD
+            .at(
+                backup.place,
+                word,
+                format!("claim `{}` is on {on}, of which there is no {}", claim.name, word.to_lowercase()),
+            )
+            .because(claim.place, format!("on {on}"))
+            .about(subject(stack, &claim.name))
+            .help("write `copy-method = \"Direct\"`: the files are read while the service goes on writing"),
+    );
+}
+
+fn secret_keys(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
+    let wanted: &[&str] = match backup.mover {
+        Mover::Restic => &["RESTIC_REPOSITORY", "RESTIC_PASSWORD"],
+        Mover::Rclone => &["rclone.conf"],
+        Mover::RsyncTls => &["psk.txt"],
+    };
+    let about = subject(stack, &backup.claim);
+    lacking(stack, &backup.secret_key, wanted, backup.mover.word(), &about, found);
+}
+
+fn lacking(
+    stack: &Stack,
+    name: &Spanned<String>,
+    wanted: &[&str],
+    mover: &str,
+    about: &str,
+    found: &mut Diagnostics,
+) {
+    let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) else { return };
+    let lacks: Vec<&str> =
+        wanted.iter().copied().filter(|key| !secret.keys.iter().any(|known| known.value == *key)).collect();
+    if lacks.is_empty() || secret.external.as_ref().is_some_and(|external| external.extract.is_some()) {
+        return;
+    }
+    let message =
+        format!("secret `{}` has no {}, which {mover} asks for", secret.key, lacks.join(" and no "));
+    found.push(
+        INCOMPLETE_BACKUP_SECRET
+            .at(name.span, format!("no {}", lacks.join(", no ")), message)
+            .because(secret.place, "the secret")
+            .about(about)
+            .help(format!("add {} to its `keys`, and their values to its file", lacks.join(" and "))),
+    );
+}
+
+/// restic would find the other claim's files in its repository, rclone would delete them.
+fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let mut places: BTreeMap<_, &Backup> = BTreeMap::new();
+    let mut backups: Vec<&Backup> = stack.backups.iter().collect();
+    backups.sort_by_key(|backup| backup.place);
+    for backup in backups {
+        let place = match backup.mover {
+            Mover::RsyncTls => (backup.address.as_deref().unwrap_or_default(), "", None, backup.port),
+            Mover::Restic => (backup.secret.as_str(), "", None, None),
+            Mover::Rclone => {
+                (backup.secret.as_str(), backup.rclone_path.as_str(), backup.rclone_section.as_deref(), None)
+            }
+        };
+        let Some(first) = places.get(&place) else {
+            places.insert(place, backup);
+            continue;
+        };
+        let message = format!(
+            "claims `{}` and `{}` of stack `{}` are backed up to one place",
+            first.claim, backup.claim, stack.name
+        );
+        let help = match backup.mover {
+            Mover::Restic => "give each claim a secret with a RESTIC_REPOSITORY of its own",
+            Mover::Rclone => "give each claim an `rclone-path` of its own",
+            Mover::RsyncTls => "give each claim an `address` of its own: a destination has one volume",
+        };
+        let span = if backup.secret_key.span == first.secret_key.span {
+            backup.place
+        } else {
+            backup.secret_key.span
+        };
+        found.push(
+            SHARED_BACKUP_REPOSITORY
+                .at(span, format!("claim `{}`", backup.claim), message)
+                .because(first.place, format!("claim `{}`", first.claim))
+                .about(subject(stack, &backup.claim))
+                .about(format!("environments.{}", environment.name))
+                .help(help),
+        );
+    }
+}
+
+/// Where restic's repository stands in a secret store, if the secret comes from one.
+fn entry<'m>(stack: &'m Stack, backup: &Backup) -> Option<(&'m str, &'m str, Option<&'m str>)> {
+    let secret = stack.secrets.iter().find(|secret| secret.key == backup.secret_key.value)?;
+    let external = secret.external.as_ref().filter(|external| external.store_kind == "ClusterSecretStore")?;
+    if let Some(entry) = &external.extract {
+        return Some((&external.store, entry, None));
+    }
+    let key = external.data.iter().find(|item| item.key == "RESTIC_REPOSITORY")?;
+    Some((&external.store, &key.remote, key.property.as_deref()))
+}
+
+/// What is sealed differs by environment; an entry of a store is the same for all that read it.
+fn shared_entries(model: &Model, found: &mut Diagnostics) {
+    let mut entries = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for backup in stack.backups.iter().filter(|backup| backup.mover == Mover::Restic) {
+                let Some(entry) = entry(stack, backup) else { continue };
+                let (first, other, first_backup) =
+                    *entries.entry(entry).or_insert((environment, stack, backup));
+                // Two claims of one namespace have been compared by their secret.
+                if first_backup.secret == backup.secret && first.name == environment.name {
+                    continue;
+                }
+                let message = format!(
+                    "claims `{}` of namespace `{}` and `{}` of `{}` are backed up to one repository: entry `{}` of store `{}` names it",
+                    first_backup.claim, other.namespace, backup.claim, stack.namespace, entry.1, entry.0
+                );
+                found.push(
+                    SHARED_BACKUP_REPOSITORY
+                        .at(backup.place, format!("in environment `{}`", environment.name), message)
+                        .because(first_backup.place, format!("in environment `{}`", first.name))
+                        .about(subject(stack, &backup.claim))
+                        .help("switch it off in one environment with `backup = false`, or give it another `secret` there"),
+                );
+            }
+        }
+    }
+}
+
+/// Two of Velero's locations in one folder would prune each other's backups.
+fn shared_locations(model: &Model, found: &mut Diagnostics) {
+    let mut places = BTreeMap::new();
+    for location in model.velero.iter().flat_map(|velero| &velero.locations) {
+        let place = (&location.provider, &location.bucket, &location.prefix, &location.config);
+        let Some(first) = places.insert(place, location) else { continue };
+        let message =
+            format!("locations `{}` and `{}` are one folder of one bucket", first.name, location.name);
+        found.push(
+            SHARED_BACKUP_REPOSITORY
+                .at(location.place, "the same place", message)
+                .because(first.place, "a location")
+                .about(format!("velero.locations.{}", location.name))
+                .help("give each a `prefix` of its own, or keep one"),
+        );
+    }
+}
+
+fn pinned(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
+    let moves = |name: &str| stack.claims.iter().any(|claim| claim.on_both && claim.name == name);
+    for service in &stack.services {
+        let mounts = service
+            .volumes
+            .iter()
+            .find(|volume| matches!(&volume.from, Source::Claim { name, .. } if moves(name)));
+        let Some(volume) = mounts else { continue };
+        let (span, why) = match &service.node {
+            Some(node) if node.span == failover.place => continue,
+            Some(node) => (node.span, format!("stays on node `{node}`")),
+            None => (service.place, "runs on every node".to_owned()),
+        };
+        let message = format!("service `{}` mounts what moves with its stack, and {why}", service.key);
+        found.push(
+            PINNED_AGAINST_FAILOVER
+                .at(span, "does not move along", message)
+                .because(volume.place, "mounted here")
+                .because(failover.place, "the failover")
+                .about(format!("services.{}", service.key))
+                .help("drop `node`: the failover says where the stack runs; or mount something else"),
+        );
+    }
+}
+
+fn failover(stack: &Stack, found: &mut Diagnostics) {
+    let Some(failover) = &stack.failover else { return };
+    let about = format!("stacks.{}", stack.name);
+    schedule(&failover.schedule, &about, found);
+    lacking(stack, &failover.secret_key, &["psk.txt"], "rsync over TLS", &about, found);
+    pinned(stack, failover, found);
+    for claim in &stack.claims {
+        if claim.backend != Some(Backend::Local) || claim.on_both {
+            continue;
+        }
+        let message = format!(
+            "stack `{}` can fail over to `{}`, and claim `{}` stays on one node's disk",
+            stack.name, failover.standby, claim.name
+        );
+        found.push(
+            UNMOVABLE_CLAIM
+                .at(claim.place, "on one node", message)
+                .because(failover.place, "the failover")
+                .about(subject(stack, &claim.name))
+                .help("write `local = \"/srv/FOLDER\"` for a folder on both nodes, which is copied; or move it to storage that both reach"),
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! What one engine is told, and the other would have to hear; what an engine is told of things that are not there.
+
+use crate::check::gitops::{TIMEOUT_OVER_INTERVAL, TWO_OWNERS};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
+use crate::inventory::stack::Layer;
+use crate::inventory::value::Engine;
+use crate::model::gitops::Gitops;
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model, UNKNOWN_REFERENCE};
+use crate::source::Span;
+
+codes! { Gitops:
+    /// A table for an engine that does not apply what it stands at.
+    IGNORED_SETTINGS = ("ignored-settings", Warning, "settings for an engine that does not apply what they are about");
+}
+
+/// Runs these rules.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    let Some(gitops) = &model.gitops else { return };
+    charts(model, gitops, found);
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            settings(model, gitops, environment, stack, found);
+            times(stack, found);
+            health_checks(environment, stack, found);
+        }
+    }
+    windows(model, gitops, found);
+    notifications(model, gitops, found);
+}
+
+fn charts(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    if gitops.infrastructure == Engine::Flux {
+        return;
+    }
+    for chart in &model.charts {
+        if let Some(span) = model.key_of("", &["charts", &chart.name, "flux"]) {
+            let what = format!("chart `{}`", chart.name);
+            found.push(
+                ignored(&what, "flux", Engine::Argocd, span, gitops).about(format!("charts.{}", chart.name)),
+            );
+        }
+    }
+}
+
+fn settings(
+    model: &Model,
+    gitops: &Gitops,
+    environment: &Environment,
+    stack: &Stack,
+    found: &mut Diagnostics,
+) {
+    let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+    let key = if engine == Engine::Flux { "argocd" } else { "flux" };
+    if let Some(span) = model.key_of(&environment.name, &["stacks", &stack.name, key]) {
+        let what = format!("stack `{}`", stack.name);
+        found.push(ignored(&what, key, engine, span, gitops).about(format!("stacks.{}", stack.name)));
+    }
+}
+
+fn ignored(what: &str, key: &str, engine: Engine, span: Span, gitops: &Gitops) -> Diagnostic {
+    let named = if engine == Engine::Flux { "Flux" } else { "Argo CD" };
+    let diagnostic = IGNORED_SETTINGS.at(
+        span,
+        "has no effect",
+        format!("{named} applies {what}, and `{key}` is not for it"),
+    );
+    diagnostic.because(gitops.place, "who applies what").help("drop it")
+}
+
+fn times(stack: &Stack, found: &mut Diagnostics) {
+    let Some((interval, timeout)) =
+        stack.flux.times.as_ref().filter(|(interval, timeout)| timeout.value >= interval.value)
+    else {
+        return;
+    };
+    let message = format!(
+        "Flux waits {} for the health of stack `{}` and compares every {}",
+        stack.flux.timeout, stack.name, stack.flux.interval
+    );
+    let mut diagnostic = TIMEOUT_OVER_INTERVAL.at(timeout.span, "not below the interval", message);
+    if interval.span != timeout.span {
+        diagnostic = diagnostic.because(interval.span, "the interval");
+    }
+    found.push(
+        diagnostic.about(format!("stacks.{}", stack.name)).help("make the timeout shorter than the interval"),
+    );
+}
+
+/// Workloads come from services; of other kinds nothing is known here.
+fn health_checks(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let names = || {
+        environment
+            .services()
+            .filter(|service| service.stack == stack.name)
+            .map(|service| service.name.as_str())
+    };
+    for check in &stack.flux.health_checks {
+        let workload = check.api_version == "apps/v1";
+        if !workload || names().any(|name| name == check.name.value) {
+            continue;
+        }
+        let message = format!("stack `{}` has no {} `{}`", stack.name, check.kind, check.name);
+        let diagnostic = UNKNOWN_REFERENCE.at(check.name.span, "no such service", message);
+        let known: Vec<&str> = names().take(12).collect();
+        found.push(diagnostic.about(format!("stacks.{}", stack.name)).help(
+            match nearest(&check.name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its services: {}", known.join(", ")),
+            },
+        ));
+    }
+}
+
+/// A window for an Application that there is not never opens for anybody.
+fn windows(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    let deliveries = stacks.filter_map(|stack| stack.delivery.as_ref()).chain(&gitops.deliveries);
+    let mut known: Vec<&str> = deliveries.map(|delivery| delivery.name.as_str()).collect();
+    known.extend(model.charts.iter().map(|chart| chart.name.as_str()));
+    known.push(&model.cluster.name);
+    for name in gitops.argocd.extras.sync_windows.iter().flat_map(|window| &window.names) {
+        if name.contains(['*', '?', '[', '{', '!']) || known.contains(&name.value.as_str()) {
+            continue;
+        }
+        let diagnostic = UNKNOWN_REFERENCE.at(
+            name.span,
+            "no such Application",
+            format!("there is no Application `{name}`"),
+        );
+        found.push(diagnostic.about("gitops").help(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "Applications are named `STACK-ENVIRONMENT`; `*` stands for anything".to_owned(),
+        }));
+    }
+}
+
+/// The chart of Argo CD writes the settings of its notifications unless it is told not to.
+fn notifications(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let Some(chart) = model.charts.iter().find(|chart| chart.chart == "argo-cd") else { return };
+    let table = &chart.values["notifications"];
+    if gitops.argocd.extras.notifications.is_empty()
+        || table["enabled"] == false
+        || table["cm"]["create"] == false
+    {
+        return;
+    }
+    let span = model.key_of("", &["gitops", "argocd", "notifications", "config"]).unwrap_or(gitops.place);
+    let message =
+        format!("ConfigMap `argocd-notifications-cm` is written by the tree and by chart `{}`", chart.name);
+    let diagnostic =
+        TWO_OWNERS.at(span, "written by the tree", message).because(chart.place, "written by the chart");
+    found.push(diagnostic.about("gitops").about(format!("charts.{}", chart.name)).help(
+        "set the chart's `notifications.cm.create = false`, or give it the contents as `notifications`",
+    ));
+}

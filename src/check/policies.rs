@@ -1,0 +1,295 @@
+//! Policies of namespaces: flows that nothing closes, pods that no policy holds, limits of pods and claims.
+
+use std::collections::BTreeMap;
+
+use crate::address::parse_cidr;
+use crate::check::resources::{CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE};
+use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
+use crate::model::CONFLICTING_KEYS;
+use crate::model::policy::End;
+use crate::model::references::QuantityValue;
+use crate::model::service::Service;
+use crate::model::stack::{Limits, Stack};
+use crate::model::{Environment, Model};
+use crate::quantity::Quantity;
+use crate::source::Spanned;
+
+codes! { Security:
+    /// `egress` or `allow-from` where that direction is open anyway.
+    UNNEEDED_FLOW = ("unneeded-flow", Warning, "`egress` or `allow-from` where the stack's network is open anyway");
+    /// A pod on the host's network in an isolated stack.
+    UNISOLATED_POD = ("unisolated-pod", Warning, "a pod on its node's network in an isolated stack, where no network policy holds");
+    /// An address in `allow-from` that the pods never see.
+    MASKED_SOURCE = ("masked-source", Warning, "`allow-from` names a client whose address the load balancer replaces by a node's");
+    /// `audit` or `warn` of pod security below `enforce`.
+    WEAKER_THAN_ENFORCED = ("weaker-than-enforced", Warning, "`audit` or `warn` of pod security is weaker than `enforce`, so it never says anything");
+}
+
+/// Runs every rule about the policies of namespaces.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        let flows = flows_closed_by_others(environment);
+        for stack in &environment.stacks {
+            weaker_than_enforced(model, environment, stack, found);
+            quota_scopes(stack, found);
+            if let Some(limits) = &stack.limits {
+                contradicting(stack, limits, found);
+                claims_outside(stack, limits, found);
+            }
+            for service in &stack.services {
+                unneeded_flow(stack, service, &flows, found);
+                unisolated_pod(stack, service, found);
+                masked_source(model, stack, service, found);
+                pods_outside(stack, service, found);
+            }
+        }
+    }
+}
+
+fn subject(service: &Service) -> String {
+    format!("services.{}", service.key)
+}
+
+/// Namespaces that some stack closes: its policies hold for all of it.
+fn flows_closed_by_others(environment: &Environment) -> BTreeMap<&str, (bool, bool)> {
+    let mut closed: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for stack in &environment.stacks {
+        let entry = closed.entry(stack.namespace.value.as_str()).or_default();
+        entry.0 |= stack.closed.ingress;
+        entry.1 |= stack.closed.egress;
+    }
+    closed
+}
+
+fn unneeded_flow(
+    stack: &Stack,
+    service: &Service,
+    closed: &BTreeMap<&str, (bool, bool)>,
+    found: &mut Diagnostics,
+) {
+    let (ingress, egress) = closed.get(stack.namespace.value.as_str()).copied().unwrap_or_default();
+    let of_egress = service.egress.first().filter(|_| !egress).map(|rule| ("egress", rule.place));
+    let of_ingress = service.allow_from.first().filter(|_| !ingress).map(|rule| ("allow-from", rule.place));
+    for (key, place) in of_egress.into_iter().chain(of_ingress) {
+        let isolate = if key == "egress" { "egress" } else { "ingress" };
+        let message =
+            format!("`{key}` of service `{}` opens what stack `{}` does not close", service.key, stack.name);
+        found.push(
+            UNNEEDED_FLOW
+                .at(place, "has no effect", message)
+                .because(stack.place, "its network is open in this direction")
+                .about(subject(service))
+                .help(format!(
+                    "close it with `stacks.{}.isolate = \"{isolate}\"` (or true), or drop `{key}`",
+                    stack.name
+                )),
+        );
+    }
+}
+
+fn unisolated_pod(stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    let Some(flag) = service.host_network.filter(|flag| flag.value && stack.isolate) else { return };
+    let message = format!(
+        "service `{}` is on its node's network, where the policies of stack `{}` do not hold",
+        service.key, stack.name
+    );
+    found.push(
+        UNISOLATED_POD
+            .at(flag.span, "no policy holds here", message)
+            .because(stack.place, "this stack is isolated")
+            .about(subject(service))
+            .help("use `host-port` or an `ip` instead, or a stack of its own without `isolate`"),
+    );
+}
+
+/// With the traffic policy Cluster a client's address is lost on the way: a policy sees a node's.
+fn masked_source(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    let Some(balancer) = service.load_balancer.as_ref().filter(|balancer| !balancer.local) else { return };
+    if !stack.closed.ingress || model.nodes.is_empty() {
+        return;
+    }
+    for allowed in &service.allow_from {
+        let End::Network(network) = &allowed.from else { continue };
+        let Ok(range) = parse_cidr(network) else { continue };
+        let mut nodes = model.nodes.iter().flat_map(|node| &node.addresses);
+        if nodes.any(|address| range.contains(address.value)) {
+            continue;
+        }
+        let message = format!(
+            "clients in {network} reach service `{}` with a node's address, which `allow-from` does not let in",
+            service.key
+        );
+        found.push(
+            MASKED_SOURCE
+                .at(allowed.place, "never seen by the policy", message)
+                .because(balancer.place, "its load balancer replaces the client's address")
+                .about(subject(service))
+                .help("set `external-traffic-policy = \"Local\"`, which keeps the client's address"),
+        );
+    }
+}
+
+fn weaker_than_enforced(model: &Model, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let own = model.place_of(&environment.name, &["stacks", &stack.name, "pod-security"]);
+    let (Some(place), Some(enforce)) = (own, stack.pod_security_levels.enforce) else { return };
+    let levels = &stack.pod_security_levels;
+    for (mode, level) in [("audit", levels.audit), ("warn", levels.warn)] {
+        let Some(level) = level.filter(|level| *level < enforce) else { continue };
+        let key = model.place_of(&environment.name, &["stacks", &stack.name, "pod-security", mode]);
+        let message = format!(
+            "stack `{}` enforces {} and has `{mode}` at {}, which says nothing of what is let in",
+            stack.name,
+            enforce.word(),
+            level.word()
+        );
+        found.push(
+            WEAKER_THAN_ENFORCED
+                .at(key.unwrap_or(place), "weaker than what is enforced", message)
+                .about(format!("stacks.{}", stack.name))
+                .help(format!("drop `{mode}`, or make it stricter than `enforce`")),
+        );
+    }
+}
+
+/// What the API server asks of a quota with scopes.
+fn quota_scopes(stack: &Stack, found: &mut Diagnostics) {
+    let scopes = &stack.quota_scopes;
+    let has = |wanted: QuotaScope| scopes.iter().find(|scope| scope.value == wanted);
+    let about = format!("stacks.{}", stack.name);
+    for (one, other) in [
+        (QuotaScope::Terminating, QuotaScope::NotTerminating),
+        (QuotaScope::BestEffort, QuotaScope::NotBestEffort),
+    ] {
+        let (Some(one), Some(other)) = (has(one), has(other)) else { continue };
+        let message = format!("no pod is both {} and {}", one.word(), other.word());
+        found.push(
+            CONFLICTING_KEYS
+                .at(other.span, "excludes the other", message)
+                .because(one.span, "named here")
+                .about(about.clone())
+                .help("keep one of them"),
+        );
+    }
+    let best_effort = has(QuotaScope::BestEffort).is_some();
+    let counted = |key: &str| match best_effort {
+        true => key == "pods",
+        false => {
+            let resource =
+                key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits.")).unwrap_or(key);
+            key == "pods" || ["cpu", "memory"].contains(&resource)
+        }
+    };
+    let Some(scope) = scopes.first() else { return };
+    for (key, amount) in stack.quota.iter().filter(|(key, _)| !counted(key)) {
+        found.push(
+            CONFLICTING_KEYS
+                .at(amount.span, "cannot be counted", format!("a quota with scopes cannot count `{key}`"))
+                .because(scope.span, "has scopes")
+                .about(about.clone())
+                .help(match best_effort {
+                    true => "with `BestEffort` only `pods` can be counted",
+                    false => "only pods, CPU and memory can be counted",
+                }),
+        );
+    }
+}
+
+type Amount = Spanned<QuantityValue>;
+
+fn contradicting(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
+    let of_pods = limits
+        .pod_min
+        .iter()
+        .filter_map(|(resource, min)| Some((resource.as_str(), min, limits.pod_max.get(resource)?)));
+    let of_claims = limits.claim_min.iter().zip(&limits.claim_max).map(|(min, max)| ("storage", min, max));
+    for (resource, min, max) in of_pods.chain(of_claims).filter(|(_, min, max)| min.amount > max.amount) {
+        let message = format!(
+            "`limits` of stack `{}` have `min` {} {resource} over `max` {}",
+            stack.name, min.text, max.text
+        );
+        found.push(
+            CONTRADICTING_LIMITS
+                .at(min.span, "more than the most", message)
+                .because(max.span, "the most")
+                .about(format!("stacks.{}", stack.name))
+                .help("swap them"),
+        );
+    }
+}
+
+/// Which bound an amount breaks, and how.
+fn broken<'a>(
+    amount: Quantity,
+    min: Option<&'a Amount>,
+    max: Option<&'a Amount>,
+) -> Option<(&'a Amount, &'static str)> {
+    let over = max.filter(|max| amount > max.amount).map(|max| (max, "more"));
+    over.or_else(|| min.filter(|min| amount < min.amount).map(|min| (min, "less")))
+}
+
+fn claims_outside(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
+    for claim in &stack.claims {
+        let Some(size) = &claim.size else { continue };
+        let bound = broken(size.amount, limits.claim_min.as_ref(), limits.claim_max.as_ref());
+        let Some((bound, more)) = bound else { continue };
+        let message =
+            format!("claim `{}` asks for {}, {more} than a claim of its stack may", claim.name, size.text);
+        found.push(
+            OUTSIDE_LIMIT_RANGE
+                .at(size.span, format!("{more} than {}", bound.text), message)
+                .because(bound.span, "the bound")
+                .about(format!("stacks.{}", stack.name))
+                .help(format!("ask for {}, or change `limits.pvc`", bound.text)),
+        );
+    }
+}
+
+/// A pod has one container, so what that asks for is what the pod does.
+fn pods_outside(stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    let Some(limits) = &stack.limits else { return };
+    let resources = [("requests", &service.resources.requests), ("is limited to", &service.resources.limits)];
+    for (verb, amounts) in resources {
+        for (resource, amount) in amounts {
+            let bound = broken(amount.amount, limits.pod_min.get(resource), limits.pod_max.get(resource));
+            let Some((bound, more)) = bound else { continue };
+            found.push(
+                OUTSIDE_LIMIT_RANGE
+                    .at(
+                        amount.span,
+                        format!("{more} than {}", bound.text),
+                        format!(
+                            "service `{}` {verb} {} {resource}, {more} than a pod of its stack may",
+                            service.key, amount.text
+                        ),
+                    )
+                    .because(bound.span, "the bound")
+                    .about(subject(service))
+                    .help(format!("use {}, or change `limits.pod`", bound.text)),
+            );
+        }
+    }
+    missing_pod_limits(stack, service, limits, found);
+}
+
+/// A LimitRange with a most for pods refuses every pod that has no limit of that resource.
+fn missing_pod_limits(stack: &Stack, service: &Service, limits: &Limits, found: &mut Diagnostics) {
+    let own = |resource: &str| {
+        service.resources.limits.contains_key(resource)
+            || limits.default.contains_key(resource)
+            || limits.max.contains_key(resource)
+    };
+    for (resource, most) in limits.pod_max.iter().filter(|(resource, _)| !own(resource)) {
+        let message = format!(
+            "service `{}` has no limit of {resource}, which `limits.pod` of stack `{}` asks for",
+            service.key, stack.name
+        );
+        found.push(
+            OUTSIDE_LIMIT_RANGE
+                .at(service.place, "no limit", message)
+                .because(most.span, "the most that a pod may ask for")
+                .about(subject(service))
+                .help(format!("add `resources.limits.{resource}`, or `limits.default` of the stack")),
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Cron schedules, as Kubernetes and VolSync read them: five fields, or a word such as `@daily`.
+
+/// The fields in order: what each is called, and its lowest and highest number.
+const FIELDS: [(&str, u32, u32); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
+];
+
+const WORDS: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+
+const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/// Whether a schedule can be read.
+///
+/// # Errors
+///
+/// What is wrong with it, as the end of a sentence.
+pub fn parse(text: &str) -> Result<(), String> {
+    if text.starts_with('@') {
+        let known = WORDS.contains(&text);
+        return known.then_some(()).ok_or_else(|| format!("known words are {}", WORDS.join(", ")));
+    }
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != FIELDS.len() {
+        return Err(format!("it has {} fields, and a schedule has five", fields.len()));
+    }
+    FIELDS
+        .iter()
+        .zip(fields)
+        .try_for_each(|(field, text)| text.split(',').try_for_each(|part| check_part(*field, part)))
+}
+
+fn check_part((name, least, most): (&str, u32, u32), part: &str) -> Result<(), String> {
+    let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
+    if let Some(step) = step
+        && !step.parse::<u32>().is_ok_and(|step| step > 0)
+    {
+        return Err(format!("`{step}` is no step for the {name}"));
+    }
+    if range == "*" || range == "?" {
+        return Ok(());
+    }
+    let (first, last) = range.split_once('-').map_or((range, None), |(first, last)| (first, Some(last)));
+    let number = |text: &str| {
+        let number = number(name, text).filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("the {name} is {least} to {most}, not `{text}`"))
+    };
+    let first = number(first)?;
+    match last.map(number).transpose()? {
+        Some(last) if last < first => Err(format!("`{range}` runs backwards")),
+        _ => Ok(()),
+    }
+}
+
+/// A number, or the name of a month or day.
+fn number(field: &str, text: &str) -> Option<u32> {
+    let names = match field {
+        "month" => MONTHS,
+        "day of the week" => DAYS,
+        _ => &[],
+    };
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let named = names.iter().position(|name| name.eq_ignore_ascii_case(text))?;
+    u32::try_from(named).ok().map(|at| at + u32::from(field == "month"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn schedules_that_can_be_read() {
+        for text in ["0 3 * * *", "*/15 * * * *", "5,35 0-6/2 1 jan-mar MON-fri", "@daily", " 0  0 * * 7 "] {
+            assert_eq!(parse(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn schedules_that_cannot() {
+        for (text, why) in [
+            ("", "0 fields"),
+            ("0 3 * *", "4 fields"),
+            ("60 * * * *", "the minute is 0 to 59, not `60`"),
+            ("0 24 * * *", "the hour is 0 to 23"),
+            ("0 0 0 * *", "day of the month is 1 to 31"),
+            ("*/0 * * * *", "no step"),
+            ("0 6-3 * * *", "runs backwards"),
+            ("0 0 * * foo", "not `foo`"),
+            ("@nightly", "known words"),
+            ("0 0 * -1 *", "not ``"),
+        ] {
+            let found = parse(text).unwrap_err();
+            assert!(found.contains(why), "{text}: {found}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Files beside the tree: those that the inventory names, and those of an export.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::read_text;
+
+/// Larger files than this are not read. A ConfigMap holds no more.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads a file by its path below the inventory's folder; says why if it cannot be. No symbolic link leads out.
+///
+/// # Errors
+///
+/// If it is not there, lies elsewhere, or is too large or no text.
+pub fn read_beside(folder: &Path, path: &str) -> std::result::Result<String, String> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let target = here.join(path);
+    let real = |path: &Path| std::fs::canonicalize(path);
+    match (real(here), real(&target)) {
+        (Ok(here), Ok(target)) if !target.starts_with(&here) => {
+            Err("a symbolic link leads out of the inventory's folder".to_owned())
+        }
+        (Ok(_), Ok(real)) => read_text(&real, MAX_FILE).map_err(|error| reason(&error, &real)),
+        _ => Err("it is not there".to_owned()),
+    }
+}
+
+/// The reason without the whole path, which is another on every machine.
+fn reason(error: &anyhow::Error, path: &Path) -> String {
+    error.to_string().replace(&format!("`{}`", path.display()), "it")
+}
+
+/// Writes a file into `folder`, which is made if it is missing, over one that begins with `signature`. Any other is
+/// kept. The file is there as a whole or as it was.
+///
+/// # Errors
+///
+/// If somebody else's file is in the way, or it cannot be written.
+pub fn write_signed(folder: &Path, name: &str, text: &str, signature: &str) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let target = folder.join(name);
+    let shown = target.display();
+    if target.symlink_metadata().is_ok() {
+        let old = read_text(&target, MAX_FILE)?;
+        if !old.starts_with(signature) {
+            bail!("`{shown}` is in the way, and is no file of an earlier export");
+        }
+        if old == text {
+            return Ok(());
+        }
+    }
+    let staged = folder.join(format!(".{name}.bayplan-new"));
+    let _ = std::fs::remove_file(&staged);
+    std::fs::write(&staged, text).with_context(|| format!("cannot write `{shown}`"))?;
+    std::fs::rename(&staged, &target).with_context(|| format!("cannot write `{shown}`"))
+}

@@ -1,0 +1,74 @@
+//! Files beside the inventory that it names: which they are, and what they say. Reading them is not done here.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::Tables;
+use crate::inventory::value::Text;
+
+/// What was read of the files that an inventory names; what could not be read has a reason.
+#[derive(Clone, Debug, Default)]
+pub struct Files(BTreeMap<String, Result<String, String>>);
+
+impl Files {
+    /// Adds a file by the path that the inventory gives, or why it cannot be read.
+    pub fn add(&mut self, path: &str, text: Result<String, String>) {
+        self.0.insert(path.to_owned(), text);
+    }
+
+    /// What a file says.
+    ///
+    /// # Errors
+    ///
+    /// If its path leads out of the inventory's folder, or it could not be read.
+    pub fn text(&self, path: &str) -> Result<&str, String> {
+        if let Some(fault) = path_fault(path) {
+            return Err(fault.to_owned());
+        }
+        match self.0.get(path) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err("it is not there".to_owned()),
+        }
+    }
+}
+
+/// The paths that an inventory names, each once, as far as they stay below its folder.
+pub fn wanted(tables: &Tables) -> Vec<String> {
+    let of_stacks = tables.stacks.values().map(|entry| &entry.value);
+    let changed = tables.environments.values().flat_map(|environment| environment.stacks.values());
+    let stacks = of_stacks.chain(changed.map(|entry| &entry.value));
+    let dashboards = stacks.flat_map(|stack| stack.dashboards.values());
+    let files = dashboards.filter_map(|dashboard| dashboard.value.on()?.file.as_ref());
+    let mut paths: Vec<String> =
+        files.map(|file: &Text| file.value.clone()).filter(|path| path_fault(path).is_none()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Why a path cannot name a file beside the inventory.
+fn path_fault(path: &str) -> Option<&'static str> {
+    let strange = |part: &str| part.is_empty() || part == "." || part == "..";
+    if path.contains(['\\', ':', '\0', '$']) {
+        Some("only plain names and `/` make a path")
+    } else if path.starts_with('/') {
+        Some("it must be relative to the inventory's folder")
+    } else if path.split('/').any(strange) {
+        Some("it must not lead out of the inventory's folder, and has no empty part")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_fault;
+
+    #[test]
+    fn paths_stay_below_the_folder() {
+        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a\\b", "C:x", "${a.b}"] {
+            assert!(path_fault(bad).is_some(), "{bad}");
+        }
+        assert_eq!(path_fault("dashboards/plex.json"), None);
+    }
+}

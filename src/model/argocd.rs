@@ -1,0 +1,530 @@
+//! What Argo CD is told beside the order: windows, options, differences to leave alone, notifications.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::inventory::MISSING_KEY;
+use crate::inventory::argocd::{self as written, ArgocdStyle};
+use crate::inventory::gitops::Argocd as Table;
+use crate::inventory::value::{Engine, Text};
+use crate::model::cluster::{known_only, list, optional, report_unknown, texts};
+use crate::model::references::Resolver;
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
+use crate::source::Spanned;
+
+/// The health of an Application: that of what it applies, instead of none (argo-cd#5585).
+pub const APPLICATION_HEALTH: &str = "\
+hs = {}
+hs.status = \"Progressing\"
+hs.message = \"\"
+if obj.status ~= nil and obj.status.health ~= nil then
+  hs.status = obj.status.health.status
+  if obj.status.health.message ~= nil then
+    hs.message = obj.status.health.message
+  end
+end
+return hs
+";
+
+/// The key of `argocd-cm` that it belongs to.
+pub const APPLICATION_HEALTH_KEY: &str = "resource.customizations.health.argoproj.io_Application";
+
+/// The parameter that lets ApplicationSets go wave by wave.
+pub const PROGRESSIVE_SYNCS: &str = "applicationsetcontroller.enable.progressive.syncs";
+
+/// What an ApplicationSet lays over those Applications whose element has something of its own.
+const TEMPLATE_PATCH: &str = r#"{{- if hasKey . "annotations" }}
+metadata:
+  annotations: {{ toJson .annotations }}
+{{- end }}
+{{- if or (hasKey . "syncOptions") (hasKey . "ignoreDifferences") (hasKey . "manual") }}
+spec:
+  {{- if hasKey . "ignoreDifferences" }}
+  ignoreDifferences: {{ toJson .ignoreDifferences }}
+  {{- end }}
+  {{- if or (hasKey . "syncOptions") (hasKey . "manual") }}
+  syncPolicy:
+    {{- if hasKey . "syncOptions" }}
+    syncOptions: {{ toJson .syncOptions }}
+    {{- end }}
+    {{- if hasKey . "manual" }}
+    automated:
+      enabled: false
+    {{- end }}
+  {{- end }}
+{{- end }}
+"#;
+
+/// What bayplan tells Argo CD of every sync.
+const OPTIONS: &[&str] = &["ServerSideApply=true", "PruneLast=true", "FailOnSharedResource=true"];
+
+/// What Argo CD knows as an option of a whole Application.
+const KNOWN_OPTIONS: &[&str] = &[
+    "ApplyOutOfSyncOnly",
+    "ClientSideApplyMigration",
+    "Delete",
+    "FailOnSharedResource",
+    "Prune",
+    "PruneLast",
+    "PrunePropagationPolicy",
+    "Replace",
+    "RespectIgnoreDifferences",
+    "ServerSideApply",
+    "SkipDryRunOnMissingResource",
+    "Validate",
+];
+
+/// What Argo CD is told beside the order.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Extras {
+    /// Whether one ApplicationSet makes the Applications of stacks.
+    pub application_set: bool,
+    /// Whether that goes wave by wave.
+    pub rolling_sync: bool,
+    /// Whether the AppProject lists kinds inside namespaces.
+    pub strict_kinds: bool,
+    /// When syncs may happen.
+    pub sync_windows: Vec<SyncWindow>,
+    /// How Applications are synced that nothing else is said of.
+    pub sync: Sync,
+    /// Annotations of every Application.
+    pub annotations: BTreeMap<String, String>,
+    /// The contents of `argocd-notifications-cm`.
+    pub notifications: BTreeMap<String, String>,
+    /// What the ApplicationSet lays over the Applications that have something of their own.
+    pub template_patch: &'static str,
+    /// Whether Applications get a health of their own.
+    pub health_customization: bool,
+    /// The script of that health, where nothing but a person can give it to Argo CD.
+    pub health_script: Option<&'static str>,
+    /// What is left alone, with whom it is about.
+    #[serde(skip)]
+    pub differences: Vec<Scoped>,
+}
+
+/// How one Application is synced.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Sync {
+    /// Whether without being asked.
+    pub automated: bool,
+    /// Its options.
+    pub options: Vec<String>,
+    /// What it leaves alone.
+    pub differences: Vec<Difference>,
+}
+
+/// A time in which syncs may, or may not, happen; fields as Argo CD has them.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncWindow {
+    kind: &'static str,
+    schedule: String,
+    duration: String,
+    applications: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    namespaces: Vec<String>,
+    manual_sync: bool,
+    time_zone: String,
+    /// The names, for rules.
+    #[serde(skip)]
+    pub names: Vec<Spanned<String>>,
+}
+
+/// Fields that are left alone, as Argo CD has them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    group: String,
+    kind: String,
+    name: Option<String>,
+    #[serde(rename = "jsonPointers", skip_serializing_if = "Vec::is_empty")]
+    pointers: Vec<String>,
+    #[serde(rename = "jqPathExpressions", skip_serializing_if = "Vec::is_empty")]
+    expressions: Vec<String>,
+    #[serde(rename = "managedFieldsManagers", skip_serializing_if = "Vec::is_empty")]
+    managers: Vec<String>,
+}
+
+/// A difference and the Applications it is about: all, if it names none.
+#[derive(Clone, Debug)]
+pub struct Scoped {
+    difference: Difference,
+    stacks: Vec<String>,
+    services: Vec<String>,
+    charts: Vec<String>,
+}
+
+impl Scoped {
+    fn everywhere(&self) -> bool {
+        self.stacks.is_empty() && self.services.is_empty() && self.charts.is_empty()
+    }
+}
+
+/// What an inventory says of one stack's Application.
+#[derive(Clone, Debug, Default)]
+pub struct OfStack {
+    automated: bool,
+    options: Vec<String>,
+}
+
+impl Extras {
+    /// How a stack's Application is synced. `services` are the keys and names of its services.
+    pub fn of_stack(
+        &self,
+        own: &OfStack,
+        stack: &str,
+        services: &[(&str, &str)],
+        makes_namespace: bool,
+    ) -> Sync {
+        let mut options = merged(self.sync.options.clone(), &own.options);
+        options.extend(makes_namespace.then(|| "CreateNamespace=true".to_owned()));
+        let mut differences = Vec::new();
+        for scoped in &self.differences {
+            if scoped.everywhere() || scoped.stacks.iter().any(|name| name == stack) {
+                differences.push(scoped.difference.clone());
+            }
+            for (_, name) in services.iter().filter(|(key, _)| scoped.services.iter().any(|own| own == key)) {
+                let name = scoped.difference.name.clone().unwrap_or_else(|| (*name).to_owned());
+                differences.push(Difference { name: Some(name), ..scoped.difference.clone() });
+            }
+        }
+        respecting(Sync { automated: own.automated, options, differences })
+    }
+
+    /// How a chart's Application is synced.
+    /// `chart` is its name in the inventory, `kind` its name in its repository.
+    pub fn of_chart(&self, chart: &str, kind: &str) -> Sync {
+        let about = |scoped: &&Scoped| scoped.everywhere() || scoped.charts.iter().any(|name| name == chart);
+        let differences = self.differences.iter().filter(about).map(|scoped| scoped.difference.clone());
+        let differences = brought_along(kind).into_iter().chain(differences).collect();
+        respecting(Sync { differences, ..self.sync.clone() })
+    }
+
+    /// How an Application of the infrastructure's folders is synced.
+    pub fn of_folder(&self) -> Sync {
+        let differences = self.differences.iter().filter(|scoped| scoped.everywhere());
+        let differences = differences.map(|scoped| scoped.difference.clone());
+        respecting(Sync { differences: differences.collect(), ..self.sync.clone() })
+    }
+}
+
+/// What a chart's controllers change in what it brings along. MetalLB's CRD comes with a certificate that its
+/// controller replaces by its own: Argo CD would put the old one back, again and again (metallb#1681, metallb#2571).
+fn brought_along(kind: &str) -> Option<Difference> {
+    (kind == "metallb").then(|| Difference {
+        group: "apiextensions.k8s.io".to_owned(),
+        kind: "CustomResourceDefinition".to_owned(),
+        name: Some("bgppeers.metallb.io".to_owned()),
+        pointers: vec!["/spec/conversion/webhook/clientConfig/caBundle".to_owned()],
+        expressions: Vec::new(),
+        managers: Vec::new(),
+    })
+}
+
+/// What is left alone when comparing is left alone when syncing, too.
+fn respecting(mut sync: Sync) -> Sync {
+    if !sync.differences.is_empty() {
+        let said = sync.options.iter().any(|option| option.starts_with("RespectIgnoreDifferences="));
+        sync.options.extend((!said).then(|| "RespectIgnoreDifferences=true".to_owned()));
+    }
+    sync
+}
+
+/// Options with others laid over them. Of two that exclude each other, the later one stays.
+fn merged(mut options: Vec<String>, over: &[String]) -> Vec<String> {
+    let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+    for option in over {
+        match options.iter().position(|known| key(known) == key(option)) {
+            Some(at) => options[at].clone_from(option),
+            None => options.push(option.clone()),
+        }
+        if option == "Replace=true" {
+            options.retain(|known| known != "ServerSideApply=true");
+        }
+    }
+    options
+}
+
+/// Lowers what `[gitops.argocd]` says beside the order.
+pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
+    let styled = table.style.as_ref().map(|style| style.value);
+    let on = |flag: Option<&Spanned<bool>>| flag.is_some_and(|flag| flag.value);
+    let application_set = styled == Some(ArgocdStyle::ApplicationSet);
+    if let Some(flag) = table.rolling_sync.as_ref().filter(|flag| flag.value && !application_set) {
+        let message = "`rolling-sync` is a way of ApplicationSets, and there is none";
+        let diagnostic = CONFLICTING_KEYS.at(flag.span, "has no effect", message).about("gitops");
+        resolver
+            .found
+            .push(diagnostic.help("add `style = \"applicationset\"`, or drop it: waves order Applications"));
+    }
+    strict_with_charts(resolver, table);
+    let notifications = table.notifications.as_ref();
+    let options = options(resolver, &table.sync_options);
+    let base = OPTIONS.iter().map(|option| (*option).to_owned()).collect();
+    Extras {
+        application_set,
+        rolling_sync: application_set && on(table.rolling_sync.as_ref()),
+        strict_kinds: on(table.strict_kinds.as_ref()),
+        sync_windows: table.sync_windows.iter().map(|window| lower_window(resolver, window)).collect(),
+        sync: Sync { automated: true, options: merged(base, &options), differences: Vec::new() },
+        annotations: notifications.map(|table| subscriptions(resolver, table)).unwrap_or_default(),
+        notifications: notifications.map(|table| texts(resolver, &table.config)).unwrap_or_default(),
+        health_customization: on(table.health_customization.as_ref()),
+        template_patch: TEMPLATE_PATCH,
+        health_script: None,
+        differences: table.ignore_differences.iter().map(|one| lower_difference(resolver, one)).collect(),
+    }
+}
+
+/// The kinds of a chart are not known before it is rendered, which only Argo CD does.
+fn strict_with_charts(resolver: &mut Resolver<'_>, table: &Table) {
+    let gitops = resolver.inventory.tables.gitops.as_ref();
+    let engine = gitops.and_then(|gitops| gitops.infrastructure.as_ref().or(gitops.apps.as_ref()));
+    let by_argocd = engine.is_some_and(|engine| engine.value == Engine::Argocd);
+    let charts = by_argocd && !resolver.inventory.tables.charts.is_empty();
+    if let Some(flag) = table.strict_kinds.as_ref().filter(|flag| flag.value && charts) {
+        let message = "Argo CD applies charts, whose kinds of objects are not known here";
+        let diagnostic = CONFLICTING_KEYS.at(flag.span, "cannot be kept", message).about("gitops");
+        resolver.found.push(diagnostic.help("drop `strict-kinds`, or have Flux apply the infrastructure"));
+    }
+}
+
+/// Lowers what a stack says of its Application.
+pub fn lower_stack(resolver: &mut Resolver<'_>, table: Option<&written::StackArgocd>) -> OfStack {
+    let off = table.and_then(|table| table.automated.as_ref()).filter(|flag| !flag.value);
+    let gitops = resolver.inventory.tables.gitops.as_ref().and_then(|gitops| gitops.argocd.as_ref());
+    let rolling = gitops.and_then(|argocd| argocd.rolling_sync.as_ref()).filter(|flag| flag.value);
+    if let (Some(off), Some(rolling)) = (off, rolling) {
+        let message = "`rolling-sync` syncs every Application, whatever `automated` says";
+        let diagnostic =
+            CONFLICTING_KEYS.at(off.span, "has no effect", message).because(rolling.span, "this");
+        resolver.found.push(diagnostic.help("keep one of them"));
+    }
+    let automated = off.is_none();
+    OfStack {
+        automated,
+        options: table.map(|table| options(resolver, &table.sync_options)).unwrap_or_default(),
+    }
+}
+
+fn options(resolver: &mut Resolver<'_>, written: &[Text]) -> Vec<String> {
+    let mut options = Vec::new();
+    for option in written {
+        let option = resolver.text(option);
+        match option_fault(&option) {
+            None => options.push(option.value),
+            Some((reason, help)) => {
+                let message = format!("`{option}` is no sync option: {reason}");
+                let diagnostic = BAD_VALUE.at(option.span, "not a sync option", message).about("gitops");
+                resolver.found.push(diagnostic.help(help));
+            }
+        }
+    }
+    options
+}
+
+fn option_fault(option: &str) -> Option<(&'static str, String)> {
+    let Some((name, value)) = option.split_once('=').filter(|(_, value)| !value.is_empty()) else {
+        return Some((
+            "it has no value",
+            "write it as `Name=value`, such as \"ApplyOutOfSyncOnly=true\"".to_owned(),
+        ));
+    };
+    if name == "CreateNamespace" {
+        let help = "drop it: it is written where the namespace is not part of the tree";
+        return Some(("bayplan decides that one", help.to_owned()));
+    }
+    if KNOWN_OPTIONS.contains(&name) {
+        let flag = ["true", "false"].contains(&value)
+            || ["PrunePropagationPolicy", "Prune", "Delete"].contains(&name);
+        return (!flag).then(|| ("it is true or false", format!("write \"{name}=true\"")));
+    }
+    let near = crate::diagnostic::nearest(name, KNOWN_OPTIONS.iter().copied());
+    let help = match near {
+        Some(near) => format!("did you mean `{near}={value}`?"),
+        None => format!("known: {}", KNOWN_OPTIONS.join(", ")),
+    };
+    Some(("Argo CD does not know it", help))
+}
+
+fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> SyncWindow {
+    let schedule = window.schedule.as_ref().map(|text| resolver.text(text));
+    if let Some(schedule) = &schedule
+        && let Some(reason) = cron_fault(schedule)
+    {
+        let message = format!("`{schedule}` is no schedule: {reason}");
+        let diagnostic = BAD_VALUE.at(schedule.span, "cannot be read", message).about("gitops");
+        resolver.found.push(diagnostic.help("write minute, hour, day, month and weekday: \"0 2 * * *\""));
+    }
+    let names: Vec<Spanned<String>> = window.applications.iter().map(|text| resolver.text(text)).collect();
+    let namespaces = list(resolver, &window.namespaces);
+    let mut applications: Vec<String> = names.iter().map(|name| name.value.clone()).collect();
+    if applications.is_empty() && namespaces.is_empty() {
+        applications.push("*".to_owned());
+    }
+    let timezone = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.timezone.as_ref());
+    let time_zone = optional(resolver, window.time_zone.as_ref().or(timezone));
+    SyncWindow {
+        kind: window.kind.as_ref().map_or("allow", |kind| kind.value.word()),
+        schedule: schedule.map(|schedule| schedule.value).unwrap_or_default(),
+        duration: window.duration.as_ref().map(|duration| duration.0.value.clone()).unwrap_or_default(),
+        applications,
+        namespaces,
+        manual_sync: window.manual_sync.as_ref().is_some_and(|flag| flag.value),
+        time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
+        names,
+    }
+}
+
+/// What is wrong with a schedule, as far as people get it wrong: five fields, each in its range.
+pub fn cron_fault(schedule: &str) -> Option<String> {
+    const WORDS: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+    const FIELDS: &[(&str, u32, u32)] =
+        &[("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
+    if schedule.starts_with('@') {
+        return (!WORDS.contains(&schedule)).then(|| format!("`{schedule}` is no word for one"));
+    }
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if fields.len() != FIELDS.len() {
+        return Some(format!("it has {} fields, not 5", fields.len()));
+    }
+    fields.iter().zip(FIELDS).find_map(|(field, (name, low, high))| {
+        let bad = field.split(',').find(|part| !cron_part(part, *low, *high))?;
+        Some(format!("`{bad}` is no {name}"))
+    })
+}
+
+fn cron_part(part: &str, low: u32, high: u32) -> bool {
+    let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
+    if step.is_some_and(|step| step.parse::<u32>().map_or(true, |step| step == 0)) {
+        return false;
+    }
+    let named =
+        |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) && high <= 12;
+    let fits =
+        |text: &str| named(text) || text.parse::<u32>().is_ok_and(|number| (low..=high).contains(&number));
+    match range.split_once('-') {
+        _ if range == "*" || range == "?" => true,
+        Some((first, last)) => fits(first) && fits(last),
+        None => fits(range),
+    }
+}
+
+/// `notifications.argoproj.io/subscribe.TRIGGER.SERVICE: whom;whom`.
+fn subscriptions(resolver: &mut Resolver<'_>, table: &written::Notifications) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::new();
+    let triggers: Vec<&str> = table.config.keys().filter_map(|key| key.strip_prefix("trigger.")).collect();
+    for (trigger, services) in &table.subscribe {
+        if !triggers.is_empty() && !triggers.contains(&trigger.as_str()) {
+            let name = Spanned::new(trigger.clone(), services.key);
+            report_unknown(resolver, &name, "trigger of `config`", &triggers);
+        }
+        for (service, whom) in &services.value {
+            let whom: Vec<String> = whom.0.iter().map(|text| resolver.text(text).value).collect();
+            annotations
+                .insert(format!("notifications.argoproj.io/subscribe.{trigger}.{service}"), whom.join(";"));
+        }
+    }
+    annotations
+}
+
+fn lower_difference(resolver: &mut Resolver<'_>, table: &written::IgnoreDifference) -> Scoped {
+    let [pointers, expressions, managers] =
+        [&table.json_pointers, &table.jq_paths, &table.managers].map(|texts| list(resolver, texts));
+    if pointers.is_empty() && expressions.is_empty() && managers.is_empty() {
+        let message = "`ignore-differences` says of which kind, but not what is ignored";
+        let diagnostic = MISSING_KEY.at(table.span, "ignores nothing", message).about("gitops");
+        resolver.found.push(diagnostic.help("add `json-pointers`, `jq-paths` or `managers`"));
+    }
+    for pointer in table.json_pointers.iter().filter(|text| !text.starts_with('/') && !text.contains("${")) {
+        let message = format!("`{pointer}` is no JSON pointer");
+        let diagnostic = BAD_VALUE.at(pointer.span, "does not begin with `/`", message).about("gitops");
+        resolver.found.push(diagnostic.help(format!("write `/{}`", pointer.replace('.', "/"))));
+    }
+    let tables = &resolver.inventory.tables;
+    let names = [
+        (&table.stacks, "stack", tables.stacks.keys().map(String::as_str).collect::<Vec<_>>()),
+        (&table.services, "service", tables.services.keys().map(String::as_str).collect()),
+        (&table.charts, "chart", tables.charts.keys().map(String::as_str).collect()),
+    ];
+    let [stacks, services, charts] =
+        names.map(|(written, what, known)| scope(resolver, written, what, &known));
+    let difference = Difference {
+        group: optional(resolver, table.group.as_ref()).unwrap_or_default(),
+        kind: optional(resolver, table.kind.as_ref()).unwrap_or_default(),
+        name: optional(resolver, table.name.as_ref()),
+        pointers,
+        expressions,
+        managers,
+    };
+    Scoped { difference, stacks, services, charts }
+}
+
+fn scope(resolver: &mut Resolver<'_>, written: &[Text], what: &str, known: &[&str]) -> Vec<String> {
+    let names: Vec<Spanned<String>> = written.iter().map(|text| resolver.text(text)).collect();
+    let names = known_only(resolver, names, what, |name| known.contains(&name), || known.to_vec());
+    names.into_iter().map(|name| name.value).collect()
+}
+
+/// What the chart of Argo CD itself gets, so that the waves of Applications wait.
+pub fn customize(values: &mut serde_json::Value, extras: &Extras) {
+    let mut set = |path: [&str; 2], key: &str, text: &str| {
+        let mut at = &mut *values;
+        for step in path {
+            if !at.is_object() {
+                *at = serde_json::json!({});
+            }
+            at = &mut at[step];
+        }
+        if at.is_null() {
+            *at = serde_json::json!({});
+        }
+        if let Some(table) = at.as_object_mut() {
+            table.entry(key.to_owned()).or_insert_with(|| text.into());
+        }
+    };
+    if extras.health_customization {
+        set(["configs", "cm"], APPLICATION_HEALTH_KEY, APPLICATION_HEALTH);
+    }
+    if extras.rolling_sync {
+        set(["configs", "params"], PROGRESSIVE_SYNCS, "true");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cron_fault, merged, option_fault};
+
+    #[test]
+    fn schedules_are_read() {
+        for good in ["0 2 * * *", "*/15 1-5,7 ? JAN-mar mon", "@daily", "0 0 1 12 0"] {
+            assert_eq!(cron_fault(good), None, "{good}");
+        }
+        for bad in
+            ["", "0 2 * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "*/0 * * * *", "a b c d e", "@never"]
+        {
+            assert!(cron_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_replace_and_add() {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let base = texts(&["ServerSideApply=true", "PruneLast=true"]);
+        assert_eq!(
+            merged(base.clone(), &texts(&["PruneLast=false", "Validate=false"])),
+            ["ServerSideApply=true", "PruneLast=false", "Validate=false"]
+        );
+        assert_eq!(merged(base, &texts(&["Replace=true"])), ["PruneLast=true", "Replace=true"]);
+        assert!(
+            option_fault("Validate=false").is_none()
+                && option_fault("PrunePropagationPolicy=background").is_none()
+        );
+        assert!(option_fault("Validate").is_some() && option_fault("CreateNamespace=true").is_some());
+        assert_eq!(
+            option_fault("Validat=true").map(|(_, help)| help).as_deref(),
+            Some("did you mean `Validate=true`?")
+        );
+        assert!(option_fault("Validate=maybe").is_some());
+    }
+}

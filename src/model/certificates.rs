@@ -1,0 +1,140 @@
+//! Certificates and issuers of cert-manager that are no single service's.
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use crate::inventory;
+use crate::inventory::ingress::IssuerKind;
+use crate::inventory::value::Text;
+use crate::model::cluster::{NameKind, check_name, one_of, optional, report_unknown};
+use crate::model::ingress::check_host;
+use crate::model::references::Resolver;
+use crate::source::Spanned;
+
+/// Let's Encrypt.
+const ACME_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// A certificate of cert-manager.
+#[derive(Clone, Debug, Serialize)]
+pub struct Certificate {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: Spanned<String>,
+    /// The Secret it is kept in.
+    pub secret: String,
+    /// The host names it is for.
+    pub hosts: Vec<String>,
+    /// Who issues it.
+    pub issuer: String,
+    /// What kind of issuer that is.
+    pub kind: IssuerKind,
+    /// Whether Traefik shows it for every host without another.
+    pub default: bool,
+}
+
+/// A ClusterIssuer of cert-manager.
+#[derive(Clone, Debug, Serialize)]
+pub struct Issuer {
+    /// Its name.
+    pub name: String,
+    /// Its spec.
+    pub spec: Json,
+}
+
+/// Lowers `ingress.certificates`.
+pub fn lower_certificates(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::ingress::Ingress,
+) -> Vec<Certificate> {
+    let mut certificates = Vec::new();
+    for (name, entry) in &table.certificates {
+        check_name(resolver, name, entry.key, "a certificate", NameKind::Subdomain);
+        let issuer = entry.issuer.as_ref().or(table.issuer.as_ref());
+        if entry.kind.is_none_or(|kind| kind.value == IssuerKind::ClusterIssuer) {
+            check_issuer(resolver, table, entry.issuer.as_ref());
+        }
+        if issuer.is_none() {
+            resolver.found.push(
+                inventory::MISSING_KEY
+                    .at(
+                        entry.span,
+                        "issued by nobody",
+                        format!("`ingress.certificates.{name}` needs `issuer`"),
+                    )
+                    .help("add `issuer`, or `ingress.issuer` for all"),
+            );
+        }
+        let hosts: Vec<Spanned<String>> = entry.hosts.iter().map(|text| resolver.text(text)).collect();
+        hosts.iter().for_each(|host| check_host(resolver, host));
+        certificates.push(Certificate {
+            namespace: entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
+            secret: optional(resolver, entry.secret.as_ref()).unwrap_or_else(|| name.clone()),
+            hosts: hosts.into_iter().map(|host| host.value).collect(),
+            issuer: optional(resolver, issuer).unwrap_or_default(),
+            kind: entry.kind.map_or(IssuerKind::ClusterIssuer, |kind| kind.value),
+            default: entry.default.is_some_and(|flag| flag.value),
+            name: name.clone(),
+        });
+    }
+    certificates
+}
+
+/// An issuer that nobody declares may be there all the same; one that is nearly a declared one is a slip.
+pub fn check_issuer(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingress, name: Option<&Text>) {
+    let Some(name) = name.map(|name| resolver.text(name)) else { return };
+    let known: Vec<&str> = table.issuers.keys().map(String::as_str).collect();
+    if !known.contains(&name.value.as_str()) && resolver.guess(&name, known.iter().copied()).is_some() {
+        report_unknown(resolver, &name, "issuer", &known);
+    }
+}
+
+/// Lowers `ingress.issuers`.
+pub fn lower_issuers(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingress) -> Vec<Issuer> {
+    let mut issuers = Vec::new();
+    for (name, entry) in &table.issuers {
+        check_name(resolver, name, entry.key, "an issuer", NameKind::Subdomain);
+        let given = [
+            ("acme", entry.acme.as_ref().map(|acme| acme.span)),
+            ("ca", entry.ca.as_ref().map(|ca| ca.span)),
+            ("self-signed", entry.self_signed.filter(|flag| flag.value).map(|flag| flag.span)),
+        ];
+        if let Err(finding) = one_of(&given, &format!("issuer `{name}`"), entry.span) {
+            resolver.found.push(finding);
+        }
+        let spec = match (&entry.acme, &entry.ca) {
+            (Some(acme), _) => acme_spec(resolver, name, acme),
+            (None, Some(ca)) => json!({ "ca": { "secretName": optional(resolver, ca.secret.as_ref()) } }),
+            (None, None) => json!({ "selfSigned": {} }),
+        };
+        issuers.push(Issuer { name: name.clone(), spec });
+    }
+    issuers
+}
+
+fn acme_spec(resolver: &mut Resolver<'_>, name: &str, acme: &inventory::ingress::Acme) -> Json {
+    if acme.dns01.is_none() && acme.http01.is_none() {
+        resolver.found.push(
+            inventory::MISSING_KEY
+                .at(
+                    acme.span,
+                    "proves nothing",
+                    format!("issuer `{name}` does not say how it proves whose a name is"),
+                )
+                .help("add `dns01` or `http01`, in cert-manager's spelling"),
+        );
+    }
+    let mut solvers = Vec::new();
+    for (key, solver) in [("dns01", &acme.dns01), ("http01", &acme.http01)] {
+        if let Some(solver) = solver {
+            solvers.push(json!({ key: resolver.value(&solver.0) }));
+        }
+    }
+    let account = optional(resolver, acme.account_secret.as_ref());
+    json!({ "acme": {
+        "server": optional(resolver, acme.server.as_ref()).unwrap_or_else(|| ACME_SERVER.to_owned()),
+        "email": optional(resolver, acme.email.as_ref()),
+        "privateKeySecretRef": { "name": account.unwrap_or_else(|| format!("{name}-account")) },
+        "solvers": solvers,
+    } })
+}

@@ -1,0 +1,233 @@
+//! The Gateway that routes attach to: named, or written here with its listeners and address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::inventory;
+use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
+use crate::model::balancer::annotations;
+use crate::model::certificates::Certificate;
+use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
+use crate::model::ingress::{check_host, too_many};
+use crate::model::references::Resolver;
+use crate::model::{BAD_PORT, BAD_VALUE, Model};
+use crate::source::Spanned;
+
+/// A Gateway has at most this many listeners: its kind says so.
+const MOST_LISTENERS: usize = 64;
+
+/// A Gateway that is written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gateway {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: Spanned<String>,
+    /// Its class.
+    pub class: String,
+    /// The addresses that it asks the load balancer for.
+    pub addresses: Vec<Spanned<IpAddr>>,
+    /// Annotations of its load balancer's Service.
+    pub service_annotations: BTreeMap<String, String>,
+    /// Its listeners, by name.
+    pub listeners: Vec<Listener>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A listener of the Gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Its port.
+    pub port: i64,
+    /// What it speaks.
+    pub protocol: ListenerProtocol,
+    /// The host names it serves.
+    pub hostname: Option<String>,
+    /// The Secrets with its certificates.
+    pub secrets: Vec<String>,
+}
+
+/// A Gateway that routes attach to.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatewayName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// One of its listeners.
+    pub listener: Option<String>,
+}
+
+/// Lowers a Gateway that is written.
+pub fn lower_gateway(
+    resolver: &mut Resolver<'_>,
+    table: &GatewayTable,
+    certificates: &mut Vec<Certificate>,
+    issuer: Option<&str>,
+) -> Gateway {
+    let name = table.name.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+    let namespace = table.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+    for (text, what, kind) in
+        [(&name, "a Gateway", NameKind::Subdomain), (&namespace, "a namespace", NameKind::Label)]
+    {
+        if !text.is_empty() {
+            check_name(resolver, text, text.span, what, kind);
+        }
+    }
+    let mut listeners = Vec::new();
+    let over = table.listeners.values().nth(MOST_LISTENERS).map(|entry| entry.key);
+    too_many(resolver, over, MOST_LISTENERS, "listeners of one Gateway");
+    for (key, entry) in table.listeners.iter().take(MOST_LISTENERS) {
+        check_name(resolver, key, entry.key, "a listener", NameKind::Subdomain);
+        listeners.push(lower_listener(
+            resolver,
+            (&name, &namespace),
+            (key, &entry.value),
+            certificates,
+            issuer,
+        ));
+    }
+    if listeners.is_empty() {
+        listeners = default_listeners(&namespace, certificates);
+    }
+    let issued = listeners.iter().filter(|one| one.secrets == [listener_secret(&name, &one.name)]);
+    let own = issued.filter_map(|one| {
+        Some(Certificate {
+            name: listener_secret(&name, &one.name),
+            namespace: namespace.clone(),
+            secret: listener_secret(&name, &one.name),
+            hosts: vec![one.hostname.clone()?],
+            issuer: issuer?.to_owned(),
+            kind: IssuerKind::ClusterIssuer,
+            default: false,
+        })
+    });
+    certificates.extend(own);
+    Gateway {
+        class: optional(resolver, table.class.as_ref()).unwrap_or_default(),
+        addresses: addresses(resolver, table.ip.as_ref()),
+        service_annotations: BTreeMap::new(),
+        listeners,
+        annotations: texts(resolver, &table.annotations),
+        name: name.value,
+        namespace,
+    }
+}
+
+/// The certificate of a listener that names none, and the Secret it is kept in. It is written, not asked for by an
+/// annotation of the Gateway: cert-manager would then make one for each listener, whosever Secret it names.
+fn listener_secret(gateway: &str, listener: &str) -> String {
+    format!("{gateway}-{listener}-tls")
+}
+
+/// Plain HTTP, and HTTPS with the certificates of the Gateway's namespace.
+fn default_listeners(namespace: &str, certificates: &[Certificate]) -> Vec<Listener> {
+    let own = certificates.iter().filter(|certificate| certificate.namespace.value == namespace);
+    let secrets: Vec<String> = own.map(|certificate| certificate.secret.clone()).collect();
+    let listener = |name: &str, port, protocol, secrets| Listener {
+        name: name.to_owned(),
+        port,
+        protocol,
+        hostname: None,
+        secrets,
+    };
+    let mut listeners = vec![listener("http", 80, ListenerProtocol::Http, Vec::new())];
+    if !secrets.is_empty() {
+        listeners.push(listener("https", 443, ListenerProtocol::Https, secrets));
+    }
+    listeners
+}
+
+fn lower_listener(
+    resolver: &mut Resolver<'_>,
+    (gateway, namespace): (&str, &str),
+    (name, table): (&str, &inventory::ingress::Listener),
+    certificates: &[Certificate],
+    issuer: Option<&str>,
+) -> Listener {
+    let protocol = listener_protocol(table);
+    let hostname = table.hostname.as_ref().map(|text| resolver.text(text));
+    hostname.iter().for_each(|host| check_host(resolver, host));
+    let own: Vec<&Certificate> =
+        certificates.iter().filter(|certificate| certificate.namespace.value == namespace).collect();
+    let mut secrets: Vec<String> = optional(resolver, table.secret.as_ref()).into_iter().collect();
+    if let Some(wanted) = table.certificate.as_ref().map(|text| resolver.text(text)) {
+        match own.iter().find(|certificate| certificate.name == wanted.value) {
+            Some(certificate) => secrets.push(certificate.secret.clone()),
+            None => {
+                let known = own.iter().map(|certificate| certificate.name.as_str()).collect::<Vec<_>>();
+                report_unknown(resolver, &wanted, "certificate of the Gateway's namespace", &known);
+            }
+        }
+    }
+    let given = table.certificate.is_some() || table.secret.is_some();
+    if protocol == ListenerProtocol::Https && !given {
+        match (issuer, &hostname) {
+            (Some(_), Some(_)) => secrets.push(listener_secret(gateway, name)),
+            _ => resolver.found.push(
+                inventory::MISSING_KEY
+                    .at(
+                        table.span,
+                        "no certificate",
+                        format!("listener `{name}` speaks HTTPS without a certificate"),
+                    )
+                    .help("add `certificate` or `secret`; with `ingress.issuer` a `hostname` is enough"),
+            ),
+        }
+    }
+    if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
+        resolver.found.push(
+            BAD_PORT
+                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
+                .help("give a number from 1 to 65535"),
+        );
+    }
+    let default = if protocol == ListenerProtocol::Https { 443 } else { 80 };
+    Listener {
+        name: name.to_owned(),
+        port: table.port.map_or(default, |port| port.value),
+        protocol,
+        hostname: hostname.map(|host| host.value),
+        secrets,
+    }
+}
+
+/// What a listener speaks.
+pub fn listener_protocol(listener: &inventory::ingress::Listener) -> ListenerProtocol {
+    let certified = listener.certificate.is_some() || listener.secret.is_some();
+    let default = if certified { ListenerProtocol::Https } else { ListenerProtocol::Http };
+    listener.protocol.map_or(default, |protocol| protocol.value)
+}
+
+/// A Gateway by its name; reported and `None` if it is none.
+pub fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> Option<GatewayName> {
+    let parts: Vec<&str> = written.split('/').collect();
+    let (namespace, name, listener) = match parts.as_slice() {
+        [namespace, name] => (namespace, name, None),
+        [namespace, name, listener] => (namespace, name, Some((*listener).to_owned())),
+        _ => {
+            resolver.found.push(
+                BAD_VALUE
+                    .at(written.span, "not a Gateway's name", format!("`{written}` does not name a Gateway"))
+                    .help("write `namespace/name` or `namespace/name/listener`"),
+            );
+            return None;
+        }
+    };
+    Some(GatewayName { namespace: (*namespace).to_owned(), name: (*name).to_owned(), listener })
+}
+
+/// Has the Gateway's Service ask the load balancer for its addresses.
+pub fn ask_for_addresses(model: &mut Model) {
+    let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
+    let asked = gateway.map(|gateway| annotations(model, &gateway.addresses, None, None)).unwrap_or_default();
+    let ingress = model.ingress.as_mut();
+    if let Some(gateway) = ingress.and_then(|ingress| ingress.written_gateway.as_mut()) {
+        gateway.service_annotations = asked;
+    }
+}

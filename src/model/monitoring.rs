@@ -1,0 +1,279 @@
+//! Monitoring: where Prometheus finds metrics, and by what its operator and Grafana choose what is theirs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use crate::inventory;
+use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
+use crate::inventory::service::{MonitorTable, SecretKey};
+use crate::inventory::value::{Duration, PassthroughTable, Text};
+use crate::model::alerts::own_rules;
+use crate::model::cluster::{NameKind, check_name, optional, report_unknown, texts};
+use crate::model::references::Resolver;
+use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::{BAD_VALUE, Environment, Model};
+use crate::source::Spanned;
+
+/// How often metrics are read, if nobody says.
+const DEFAULT_INTERVAL: &str = "30s";
+
+/// Prometheus and Grafana, as the stacks' objects are written for them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Monitoring {
+    /// The namespace that Prometheus runs in.
+    pub namespace: Option<String>,
+    /// Labels of its pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Labels by which it chooses monitors and rules.
+    pub labels: BTreeMap<String, String>,
+    /// How often metrics are read.
+    pub interval: String,
+    /// Labels by which Grafana finds dashboards.
+    pub dashboard_labels: BTreeMap<String, String>,
+    /// The annotation that says a dashboard's folder.
+    pub folder_annotation: String,
+}
+
+/// Lowers `[monitoring]`. What it leaves out is taken from the charts.
+pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::cluster::Chart]) -> Monitoring {
+    let absent = inventory::monitoring::Monitoring::default();
+    let table = resolver.inventory.tables.monitoring.as_ref().unwrap_or(&absent);
+    let named = |names: &[&str]| charts.iter().find(|chart| names.contains(&chart.chart.as_str()));
+    let chart = named(&["kube-prometheus-stack", "prometheus"]);
+    let namespace = table.namespace.as_ref().map(|text| resolver.text(text));
+    if let Some(namespace) = &namespace {
+        check_name(resolver, namespace, namespace.span, "a namespace", NameKind::Label);
+    }
+    let mut labels = texts(resolver, &table.labels);
+    if labels.is_empty() {
+        // The operator of that chart reads only what carries its own release's label.
+        let release = named(&["kube-prometheus-stack"]).map(|chart| chart.release.clone());
+        labels.extend(release.map(|release| ("release".to_owned(), release)));
+    }
+    let mut dashboard_labels = texts(resolver, &table.dashboard_labels);
+    if dashboard_labels.is_empty() {
+        dashboard_labels.insert("grafana_dashboard".to_owned(), "1".to_owned());
+    }
+    let folder = optional(resolver, table.folder_annotation.as_ref());
+    Monitoring {
+        namespace: namespace
+            .map(|namespace| namespace.value)
+            .or_else(|| chart.map(|chart| chart.namespace.value.clone())),
+        pod_labels: texts(resolver, &table.pod_labels),
+        labels,
+        interval: written(table.interval.as_ref()).unwrap_or_else(|| DEFAULT_INTERVAL.to_owned()),
+        dashboard_labels,
+        folder_annotation: folder.unwrap_or_else(|| "grafana_folder".to_owned()),
+    }
+}
+
+/// A length of time, as written.
+pub fn written(time: Option<&Duration>) -> Option<String> {
+    time.map(|time| time.0.value.clone())
+}
+
+/// How a service's metrics are read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Monitor {
+    /// By the Service, or pod by pod.
+    pub kind: MonitorKind,
+    /// Where: at least one place.
+    pub endpoints: Vec<MonitorEndpoint>,
+    /// Labels of the monitor: the service's, its own, and those that its reader looks for.
+    pub labels: BTreeMap<String, String>,
+    /// Its own labels.
+    #[serde(skip)]
+    pub own_labels: BTreeMap<String, String>,
+}
+
+/// A place where metrics are read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MonitorEndpoint {
+    /// The port's name.
+    pub port: Spanned<String>,
+    /// The path.
+    pub path: String,
+    /// How often.
+    pub interval: String,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// A user name and a password, in the operator's spelling.
+    pub basic_auth: Option<Json>,
+    /// A bearer token, in the operator's spelling.
+    pub authorization: Option<Json>,
+    /// Changes to the labels of targets.
+    pub relabelings: Vec<Json>,
+    /// Changes to metrics.
+    pub metric_relabelings: Vec<Json>,
+    /// What it reads of secrets: their names in Kubernetes, and the keys.
+    #[serde(skip)]
+    pub secrets: Vec<(String, String)>,
+}
+
+impl Monitor {
+    /// The names of the ports that are read.
+    pub fn ports(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.endpoints.iter().map(|endpoint| &endpoint.port)
+    }
+}
+
+/// Lowers `monitor` of a service.
+pub fn lower_monitor(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    table: &inventory::service::Service,
+    main_port: Option<&str>,
+) -> Option<Monitor> {
+    let monitor = &table.monitor.as_ref()?.on()?.0;
+    let whole = as_endpoint(monitor);
+    let each: Vec<Endpoint> = match monitor.endpoints.as_slice() {
+        [] => vec![whole],
+        endpoints => endpoints.iter().map(|endpoint| filled(endpoint, &whole)).collect(),
+    };
+    let mut endpoints = Vec::new();
+    for endpoint in &each {
+        endpoints.push(lower_endpoint(resolver, around, stack, endpoint, main_port)?);
+    }
+    Some(Monitor {
+        kind: monitor.kind.map_or(MonitorKind::Service, |kind| kind.value),
+        endpoints,
+        own_labels: texts(resolver, &monitor.labels),
+        labels: BTreeMap::new(),
+    })
+}
+
+fn as_endpoint(monitor: &MonitorTable) -> Endpoint {
+    Endpoint {
+        span: monitor.span,
+        port: monitor.port.clone(),
+        path: monitor.path.clone(),
+        interval: monitor.interval.clone(),
+        tls: monitor.tls,
+        basic_auth: monitor.basic_auth.clone(),
+        bearer: monitor.bearer.clone(),
+        relabelings: monitor.relabelings.clone(),
+        metric_relabelings: monitor.metric_relabelings.clone(),
+    }
+}
+
+/// What one of several leaves out is as in `monitor` itself.
+fn filled(endpoint: &Endpoint, whole: &Endpoint) -> Endpoint {
+    use crate::inventory::record::Decode;
+    let mut filled = whole.merged(endpoint);
+    filled.span = endpoint.span;
+    // One kind of credentials takes the place of the other.
+    if endpoint.bearer.is_some() && endpoint.basic_auth.is_none() {
+        filled.basic_auth = None;
+    }
+    if endpoint.basic_auth.is_some() && endpoint.bearer.is_none() {
+        filled.bearer = None;
+    }
+    filled
+}
+
+fn lower_endpoint(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    endpoint: &Endpoint,
+    main_port: Option<&str>,
+) -> Option<MonitorEndpoint> {
+    let port = endpoint.port.as_ref().map(|text| resolver.text(text));
+    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), endpoint.span)));
+    let Some(port) = port else {
+        resolver.found.push(
+            BAD_VALUE
+                .at(endpoint.span, "no port", "`monitor` needs a port, and the service has none")
+                .help("add the port to `ports`"),
+        );
+        return None;
+    };
+    if let (Some(basic), Some(bearer)) = (&endpoint.basic_auth, &endpoint.bearer) {
+        resolver.found.push(
+            crate::model::CONFLICTING_KEYS
+                .at(bearer.0.span, "a token", "`monitor` has both `basic-auth` and `bearer`")
+                .because(basic.0.span, "a user name and a password")
+                .help("keep the one that the service asks for"),
+        );
+    }
+    let mut secrets = Vec::new();
+    let basic_auth = endpoint.basic_auth.as_ref().and_then(|BasicAuth(table)| {
+        let secret = table.secret.as_ref()?;
+        let mut key = |key: &Option<Text>, default: &str| {
+            let key = key.clone().unwrap_or_else(|| Text::new(default.to_owned(), secret.span));
+            secret_key(resolver, stack, secret, &key, &mut secrets)
+        };
+        let username = key(&table.username, "username")?;
+        Some(json!({ "username": username, "password": key(&table.password, "password")? }))
+    });
+    let authorization = endpoint.bearer.as_ref().and_then(|SecretKey(table)| {
+        let credentials =
+            secret_key(resolver, stack, table.secret.as_ref()?, table.key.as_ref()?, &mut secrets)?;
+        Some(json!({ "type": "Bearer", "credentials": credentials }))
+    });
+    let values = |resolver: &mut Resolver<'_>, tables: &[PassthroughTable]| -> Vec<Json> {
+        tables.iter().map(|table| resolver.value(&table.0)).collect()
+    };
+    Some(MonitorEndpoint {
+        port,
+        path: optional(resolver, endpoint.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
+        interval: written(endpoint.interval.as_ref())
+            .unwrap_or_else(|| around.model.monitoring.interval.clone()),
+        scheme: if endpoint.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
+        basic_auth,
+        authorization,
+        relabelings: values(resolver, &endpoint.relabelings),
+        metric_relabelings: values(resolver, &endpoint.metric_relabelings),
+        secrets,
+    })
+}
+
+/// A key of a secret of the stack as the operator refers to it; reported if there is none.
+fn secret_key(
+    resolver: &mut Resolver<'_>,
+    stack: Option<&Stack>,
+    secret: &Text,
+    key: &Text,
+    secrets: &mut Vec<(String, String)>,
+) -> Option<Json> {
+    let (secret, key) = (resolver.text(secret), resolver.text(key));
+    let known = known_secret(resolver, stack, &secret)?;
+    if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
+        let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
+        report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
+        return None;
+    }
+    secrets.push((known.name.clone(), key.value.clone()));
+    Some(json!({ "name": known.name, "key": key.value }))
+}
+
+/// Gives monitors, alerts and dashboards their labels, and stacks bayplan's own rules.
+pub fn mark(model: &mut Model) {
+    let chosen_by = &model.monitoring.labels;
+    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
+    for stack in environments.flat_map(|environment: &mut Environment| &mut environment.stacks) {
+        let own = stack.alerts.as_ref().map(|alerts| own_rules(stack, alerts));
+        if let (Some(alerts), Some(mut rules)) = (&mut stack.alerts, own) {
+            rules.append(&mut alerts.rules);
+            alerts.rules = rules;
+            alerts.labels = stack.labels.clone();
+            alerts.labels.extend(chosen_by.clone());
+        }
+        stack.alerts = stack.alerts.take().filter(|alerts| !alerts.rules.is_empty());
+        for dashboard in &mut stack.dashboards {
+            let mut labels = stack.labels.clone();
+            labels.append(&mut dashboard.labels);
+            dashboard.labels = labels;
+        }
+        for service in &mut stack.services {
+            if let Some(monitor) = &mut service.monitor {
+                monitor.labels = service.labels.clone();
+                monitor.labels.append(&mut monitor.own_labels);
+                monitor.labels.extend(chosen_by.clone());
+            }
+        }
+    }
+}

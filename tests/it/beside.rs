@@ -1,0 +1,41 @@
+//! Stories of files that an inventory names: they are read from its folder and below, and from nowhere else.
+
+use crate::bayplan::Desk;
+
+const INVENTORY: &str = "[stacks.media]\ndashboards.plex = { file = \"boards/plex.json\" }\n";
+
+#[test]
+fn a_dashboard_is_read_from_beside_the_inventory_and_a_change_makes_the_tree_stale() {
+    let desk = Desk::with(INVENTORY);
+    desk.write("boards/plex.json", "{ \"title\": \"Plex\" }\n");
+    desk.ok("render");
+    assert!(desk.read("out/apps/media/base/dashboards.yaml").contains("\"title\": \"Plex\""));
+    desk.ok("render --check");
+    desk.write("boards/plex.json", "{ \"title\": \"Films\" }\n");
+    assert_eq!(desk.run("render --check").code, Some(1));
+}
+
+#[test]
+fn what_is_no_dashboard_is_told_at_its_line() {
+    let desk = Desk::with(INVENTORY);
+    for (text, reason) in [("", "it is no JSON"), ("[1]", "not a JSON object")] {
+        desk.write("boards/plex.json", text);
+        let said = desk.run("check");
+        assert!(said.out.contains("unreadable-file") && said.out.contains(reason), "{}", said.out);
+        assert!(said.out.contains("inventory.toml:2:28"), "{}", said.out);
+    }
+    desk.write("boards/plex.json", &format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20)));
+    assert!(desk.run("check").out.contains("unreadable-file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn no_symbolic_link_leads_out() {
+    let desk = Desk::with(INVENTORY);
+    let elsewhere = Desk::empty();
+    elsewhere.write("plex.json", "{ \"secret\": 1 }\n");
+    std::os::unix::fs::symlink(elsewhere.path(""), desk.path("boards")).unwrap();
+    let said = desk.run("check");
+    assert!(said.out.contains("a symbolic link leads out"), "{}", said.out);
+    assert!(!said.out.contains("secret"), "{}", said.out);
+}

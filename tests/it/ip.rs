@@ -1,0 +1,105 @@
+//! Stories of `bayplan ip`: who has which address, and what is free.
+
+use serde_json::Value;
+
+use crate::bayplan::Desk;
+use crate::inventories::named;
+
+const SMALL: &str = r#"[network]
+lan = "192.168.1.0/24"
+gateway = "192.168.1.1"
+dhcp = "192.168.1.100-192.168.1.199"
+
+[nodes]
+w1 = { ip = "192.168.1.2" }
+
+[metallb.pools.house]
+addresses = ["192.168.1.64/30"]
+
+[stacks.media]
+
+[services.plex]
+stack = "media"
+image = "plex:1.2.3"
+ip = "192.168.1.65"
+ports.http = 32400
+"#;
+
+fn json(desk: &Desk, command: &str) -> Value {
+    serde_json::from_str(&desk.ok(command).out).unwrap()
+}
+
+#[test]
+fn every_address_has_a_line_with_its_owner_and_place() {
+    let said = Desk::with(SMALL).ok("ip list");
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{}", said.out);
+    assert!(lines[1].starts_with("192.168.1.1   the gateway"), "{}", said.out);
+    assert!(lines[3].contains("service `plex`") && lines[3].ends_with("inventory.toml:17:6"), "{}", said.out);
+}
+
+#[test]
+fn the_next_free_address_is_named() {
+    let desk = Desk::with(SMALL);
+    assert_eq!(desk.ok("ip next").out, "192.168.1.64\n");
+    assert_eq!(desk.ok("ip next --pool house -n 3").out, "192.168.1.64\n192.168.1.66\n192.168.1.67\n");
+    assert_eq!(desk.ok("ip next --lan").out, "192.168.1.3\n");
+    let said = desk.run("ip next --count 4");
+    assert_eq!((said.code, said.out.lines().count()), (Some(1), 3));
+    assert!(said.err.contains("only 3 of 4 are free"), "{}", said.err);
+    let said = desk.run("ip next --pool hose");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("did you mean `house`?"), "{}", said.err);
+    let found = json(&desk, "ip next --format json");
+    assert_eq!(found["addresses"][0]["pool"], "house");
+}
+
+#[test]
+fn an_address_is_found_with_whatever_it_lies_in() {
+    let desk = Desk::with(SMALL);
+    let found = json(&desk, "ip find 192.168.1.65 --format json");
+    assert_eq!(found["held"][0]["subject"], "services.plex");
+    assert_eq!(found["held"][0]["place"]["line"], 17);
+    let kinds: Vec<&str> =
+        found["within"].as_array().unwrap().iter().map(|range| range["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["pool", "lan"]);
+    assert!(desk.ok("ip find 192.168.1.150").out.starts_with("192.168.1.150: nobody has it\n"));
+    assert!(desk.ok("ip find 10.0.0.1").out.contains("unknown to the inventory"));
+    assert_eq!(desk.run("ip find plex").code, Some(2));
+}
+
+#[test]
+fn the_map_shows_what_is_held_and_what_is_free() {
+    let map = Desk::with(SMALL).ok("ip map").out;
+    let expected = "\
+192.168.1.0/24
+  192.168.1.1                    the gateway
+  192.168.1.2                    node `w1`
+  192.168.1.3 - 192.168.1.63     free: 61
+  192.168.1.64 - 192.168.1.67    pool `house`: 3 of 4 free
+    192.168.1.65                 service `plex`
+  192.168.1.68 - 192.168.1.99    free: 32
+  192.168.1.100 - 192.168.1.199  DHCP: 100
+  192.168.1.200 - 192.168.1.254  free: 55
+";
+    assert_eq!(map, expected);
+}
+
+#[test]
+fn an_inventory_with_errors_is_answered_for() {
+    let clash = format!(
+        "{SMALL}\n[services.jellyfin]\nstack = \"media\"\nimage = \"jellyfin:1.0\"\nip = \"192.168.1.65\"\nports.http = 80\n"
+    );
+    let said = Desk::with(&clash).ok("ip find 192.168.1.65");
+    assert!(said.out.contains("`plex`") && said.out.contains("`jellyfin`"), "{}", said.out);
+    assert!(said.err.contains("1 error; `bayplan check` shows them"), "{}", said.err);
+    assert_eq!(Desk::with("[services\n").run("ip map").code, Some(2));
+    assert_eq!(Desk::with("").ok("ip map").out, "the inventory names no address\n");
+}
+
+#[test]
+fn whoever_asks_for_any_address_is_counted() {
+    let said = Desk::with(&named("machines").text).ok("ip next");
+    assert_eq!(said.out, "192.168.30.200\n");
+    assert!(said.err.contains("1 with `ip = \"auto\"`"), "{}", said.err);
+}
