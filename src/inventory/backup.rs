@@ -162,7 +162,7 @@ record! {
         /// When, as a cron schedule in UTC.
         #[required]
         schedule: Option<Text>,
-        /// The stacks whose namespaces are backed up, in every environment. Default, without `namespaces`: the whole cluster.
+        /// The stacks whose namespaces are backed up, in every environment. Without these and `namespaces`: the whole cluster.
         stacks: List<Text>,
         /// More namespaces, by name.
         namespaces: List<Text>,

@@ -37,6 +37,10 @@ record! {
         redirect_http: Option<Flag>,
         /// The chart that serves the hosts: what isolated stacks let in, and the load balancer behind the links.
         chart: Option<Text>,
+        /// The namespace that the router's pods run in, where no chart of this inventory brings it: `kube-system` for the Traefik of k3s. Default: the chart's.
+        namespace: Option<Text>,
+        /// Labels of the router's pods: isolated stacks let in nothing else of its namespace. Default: all of it.
+        pod_labels: Map<Scalar>,
         /// The Gateway that routes attach to (`gateway`): as `namespace/name` or `namespace/name/listener` if it is there already, or a table to write it.
         gateway: Option<Gateway>,
         /// Traefik's middlewares, by name: services name them in `middlewares`, and get a copy in their own namespace.

@@ -181,20 +181,19 @@ impl Around<'_> {
         }
         let router = self.model.ingress.as_ref().filter(|_| !service.hosts.is_empty());
         if let (Some(router), Some(port)) = (router, service.main_port.as_deref()) {
-            let peer = json!({ "namespaceSelector": namespace(router.namespace.as_deref()) });
+            let peer = some_pods(router.namespace.as_deref(), &router.pod_labels);
             opened.add(vec![peer], one_port(service, port));
         }
         for port in service.ports.iter().filter(|port| port.entry_point.is_some()) {
-            let router = self.model.ingress.as_ref().and_then(|ingress| ingress.namespace.as_deref());
-            opened
-                .add(vec![json!({ "namespaceSelector": namespace(router) })], one_port(service, &port.name));
+            let peer = match &self.model.ingress {
+                Some(router) => some_pods(router.namespace.as_deref(), &router.pod_labels),
+                None => some_pods(None, &BTreeMap::new()),
+            };
+            opened.add(vec![peer], one_port(service, &port.name));
         }
         for port in service.monitor.iter().flat_map(|monitor| monitor.ports()) {
             let scraper = &self.model.monitoring;
-            let mut peer = json!({ "namespaceSelector": namespace(scraper.namespace.as_deref()) });
-            if !scraper.pod_labels.is_empty() {
-                peer["podSelector"] = json!({ "matchLabels": scraper.pod_labels });
-            }
+            let peer = some_pods(scraper.namespace.as_deref(), &scraper.pod_labels);
             opened.add(vec![peer], one_port(service, port));
         }
         let mut rules = opened.into_rules("from");
@@ -316,6 +315,15 @@ fn namespace(name: Option<&str>) -> Json {
         Some(name) => json!({ "matchLabels": { NAMESPACE_LABEL: name } }),
         None => json!({}),
     }
+}
+
+/// Pods of a namespace: all of them, or those with some labels.
+fn some_pods(name: Option<&str>, labels: &BTreeMap<String, String>) -> Json {
+    let mut peer = json!({ "namespaceSelector": namespace(name) });
+    if !labels.is_empty() {
+        peer["podSelector"] = json!({ "matchLabels": labels });
+    }
+    peer
 }
 
 fn block(cidr: &str) -> Json {

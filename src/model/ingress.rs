@@ -10,7 +10,7 @@ use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
-use crate::model::cluster::{Chart, NameKind, list, name_fault, optional, report_unknown, texts};
+use crate::model::cluster::{Chart, NameKind, check_name, list, name_fault, optional, report_unknown, texts};
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
@@ -32,8 +32,10 @@ pub struct Ingress {
     pub issuer: Option<String>,
     /// Whether hosts are reached over TLS.
     pub tls: bool,
-    /// The namespace of the chart that serves the hosts.
+    /// The namespace of the router's pods.
     pub namespace: Option<String>,
+    /// Labels of the router's pods.
+    pub pod_labels: BTreeMap<String, String>,
     /// The Gateway's namespace, name and listener.
     pub gateway: Option<GatewayName>,
     /// Annotations for every route.
@@ -65,7 +67,7 @@ pub fn lower_ingress(
 ) -> Option<Ingress> {
     let table = resolver.inventory.tables.ingress.as_ref()?;
     let provider = table.provider.as_ref().map_or(IngressProvider::Ingress, |provider| provider.value);
-    let namespace = chart_namespace(resolver, table, charts);
+    let namespace = router_namespace(resolver, table, charts);
     if provider == IngressProvider::Gateway && table.gateway.is_none() {
         resolver.found.push(
             inventory::MISSING_KEY
@@ -98,6 +100,7 @@ pub fn lower_ingress(
         issuer,
         tls,
         namespace,
+        pod_labels: texts(resolver, &table.pod_labels),
         gateway,
         annotations: texts(resolver, &table.annotations),
         redirect_http: table.redirect_http.is_some_and(|flag| flag.value),
@@ -152,6 +155,20 @@ pub fn route_scheme(
         Some(false) => "http",
         None => ingress_scheme(ingress),
     }
+}
+
+/// The chart's, unless the inventory says it.
+fn router_namespace(
+    resolver: &mut Resolver<'_>,
+    table: &inventory::ingress::Ingress,
+    charts: &[Chart],
+) -> Option<String> {
+    let of_chart = chart_namespace(resolver, table, charts);
+    let own = table.namespace.as_ref().map(|text| resolver.text(text));
+    if let Some(own) = &own {
+        check_name(resolver, own, own.span, "a namespace", NameKind::Label);
+    }
+    own.map(|own| own.value).or(of_chart)
 }
 
 fn chart_namespace(
@@ -315,8 +332,8 @@ fn lower_dashboard(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingr
     let Some(namespace) = ingress.namespace.clone() else {
         resolver.found.push(
             inventory::MISSING_KEY
-                .at(table.span, "`chart` is missing here", "`ingress.dashboard` needs `ingress.chart`")
-                .help("add `chart`: Traefik's, in whose namespace the route is written"),
+                .at(table.span, "`chart` is missing here", "`ingress.dashboard` needs `ingress.chart` or `ingress.namespace`")
+                .help("add `chart`: Traefik's, in whose namespace the route is written; or `namespace`, if Traefik is no chart of yours"),
         );
         return;
     };

@@ -1,7 +1,8 @@
 //! Writes `docs/inventory.md` from the schema and a page of prose, and reads what pages of Markdown claim.
 //!
 //! In the prose, `<!-- keys: Record -->` becomes the keys of that table, and
-//! `<!-- example: FILE [table] [table] -->` those tables as they stand in an inventory.
+//! `<!-- example: FILE [table] [table] -->` those tables as they stand in an inventory. `<!-- tables -->` becomes
+//! links to the sections of top-level tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,6 +24,8 @@ pub fn inventory(prose: &str, schema: &Value, read: impl Fn(&str) -> String) -> 
             let (file, headers) = example.split_once(' ').expect("a file and its tables");
             let tables = tables(&read(file), headers);
             write!(page, "```toml\n{tables}\n```\n").unwrap();
+        } else if line == "<!-- tables -->" {
+            page.push_str(&tables_of_contents(prose));
         } else {
             page.push_str(line);
             page.push('\n');
@@ -33,6 +36,16 @@ pub fn inventory(prose: &str, schema: &Value, read: impl Fn(&str) -> String) -> 
     assert_eq!(placed.len(), known.len(), "a table twice, or missing");
     assert_eq!(placed.into_iter().collect::<BTreeSet<_>>(), known);
     page
+}
+
+/// A link to each section that is named as a table is.
+fn tables_of_contents(prose: &str) -> String {
+    let headings = with_anchors(prose).into_iter();
+    let tables = headings.filter_map(|(line, anchor)| Some((line.strip_prefix("## ")?, anchor)));
+    let tables = tables.filter(|(name, _)| name.starts_with(char::is_lowercase));
+    let links: Vec<String> = tables.map(|(name, anchor)| format!("[{name}](#{anchor})")).collect();
+    let lines: Vec<String> = links.chunks(6).map(|line| line.join(" · ")).collect();
+    format!("{}\n", lines.join(" ·\n"))
 }
 
 fn directive<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -77,7 +90,7 @@ fn without_default(description: &str) -> (String, String) {
     let end = sentence.find(". ").map_or(sentence.len(), |end| end + 2);
     let (sentence, after) = sentence.split_at(end);
     let said = sentence.trim_start_matches("Default").trim_start_matches(':').trim().trim_end_matches('.');
-    let is_word = said.chars().all(|c| c.is_ascii_alphanumeric()) && said != "all";
+    let is_word = said.chars().all(|c| c.is_ascii_alphanumeric()) && said != "all" && said != "empty";
     let said = if is_word { format!("`{said}`") } else { said.to_owned() };
     (format!("{before}{after}").trim().to_owned(), said)
 }
@@ -212,7 +225,12 @@ pub fn headings(page: &str) -> BTreeSet<String> {
 }
 
 fn ordered_headings(page: &str) -> Vec<String> {
-    let mut anchors: Vec<String> = Vec::new();
+    with_anchors(page).into_iter().map(|(_, anchor)| anchor).collect()
+}
+
+/// The headings of a page, each with its anchor.
+fn with_anchors(page: &str) -> Vec<(&str, String)> {
+    let mut headings: Vec<(&str, String)> = Vec::new();
     let mut in_code = false;
     for line in page.lines() {
         in_code ^= line.starts_with("```");
@@ -223,10 +241,11 @@ fn ordered_headings(page: &str) -> Vec<String> {
         let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
         let numbered = (1..).map(|number| format!("{anchor}-{number}"));
-        let free = std::iter::once(anchor.clone()).chain(numbered).find(|anchor| !anchors.contains(anchor));
-        anchors.extend(free);
+        let taken = |anchor: &String| headings.iter().any(|(_, known)| known == anchor);
+        let free = std::iter::once(anchor.clone()).chain(numbered).find(|anchor| !taken(anchor));
+        headings.extend(free.map(|free| (line, free)));
     }
-    anchors
+    headings
 }
 
 /// The `bayplan` commands that a page shows, in code and between backticks, as words after `bayplan`.

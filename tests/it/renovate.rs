@@ -38,7 +38,9 @@ fn found(managers: &[Value], text: &str) -> BTreeSet<String> {
                 None => named.to_owned(),
             };
             let datasource = manager["datasourceTemplate"].as_str().unwrap();
+            // A slash at the end is no difference to Renovate.
             let (registry, digest) = (group("registryUrl"), group("currentDigest"));
+            let registry = registry.trim_end_matches('/');
             let value = group("currentValue");
             found.insert(format!("{datasource} {registry} {package} {value} {digest}"));
         }
@@ -112,7 +114,7 @@ fn renovate_reads_every_spelling() {
         format!("docker  b  {digest}"),
         "docker  c 2 ".to_owned(),
         "docker  ghcr.io/x/d 1.0.0 ".to_owned(),
-        "helm https://e.example/charts/ e 2.0.0+1 ".to_owned(),
+        "helm https://e.example/charts e 2.0.0+1 ".to_owned(),
     ]
     .into();
     let managers = managers();
