@@ -187,27 +187,32 @@ fn missing_port(service: &Service, found: &mut Diagnostics) {
 
 /// Two entries of one name break server-side apply, and only one of them would count.
 fn duplicate_variables(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    let pairs = service.containers().flat_map(|part| {
-        part.secret_env.iter().map(move |variable| (part, variable)).filter_map(|(part, variable)| {
-            Some((part, variable, part.env.iter().find(|plain| plain.name == variable.name)?))
-        })
-    });
-    for (part, variable, plain) in pairs {
-        let mut path = vec!["services", service.key.as_str()];
-        path.extend(part.table.into_iter().flat_map(|(table, name)| [table, name]));
-        path.extend(["secret-env", variable.name.as_str()]);
-        let secret = model.key_of(&environment.name, &path).unwrap_or(part.place);
-        found.push(
-            DUPLICATE_VARIABLE
-                .at(
-                    secret,
-                    "and from a secret",
-                    format!("variable `{}` of {} is given twice", variable.name, part.named(&service.key)),
-                )
-                .because(plain.place, "given here")
-                .about(subject(service))
-                .help("keep one of them; a secret belongs in `secret-env`"),
-        );
+    for part in service.containers() {
+        let mut first: BTreeMap<&str, Span> =
+            part.env.iter().map(|variable| (variable.name.as_str(), variable.place)).collect();
+        let sourced = part.sourced_env.iter();
+        let sourced = sourced.map(|variable| (&variable.name, variable.place, "and from elsewhere"));
+        let secret = part.secret_env.iter().map(|variable| {
+            let mut path = vec!["services", service.key.as_str()];
+            path.extend(part.table.into_iter().flat_map(|(table, name)| [table, name]));
+            path.extend(["secret-env", variable.name.as_str()]);
+            let place = model.key_of(&environment.name, &path).unwrap_or(part.place);
+            (&variable.name, place, "and from a secret")
+        });
+        for (name, place, label) in secret.chain(sourced) {
+            let Some(given) = first.insert(name, place) else { continue };
+            found.push(
+                DUPLICATE_VARIABLE
+                    .at(
+                        place,
+                        label,
+                        format!("variable `{name}` of {} is given twice", part.named(&service.key)),
+                    )
+                    .because(given, "given here")
+                    .about(subject(service))
+                    .help("keep one of them; a secret belongs in `secret-env`"),
+            );
+        }
     }
 }
 

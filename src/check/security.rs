@@ -655,7 +655,7 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
                 Source::Secret(name) => Some(name),
                 _ => None,
             });
-            for name in mounted.chain(&service.pod.whole_secrets) {
+            for name in mounted.chain(service.whole_secrets()) {
                 let secret = stack.secrets.iter().find(|secret| secret.name == *name);
                 if let Some(reading) = secret.and_then(|secret| readings.get_mut(secret.key.as_str())) {
                     reading.keys = None;

@@ -6,6 +6,7 @@ use crate::inventory::node::{Node, Value};
 use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
 use crate::inventory::service::{Port, Probe, Resources, SecretKey, short_form};
 use crate::inventory::value::{Flag, OrOff, PassthroughTable, Scalar, Text};
+use crate::inventory::workload::Lifecycle;
 use crate::record;
 
 record! {
@@ -20,16 +21,26 @@ record! {
         command: List<Text>,
         /// The command's arguments, instead of the image's own.
         args: List<Text>,
+        /// The folder that it starts in, instead of the image's own.
+        working_dir: Option<Text>,
         /// Environment variables. Those of the stack are not passed on to it.
         env: Map<Scalar>,
         /// Environment variables that come from a secret: `secret/key`.
         secret_env: Map<SecretKey>,
+        /// Environment variables that Kubernetes fills in: `status.podIP`, `spec.nodeName`, `limits.memory` …
+        field_env: Map<Text>,
+        /// Environment variables that come from a ConfigMap: `NAME/KEY`, by its name in Kubernetes.
+        config_map_env: Map<Text>,
+        /// Whole sets of environment variables, later ones over earlier: `config-map/NAME` or `secret/NAME`.
+        env_from: List<Text>,
         /// What it asks for and may use, in Kubernetes' spelling.
         resources: Option<Resources>,
         /// Its security context, in Kubernetes' spelling.
         security_context: Option<PassthroughTable>,
         /// Which of the service's volumes it sees, and where: the volume's name, and a path or a table.
         mounts: Map<OrOff<ContainerMount>>,
+        /// Small files of this container: the path of each, and its text.
+        files: Map<OrOff<Text>>,
     }
 }
 
@@ -45,10 +56,18 @@ record! {
         command: List<Text>,
         /// The command's arguments, instead of the image's own.
         args: List<Text>,
+        /// The folder that it starts in, instead of the image's own.
+        working_dir: Option<Text>,
         /// Environment variables. Those of the stack are not passed on to it.
         env: Map<Scalar>,
         /// Environment variables that come from a secret: `secret/key`.
         secret_env: Map<SecretKey>,
+        /// Environment variables that Kubernetes fills in: `status.podIP`, `spec.nodeName`, `limits.memory` …
+        field_env: Map<Text>,
+        /// Environment variables that come from a ConfigMap: `NAME/KEY`, by its name in Kubernetes.
+        config_map_env: Map<Text>,
+        /// Whole sets of environment variables, later ones over earlier: `config-map/NAME` or `secret/NAME`.
+        env_from: List<Text>,
         /// The ports it listens on, by name. The Service opens them, too, so `monitor` and `probe` may name them.
         ports: Map<Port>,
         /// What it asks for and may use, in Kubernetes' spelling.
@@ -57,8 +76,12 @@ record! {
         security_context: Option<PassthroughTable>,
         /// Which of the service's volumes it sees, and where: the volume's name, and a path or a table.
         mounts: Map<OrOff<ContainerMount>>,
+        /// Small files of this container: the path of each, and its text.
+        files: Map<OrOff<Text>>,
         /// How its health is told: for readiness, liveness and start-up alike.
         probe: Option<OrOff<Probe>>,
+        /// What runs in it when it starts and before it stops. An environment takes it away with `false`.
+        lifecycle: Option<OrOff<Lifecycle>>,
     }
 }
 

@@ -45,6 +45,7 @@ use crate::inventory::secret::{Secret, SecretStore, Sops};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
+use crate::inventory::workload::PriorityClass;
 use crate::record;
 use crate::source::{FileId, Source, Spanned};
 
@@ -84,6 +85,8 @@ record! {
         nfs: Map<Nfs>,
         /// Storage classes, by name.
         storage_classes: Map<StorageClass>,
+        /// How important pods are, by name: PriorityClasses that `priority-class` of services can name.
+        priority_classes: Map<PriorityClass>,
         /// How host names are routed.
         ingress: Option<Ingress>,
         /// Prometheus and Grafana of the cluster.

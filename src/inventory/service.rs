@@ -15,7 +15,8 @@ use crate::inventory::value::{
     Whole,
 };
 use crate::inventory::workload::{
-    Autoscale, ClaimRetention, ClaimTemplate, DisruptionBudget, Dns, Job, Lifecycle, PullPolicy, Rbac, Spread,
+    Autoscale, ClaimRetention, ClaimTemplate, DisruptionBudget, Dns, Job, Lifecycle, PodManagement,
+    PullPolicy, Rbac, Rollout, Spread,
 };
 use crate::source::{Span, Spanned};
 use crate::{choice, record};
@@ -91,10 +92,16 @@ record! {
         command: List<Text>,
         /// The command's arguments, instead of the image's own.
         args: List<Text>,
+        /// The folder that its container starts in, instead of the image's own.
+        working_dir: Option<Text>,
         /// Environment variables, over those of the stack and the environment.
         env: Map<Scalar>,
         /// Environment variables that come from a secret: `secret/key`, the secret by its name in this inventory.
         secret_env: Map<SecretKey>,
+        /// Environment variables that Kubernetes fills in: `status.podIP`, `spec.nodeName`, `metadata.name`, `limits.memory` …
+        field_env: Map<Text>,
+        /// Environment variables that come from a ConfigMap: `NAME/KEY`, by its name in Kubernetes.
+        config_map_env: Map<Text>,
         /// Whole sets of environment variables, later ones over earlier: `config-map/NAME` by its name in Kubernetes, `secret/NAME` by its name in this inventory. `env` and `secret-env` win over them.
         env_from: List<Text>,
         /// Small files of its container: the path of each, and its text. They stand in a ConfigMap, and pods restart when one changes. An environment takes one away with `false`.
@@ -171,6 +178,8 @@ record! {
         host_pid: Option<Flag>,
         /// Whether it shares memory with its node's processes. Default false.
         host_ipc: Option<Flag>,
+        /// Whether the containers of a pod see each other's processes. Default false.
+        share_process_namespace: Option<Flag>,
         /// The name that its pods take themselves for. Default: the pod's own.
         hostname: Option<Text>,
         /// How its pods look up names. An environment takes it away with `false`.
@@ -189,6 +198,10 @@ record! {
         automount_token: Option<Flag>,
         /// How its pods are replaced. Default: `recreate` where a claim can be mounted only once, else `rolling-update`.
         strategy: Option<Spanned<Strategy>>,
+        /// How its pods are replaced, in detail. An environment takes it away with `false`.
+        rollout: Option<OrOff<Rollout>>,
+        /// In which order a stateful-set starts and stops its pods. Default `ordered`.
+        pod_management: Option<Spanned<PodManagement>>,
         /// How long it may take to stop, in seconds. Default 30.
         termination_grace_period: Option<Whole>,
         /// Labels for its objects and pods.
@@ -430,16 +443,24 @@ record! {
         grpc: Option<Text>,
         /// A command in the container that ends with success.
         exec: List<Text>,
+        /// What `grpc` is asked for: the name of a service in the health protocol.
+        grpc_service: Option<Text>,
         /// The port of `http`, by name. Default: the service's main port.
         port: Option<Text>,
         /// Whether `http` is asked over TLS. Default false.
         tls: Option<Flag>,
+        /// Headers of `http`, by name.
+        headers: Map<Scalar>,
+        /// How long it is not asked at all after the start. Seldom needed: `startup` waits as long as it takes.
+        delay: Option<Duration>,
         /// How often it is asked. Default `10s`.
         period: Option<Duration>,
         /// How long an answer may take. Default `5s`.
         timeout: Option<Duration>,
         /// How many failures in a row count. Default 3.
         failures: Option<Whole>,
+        /// How many successes in a row make it ready again. Default 1.
+        successes: Option<Whole>,
         /// How long the container may take to start. Default `5m`.
         startup: Option<Duration>,
     }

@@ -72,10 +72,12 @@ record! {
         /// The most pods.
         #[required]
         max: Option<Whole>,
-        /// How much of the requested CPU is to be used, in percent. Default: 80 if `memory` is not given.
+        /// How much of the requested CPU is to be used, in percent. Default: 80 if nothing else is given.
         cpu: Option<Whole>,
         /// How much of the requested memory is to be used, in percent.
         memory: Option<Whole>,
+        /// What else it follows, in Kubernetes' spelling: `{ type = "Pods", pods = … }` …
+        metrics: List<PassthroughTable>,
         /// How fast it scales, in Kubernetes' spelling.
         behavior: Option<PassthroughTable>,
     }
@@ -280,5 +282,48 @@ record! {
         when_deleted: Option<Spanned<Retention>>,
         /// When it has fewer pods than before. Default `retain`.
         when_scaled: Option<Spanned<Retention>>,
+    }
+}
+
+record! {
+    /// How pods are replaced, in detail.
+    pub struct Rollout {
+        /// How many pods there may be more than wanted meanwhile: a number, or a share of them. For a deployment, default 25%, or a daemon-set, default 0.
+        max_surge: Option<Share>,
+        /// How many pods may be missing meanwhile: a number, or a share of them. For a deployment, default 25%, or a daemon-set, default 1.
+        max_unavailable: Option<Share>,
+        /// The number of the first pod that is replaced; those before it stay as they are. For a stateful-set. Default 0.
+        partition: Option<Whole>,
+        /// How long a new pod must be ready until the next one is replaced.
+        min_ready: Option<Duration>,
+        /// How long it may make no progress until it counts as failed. For a deployment. Default `10m`.
+        progress_deadline: Option<Duration>,
+        /// How many old revisions are kept to go back to. Default 3.
+        history: Option<Whole>,
+    }
+}
+
+choice! {
+    /// In which order a stateful-set starts and stops its pods.
+    pub enum PodManagement {
+        /// One after the other, each when the one before is ready.
+        Ordered = "ordered",
+        /// All at once.
+        Parallel = "parallel",
+    }
+}
+
+record! {
+    /// How important pods are: a PriorityClass.
+    pub struct PriorityClass {
+        /// The higher, the more important: pods of 0 give way to those of 1000.
+        #[required]
+        value: Option<Whole>,
+        /// Whether pods without a class get this one. Default false.
+        default: Option<Flag>,
+        /// What it is for.
+        description: Option<Text>,
+        /// Whether its pods push out less important ones where there is no room; `false` lets them wait. Default true.
+        preempt: Option<Flag>,
     }
 }

@@ -1,6 +1,6 @@
 //! The containers of a service's pods: its own, those that prepare, and those beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -9,9 +9,12 @@ use crate::inventory::container::{ContainerMount, InitContainer, Sidecar};
 use crate::inventory::record::Map;
 use crate::inventory::service::Probe as WrittenProbe;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::inventory::workload::Lifecycle;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::BAD_VALUE;
 use crate::model::cluster::{NameKind, check_name, list, report_unknown};
+use crate::model::env::{SourcedEnv, lower_env_from, lower_sourced_env};
+use crate::model::pod::{hooks, read_files};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::Resolver;
 use crate::model::service::{
@@ -35,10 +38,21 @@ pub struct Container {
     pub command: Vec<String>,
     /// Its arguments.
     pub args: Vec<String>,
+    /// The folder that it starts in.
+    pub working_dir: Option<String>,
     /// Its variables.
     pub env: Vec<EnvVar>,
     /// Variables that come from secrets.
     pub secret_env: Vec<SecretEnv>,
+    /// Variables whose values stand elsewhere.
+    pub sourced_env: Vec<SourcedEnv>,
+    /// Whole sets of variables.
+    pub env_from: Vec<Json>,
+    /// Secrets that are read whole.
+    #[serde(skip)]
+    pub whole_secrets: BTreeSet<String>,
+    /// What runs when it starts and before it stops.
+    pub lifecycle: Json,
     /// The ports it listens on.
     pub ports: Vec<Port>,
     /// Requests and limits.
@@ -49,6 +63,9 @@ pub struct Container {
     pub probe: Option<Probe>,
     /// What is mounted.
     pub mounts: Vec<Mount>,
+    /// Its files, until they have become mounts.
+    #[serde(skip)]
+    pub files: Vec<(Spanned<String>, String)>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -95,6 +112,8 @@ pub struct Part<'s> {
     pub env: &'s [EnvVar],
     /// Variables that come from secrets.
     pub secret_env: &'s [SecretEnv],
+    /// Variables whose values stand elsewhere.
+    pub sourced_env: &'s [SourcedEnv],
     /// Requests and limits.
     pub resources: &'s Resources,
     /// Its security context.
@@ -117,6 +136,12 @@ impl Part<'_> {
 }
 
 impl Service {
+    /// The Secrets that its containers read whole as variables, and those that open registries.
+    pub fn whole_secrets(&self) -> impl Iterator<Item = &String> {
+        let beside = self.init_containers.iter().chain(&self.sidecars);
+        self.pod.whole_secrets.iter().chain(beside.flat_map(|container| &container.whole_secrets))
+    }
+
     /// Every container of its pods, its own first.
     pub fn containers(&self) -> impl Iterator<Item = Part<'_>> {
         let own = Part {
@@ -125,6 +150,7 @@ impl Service {
             image: &self.image,
             env: &self.env,
             secret_env: &self.secret_env,
+            sourced_env: &self.sourced_env,
             resources: &self.resources,
             security_context: self.security_context.as_ref(),
             mounts: None,
@@ -142,6 +168,7 @@ fn part(container: &Container) -> Part<'_> {
         image: &container.image,
         env: &container.env,
         secret_env: &container.secret_env,
+        sourced_env: &container.sourced_env,
         resources: &container.resources,
         security_context: container.security_context.as_ref(),
         mounts: Some(&container.mounts),
@@ -156,6 +183,12 @@ struct Written<'t> {
     role: Role,
     command: &'t [Text],
     args: &'t [Text],
+    working_dir: Option<&'t Text>,
+    field_env: &'t Map<Text>,
+    config_map_env: &'t Map<Text>,
+    env_from: &'t [Text],
+    files: &'t Map<OrOff<Text>>,
+    lifecycle: Option<&'t Lifecycle>,
     env: &'t Map<inventory::value::Scalar>,
     secret_env: &'t Map<inventory::service::SecretKey>,
     resources: Option<&'t inventory::service::Resources>,
@@ -246,6 +279,12 @@ fn of_step(step: &InitContainer) -> Written<'_> {
         role: Role::Init,
         command: &step.command,
         args: &step.args,
+        working_dir: step.working_dir.as_ref(),
+        field_env: &step.field_env,
+        config_map_env: &step.config_map_env,
+        env_from: &step.env_from,
+        files: &step.files,
+        lifecycle: None,
         env: &step.env,
         secret_env: &step.secret_env,
         resources: step.resources.as_ref(),
@@ -263,6 +302,12 @@ fn of_sidecar<'t>(name: &str, place: Span, sidecar: &'t Sidecar) -> Written<'t> 
         role: if native { Role::Native } else { Role::Beside },
         command: &sidecar.command,
         args: &sidecar.args,
+        working_dir: sidecar.working_dir.as_ref(),
+        field_env: &sidecar.field_env,
+        config_map_env: &sidecar.config_map_env,
+        env_from: &sidecar.env_from,
+        files: &sidecar.files,
+        lifecycle: sidecar.lifecycle.as_ref().and_then(OrOff::on),
         env: &sidecar.env,
         secret_env: &sidecar.secret_env,
         resources: sidecar.resources.as_ref(),
@@ -282,7 +327,14 @@ fn lower(
     if !written.name.is_empty() {
         check_name(resolver, &written.name, written.place, "a container", NameKind::Label);
     }
+    let sets = lower_env_from(resolver, stack, written.env_from);
     Container {
+        working_dir: written.working_dir.map(|text| resolver.text(text).value),
+        sourced_env: lower_sourced_env(resolver, written.field_env, written.config_map_env),
+        env_from: sets.env_from,
+        whole_secrets: sets.secrets,
+        lifecycle: written.lifecycle.map_or(Json::Null, |own| hooks(resolver, own)),
+        files: read_files(resolver, written.files),
         image: written.image.map(|text| resolver.text(text)).unwrap_or_default(),
         role: written.role,
         command: list(resolver, written.command),

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod container;
 pub mod dashboards;
 pub mod delivery;
+pub mod env;
 pub mod facts;
 pub mod flows;
 pub mod flux;
@@ -28,8 +29,10 @@ pub mod middleware;
 pub mod monitoring;
 pub mod pod;
 pub mod policy;
+pub mod priority;
 pub mod probe;
 pub mod references;
+pub mod rollout;
 pub mod route;
 pub mod secret;
 pub mod service;
@@ -113,6 +116,8 @@ pub struct Model {
     pub nfs: Vec<Nfs>,
     /// Storage classes, by name.
     pub storage_classes: Vec<StorageClass>,
+    /// PriorityClasses, by name.
+    pub priority_classes: Vec<priority::PriorityClass>,
     /// How host names are routed, if the inventory says.
     pub ingress: Option<Ingress>,
     /// Prometheus and Grafana, as stacks see them.
@@ -243,6 +248,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let kube_vip = load_balancer::lower_kube_vip(shared);
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
+    let priority_classes = priority::lower_priority_classes(shared);
     let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
     let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
@@ -257,6 +263,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         kube_vip,
         nfs,
         storage_classes,
+        priority_classes,
         ingress,
         monitoring,
         charts,

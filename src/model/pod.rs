@@ -11,10 +11,12 @@ use crate::inventory::record::Map;
 use crate::inventory::service::Service as Table;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::inventory::workload::{DnsPolicy, Lifecycle, PullPolicy, Rbac as WrittenRbac, WhenUneven};
-use crate::model::cluster::{NameKind, check_name, list, name_fault};
+use crate::model::cluster::{NameKind, check_name, list, name_fault, report_unknown};
+use crate::model::container::{Container, Mount};
+use crate::model::env::lower_env_from;
 use crate::model::references::Resolver;
 use crate::model::service::{check_count, passthrough};
-use crate::model::stack::{Stack, digest, known_secret};
+use crate::model::stack::{Around, Stack, digest, known_secret};
 use crate::model::volume::{Source, Volume, check_mount_path};
 use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::source::{Span, Spanned};
@@ -46,6 +48,8 @@ pub struct Pod {
     pub host_pid: Option<Spanned<bool>>,
     /// Whether pods share memory with their node's processes.
     pub host_ipc: Option<Spanned<bool>>,
+    /// Whether the containers of a pod see each other's processes.
+    pub share_process_namespace: bool,
     /// What runs when the container starts and before it stops.
     pub lifecycle: Json,
     /// Whole sets of variables.
@@ -81,11 +85,16 @@ pub struct Files {
 }
 
 /// Lowers what a service says of its pods.
-pub fn lower_pod(resolver: &mut Resolver<'_>, stack: Option<&Stack>, table: &Table) -> Pod {
+pub fn lower_pod(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stack: Option<&Stack>,
+    table: &Table,
+) -> Pod {
     let mut pod = Pod {
         affinity: passthrough(resolver, table.affinity.as_ref().and_then(OrOff::on)),
         spread: lower_spread(resolver, table),
-        priority_class: object_name(resolver, table.priority_class.as_ref(), "a PriorityClass"),
+        priority_class: lower_priority(resolver, around, table),
         runtime_class: object_name(resolver, table.runtime_class.as_ref(), "a RuntimeClass"),
         image_pull_policy: table.image_pull_policy.map(|policy| match policy.value {
             PullPolicy::Always => "Always",
@@ -96,6 +105,7 @@ pub fn lower_pod(resolver: &mut Resolver<'_>, stack: Option<&Stack>, table: &Tab
         hostname: lower_hostname(resolver, table),
         host_pid: table.host_pid,
         host_ipc: table.host_ipc,
+        share_process_namespace: table.share_process_namespace.is_some_and(|flag| flag.value),
         lifecycle: table
             .lifecycle
             .as_ref()
@@ -111,8 +121,23 @@ pub fn lower_pod(resolver: &mut Resolver<'_>, stack: Option<&Stack>, table: &Tab
         }
     }
     lower_dns(resolver, table, &mut pod);
-    lower_env_from(resolver, stack, table, &mut pod);
+    let sets = lower_env_from(resolver, stack, &table.env_from);
+    pod.env_from = sets.env_from;
+    pod.whole_secrets.extend(sets.secrets);
     pod
+}
+
+/// An inventory that declares no class leaves them to the cluster; Kubernetes has two of its own.
+fn lower_priority(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table) -> Option<String> {
+    let name = object_name(resolver, table.priority_class.as_ref(), "a PriorityClass")?;
+    let classes = &around.model.priority_classes;
+    let known =
+        classes.is_empty() || name.starts_with("system-") || classes.iter().any(|class| class.name == name);
+    if let Some(written) = table.priority_class.as_ref().filter(|_| !known) {
+        let known = resolver.known(classes.iter().map(|class| class.name.as_str()));
+        report_unknown(resolver, &Spanned::new(name.clone(), written.span), "PriorityClass", &known);
+    }
+    Some(name)
 }
 
 fn object_name(resolver: &mut Resolver<'_>, name: Option<&Text>, what: &str) -> Option<String> {
@@ -184,7 +209,8 @@ fn check_host(resolver: &mut Resolver<'_>, name: &Spanned<String>) {
     }
 }
 
-fn hooks(resolver: &mut Resolver<'_>, written: &Lifecycle) -> Json {
+/// What runs when a container starts and before it stops, in Kubernetes' spelling.
+pub fn hooks(resolver: &mut Resolver<'_>, written: &Lifecycle) -> Json {
     let mut hooks = serde_json::Map::new();
     for (key, command) in [("postStart", &written.post_start), ("preStop", &written.pre_stop)] {
         if !command.is_empty() {
@@ -262,30 +288,6 @@ fn option(resolver: &mut Resolver<'_>, name: &str, value: &Text) -> Json {
     }
 }
 
-fn lower_env_from(resolver: &mut Resolver<'_>, stack: Option<&Stack>, table: &Table, pod: &mut Pod) {
-    for written in &table.env_from {
-        let text = resolver.text(written);
-        let named = |name: &str| Spanned::new(name.to_owned(), text.span);
-        match text.split_once('/') {
-            Some(("config-map", name)) => {
-                check_name(resolver, name, text.span, "a ConfigMap", NameKind::Subdomain);
-                pod.env_from.push(json!({ "configMapRef": { "name": name } }));
-            }
-            Some(("secret", name)) => {
-                if let Some(secret) = known_secret(resolver, stack, &named(name)) {
-                    pod.whole_secrets.insert(secret.name.clone());
-                    pod.env_from.push(json!({ "secretRef": { "name": secret.name } }));
-                }
-            }
-            _ => resolver.found.push(
-                BAD_VALUE
-                    .at(text.span, "neither", format!("`{text}` names neither a ConfigMap nor a secret"))
-                    .help("write `config-map/NAME` or `secret/NAME`"),
-            ),
-        }
-    }
-}
-
 /// Lowers what a service may do. Who has rules has an account of its own.
 pub fn lower_rbac(
     resolver: &mut Resolver<'_>,
@@ -335,39 +337,81 @@ fn check_rules(resolver: &mut Resolver<'_>, written: &WrittenRbac) {
 /// The volume of a service's files, and the longest of their names: ConfigMaps take no more.
 const VOLUME: &str = "files";
 const LONGEST_KEY: usize = 200;
+/// What a ConfigMap holds at most, in bytes.
+const LARGEST: usize = 1 << 20;
 
-/// Lowers the files of a service: a ConfigMap, and a mount for each of them.
+/// Lowers the files of a service and of the containers beside its own: a ConfigMap, and a mount for each of them.
 pub fn lower_files(
     resolver: &mut Resolver<'_>,
     files: &Map<OrOff<Text>>,
     name: &str,
     volumes: &mut Vec<Volume>,
+    beside: &mut [&mut [Container]],
 ) -> Files {
     let taken = volumes.iter().any(|volume| volume.name == VOLUME);
     let volume = if taken { "inventory-files" } else { VOLUME };
     let mut lowered = Files::default();
-    for (path, entry) in files {
-        let Some(text) = entry.value.on() else { continue };
-        let mount = Spanned::new(path.clone(), entry.key);
-        check_file(resolver, &mount);
-        let text = resolver.text(text);
-        let key = file_key(path, &lowered.data);
-        lowered.data.insert(key.clone(), text.value);
-        volumes.push(Volume {
-            key: volume.to_owned(),
-            name: volume.to_owned(),
-            again: lowered.data.len() > 1,
-            mount,
-            sub_path: Some(key),
-            read_only: true,
-            source: json!({ "configMap": { "name": format!("{name}-files") } }),
-            from: Source::ConfigMap(format!("{name}-files")),
-            place: entry.key,
-            written: entry.key,
-        });
+    let one = |mount: Spanned<String>, sub_path: Option<String>, again: bool, place: Span| Volume {
+        key: volume.to_owned(),
+        name: volume.to_owned(),
+        again,
+        mount,
+        sub_path,
+        read_only: true,
+        source: json!({ "configMap": { "name": format!("{name}-files") } }),
+        from: Source::ConfigMap(format!("{name}-files")),
+        place,
+        written: place,
+    };
+    for (path, text) in read_files(resolver, files) {
+        let again = !lowered.data.is_empty();
+        let key = lowered.add(&path, text);
+        let place = path.span;
+        volumes.push(one(path, Some(key), again, place));
+    }
+    for container in beside.iter_mut().flat_map(|containers| containers.iter_mut()) {
+        for (path, text) in std::mem::take(&mut container.files) {
+            if lowered.data.is_empty() {
+                let nowhere = Spanned::new(String::new(), path.span);
+                volumes.push(one(nowhere, None, false, path.span));
+            }
+            let sub_path = Some(lowered.add(&path, text));
+            let (name, volume) = (volume.to_owned(), volume.to_owned());
+            container.mounts.push(Mount { name, path, sub_path, read_only: true, volume });
+        }
+    }
+    let size: usize = lowered.data.iter().map(|(key, text)| key.len() + text.len()).sum();
+    if let Some(place) =
+        volumes.iter().find(|own| own.name == volume).map(|own| own.place).filter(|_| size > LARGEST)
+    {
+        let message =
+            format!("the files of service `{name}` are {size} bytes long, and a ConfigMap holds {LARGEST}");
+        resolver.found.push(
+            BAD_VALUE.at(place, "too long", message).help("put large files into the image or a volume"),
+        );
     }
     lowered.digest = (!lowered.data.is_empty()).then(|| digest(&lowered.data));
     lowered
+}
+
+impl Files {
+    fn add(&mut self, path: &str, text: String) -> String {
+        let key = file_key(path, &text, &self.data);
+        self.data.insert(key.clone(), text);
+        key
+    }
+}
+
+/// The paths of files and their texts.
+pub fn read_files(resolver: &mut Resolver<'_>, files: &Map<OrOff<Text>>) -> Vec<(Spanned<String>, String)> {
+    let mut read = Vec::new();
+    for (path, entry) in files {
+        let Some(text) = entry.value.on() else { continue };
+        let path = Spanned::new(path.clone(), entry.key);
+        check_file(resolver, &path);
+        read.push((path, resolver.text(text).value));
+    }
+    read
 }
 
 fn check_file(resolver: &mut Resolver<'_>, path: &Spanned<String>) {
@@ -381,19 +425,24 @@ fn check_file(resolver: &mut Resolver<'_>, path: &Spanned<String>) {
     check_mount_path(resolver, path);
 }
 
-/// The file's own name, or its whole path where another has that name.
-fn file_key(path: &str, taken: &BTreeMap<String, String>) -> String {
+/// The file's own name, or its whole path where another has that name. Two containers may have the same file.
+fn file_key(path: &str, text: &str, taken: &BTreeMap<String, String>) -> String {
     let plain = |text: &str| -> String {
         let fine = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         text.chars().map(fine).take(LONGEST_KEY).collect()
     };
     let last = plain(path.rsplit('/').next().unwrap_or_default());
     // `..` at the beginning belongs to the kubelet.
-    if !last.is_empty() && !last.starts_with("..") && last != "." && !taken.contains_key(&last) {
+    let usable = !last.is_empty() && !last.starts_with("..") && last != ".";
+    if usable && taken.get(&last).is_none_or(|other| other == text) {
         return last;
     }
-    let hash = Sha256::digest(path.as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let mut hash = Sha256::new();
+    for part in [path, text] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hash: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{hash}", plain(path.trim_matches(['/', '.'])))
 }
 
@@ -414,11 +463,13 @@ mod tests {
     fn files_of_one_name_stay_apart() {
         let mut taken = BTreeMap::new();
         for path in ["/a/x.yaml", "/b/x.yaml", "/b-x.yaml", "/c/..hidden", "/d/", "/e/ü", "/f/ö"] {
-            let key = file_key(path, &taken);
-            assert!(taken.insert(key.clone(), String::new()).is_none(), "{key}");
+            let key = file_key(path, path, &taken);
+            assert_eq!(file_key(path, path, &taken), key);
+            assert!(taken.insert(key.clone(), path.to_owned()).is_none(), "{key}");
             assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)), "{key}");
             assert!(!key.is_empty() && !key.starts_with(".."), "{key}");
         }
         assert!(taken.contains_key("x.yaml"));
+        assert_eq!(file_key("/elsewhere/x.yaml", "/a/x.yaml", &taken), "x.yaml");
     }
 }

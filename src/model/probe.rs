@@ -6,11 +6,11 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::service::Probe as Written;
 use crate::inventory::value::OrOff;
-use crate::model::BAD_VALUE;
 use crate::model::cluster::{list, one_of};
 use crate::model::references::Resolver;
 use crate::model::service::Port;
-use crate::source::Spanned;
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
+use crate::source::{Span, Spanned};
 
 /// How health is told, in Kubernetes' spelling; null where it is not asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,30 +69,54 @@ pub fn lower_probes(
     let startup = pick(asked.startup, startup.as_ref());
     // Whoever is restarted for bad health needs time to start.
     let startup = startup.or_else(|| liveness.clone().filter(|_| asked.startup.is_none()));
-    if let Some(OrOff::On(Written { startup: Some(time), .. })) = asked.readiness {
-        resolver.found.push(
-            BAD_VALUE
-                .at(
-                    time.0.span,
-                    "of no use here",
-                    "`readiness-probe` has `startup`, which only tells when a container is restarted",
-                )
-                .help("say it in `probe`, `liveness-probe` or `startup-probe`"),
-        );
-    }
+    report_useless(resolver, asked);
     let json = |probe: Option<Lowered>, start: bool| match probe {
         Some(probe) if start => probe.json(probe.startup),
         Some(probe) => probe.json(probe.failures),
         None => Json::Null,
     };
-    let probe = Probe {
+    let successes = readiness.as_ref().and_then(|probe| probe.successes);
+    let mut probe = Probe {
         startup: json(startup, true),
         readiness: json(readiness, false),
         liveness: json(liveness, false),
         ports,
     };
+    if let Some(successes) = successes {
+        probe.readiness["successThreshold"] = json!(successes);
+    }
     let told = [&probe.startup, &probe.readiness, &probe.liveness].into_iter().any(|probe| !probe.is_null());
     told.then_some(probe)
+}
+
+/// Reports keys that a probe for one use has no use for.
+fn report_useless(resolver: &mut Resolver<'_>, asked: &Asked<'_>) {
+    let startup = |probe: &Written| probe.startup.as_ref().map(|time| time.0.span);
+    let successes = |probe: &Written| probe.successes.map(|count| count.span);
+    let on = |probe: Option<&OrOff<Written>>, place: &dyn Fn(&Written) -> Option<Span>| place(probe?.on()?);
+    let told = "which only tells when a container is restarted";
+    let counted = "which only tells when a pod gets traffic again";
+    for (key, name, place, why, help) in [
+        (
+            "readiness-probe",
+            "startup",
+            on(asked.readiness, &startup),
+            told,
+            "say it in `probe`, `liveness-probe` or `startup-probe`",
+        ),
+        (
+            "liveness-probe",
+            "successes",
+            on(asked.liveness, &successes),
+            counted,
+            "say it in `readiness-probe`",
+        ),
+        ("startup-probe", "successes", on(asked.startup, &successes), counted, "say it in `readiness-probe`"),
+    ] {
+        let Some(place) = place else { continue };
+        let message = format!("`{key}` has `{name}`, {why}");
+        resolver.found.push(BAD_VALUE.at(place, "of no use here", message).help(help));
+    }
 }
 
 /// The ports that a probe may name.
@@ -121,12 +145,17 @@ struct Lowered {
     timeout: i64,
     failures: i64,
     startup: i64,
+    delay: Option<i64>,
+    successes: Option<i64>,
     port: Option<Spanned<String>>,
 }
 
 impl Lowered {
     fn json(&self, failures: i64) -> Json {
         let mut json = self.handler.clone();
+        if let Some(delay) = self.delay {
+            json["initialDelaySeconds"] = json!(delay);
+        }
         json["periodSeconds"] = json!(self.period);
         json["timeoutSeconds"] = json!(self.timeout);
         json["failureThreshold"] = json!(failures);
@@ -149,6 +178,16 @@ fn lower_probe(
     if let Err(fault) = one_of(&given, &format!("`{key}`"), probe.span) {
         resolver.found.push(fault);
     }
+    report_other_ways(resolver, key, probe);
+    for (count, what) in [(probe.failures, "failures"), (probe.successes, "successes")] {
+        if let Some(count) = count.filter(|count| !(1..=i64::from(i32::MAX)).contains(&count.value)) {
+            resolver.found.push(
+                BAD_VALUE
+                    .at(count.span, "at least 1", format!("{count} is no number of {what} in a row"))
+                    .help("give 1 or more"),
+            );
+        }
+    }
     let (handler, port) = probe_handler(resolver, key, probe, ports)?;
     let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
         time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
@@ -156,7 +195,25 @@ fn lower_probe(
     let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
     let failures = probe.failures.map_or(3, |failures| failures.value);
     let startup = seconds(&probe.startup, 300).saturating_add(period - 1) / period;
-    Some(Lowered { key, handler, period, timeout, failures, startup, port })
+    let delay = probe.delay.as_ref().map(|time| time.seconds().round() as i64);
+    let successes = probe.successes.map(|count| count.value);
+    Some(Lowered { key, handler, period, timeout, failures, startup, delay, successes, port })
+}
+
+/// Reports keys of another way to ask.
+fn report_other_ways(resolver: &mut Resolver<'_>, key: &str, probe: &Written) {
+    let http = [
+        ("port", probe.port.as_ref().map(|text| text.span)),
+        ("tls", probe.tls.map(|flag| flag.span)),
+        ("headers", probe.headers.values().next().map(|entry| entry.key)),
+    ];
+    let http = http.into_iter().filter(|_| probe.http.is_none()).map(|(name, span)| (name, span, "http"));
+    let grpc = probe.grpc_service.as_ref().filter(|_| probe.grpc.is_none()).map(|text| text.span);
+    for (name, span, way) in http.chain([("grpc-service", grpc, "grpc")]) {
+        let Some(span) = span else { continue };
+        let message = format!("`{key}` has `{name}`, which belongs to `{way}`");
+        resolver.found.push(CONFLICTING_KEYS.at(span, "of no use here", message).help("drop it"));
+    }
 }
 
 fn probe_handler(
@@ -174,7 +231,11 @@ fn probe_handler(
     if let Some(port) = probe.grpc.as_ref().map(|text| resolver.text(text)) {
         let known = ports.ports.iter().find(|known| known.name == port.value);
         let number = known.map_or(0, |port| port.target_port);
-        return Some((json!({ "grpc": { "port": number } }), Some(port)));
+        let mut ask = json!({ "port": number });
+        if let Some(service) = &probe.grpc_service {
+            ask["service"] = json!(resolver.text(service).value);
+        }
+        return Some((json!({ "grpc": ask }), Some(port)));
     }
     let path = resolver.text(probe.http.as_ref()?);
     let port = probe.port.as_ref().map(|text| resolver.text(text));
@@ -194,6 +255,14 @@ fn probe_handler(
     let mut get = json!({ "path": path.value, "port": ports.json(&port) });
     if probe.tls.is_some_and(|flag| flag.value) {
         get["scheme"] = json!("HTTPS");
+    }
+    let headers: Vec<Json> = probe
+        .headers
+        .iter()
+        .map(|(name, entry)| json!({ "name": name, "value": resolver.text(&entry.value.0).value }))
+        .collect();
+    if !headers.is_empty() {
+        get["httpHeaders"] = json!(headers);
     }
     Some((json!({ "httpGet": get }), Some(port)))
 }

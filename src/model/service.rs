@@ -12,6 +12,7 @@ use crate::inventory::value::{OneOrMany, Scalar, Text};
 use crate::model::balancer::{LoadBalancer, lower_load_balancer};
 use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
+use crate::model::env::{SourcedEnv, lower_sourced_env};
 use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
@@ -20,6 +21,7 @@ use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::rollout::{Rollout, lower_rollout};
 use crate::model::route::{Route, Wanted, lower_route, rule};
 use crate::model::stack::{Around, Stack, known_secret, quantities};
 use crate::model::storage::Claim;
@@ -74,6 +76,12 @@ pub struct Service {
     pub command: Vec<String>,
     /// Its arguments.
     pub args: Vec<String>,
+    /// The folder that its container starts in.
+    pub working_dir: Option<String>,
+    /// Variables whose values stand elsewhere.
+    pub sourced_env: Vec<SourcedEnv>,
+    /// How its pods are replaced, in detail.
+    pub rollout: Rollout,
     /// Its own variables, each after those it uses as `$(NAME)`.
     pub env: Vec<EnvVar>,
     /// Variables that come from secrets.
@@ -366,7 +374,8 @@ pub fn lower_service(
     if around.complete {
         report_unmounted(resolver, key, &volumes, &[&init_containers, &sidecars]);
     }
-    let files = lower_files(resolver, &table.files, &name, &mut volumes);
+    let beside = &mut [init_containers.as_mut_slice(), sidecars.as_mut_slice()];
+    let files = lower_files(resolver, &table.files, &name, &mut volumes, beside);
     let namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
     let rbac = lower_rbac(resolver, table, &name, &namespace);
     let asked = Asked {
@@ -391,6 +400,15 @@ pub fn lower_service(
     let route = route.map(|route| behind(route, &ports, main_port.as_deref(), &name));
     let gpus = gpus(table.gpu.as_ref());
     let resources = lower_resources(resolver, table.resources.as_ref());
+    let rollout = lower_rollout(resolver, key, table, kind);
+    let strategy = match table.strategy {
+        Some(strategy) => strategy.value,
+        // Who says how many may go at a time means that they are replaced one by one.
+        None if rollout.asks_for_steps() => Strategy::RollingUpdate,
+        None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
+        None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
+        None => Strategy::RollingUpdate,
+    };
     Service {
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
         namespace,
@@ -409,13 +427,16 @@ pub fn lower_service(
         },
         command: list(resolver, &table.command),
         args: list(resolver, &table.args),
+        working_dir: optional(resolver, table.working_dir.as_ref()),
+        sourced_env: lower_sourced_env(resolver, &table.field_env, &table.config_map_env),
+        rollout,
         env: lower_env(resolver, &table.env),
         secret_env: lower_secret_env(resolver, stack, &table.secret_env),
         main_port: main_port.clone(),
         container_resources: container_resources(&resources, &gpus),
         resources,
         probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
-        pod: lower_pod(resolver, stack, table),
+        pod: lower_pod(resolver, around, stack, table),
         traefik_rule: rule(&hosts, &paths),
         route,
         path,
@@ -437,12 +458,7 @@ pub fn lower_service(
             None => optional(resolver, table.service_account.as_ref()),
         },
         automount_token: table.automount_token.map_or(rbac.is_some(), |flag| flag.value),
-        strategy: match table.strategy {
-            Some(strategy) => strategy.value,
-            None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
-            None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
-            None => Strategy::RollingUpdate,
-        },
+        strategy,
         termination_grace_period: table.termination_grace_period.map(|seconds| seconds.value),
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
@@ -617,7 +633,7 @@ pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> 
 }
 
 /// Kubernetes takes any printable name without `=`; people mean letters, digits, `_`, `-` and `.`.
-fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
         resolver.found.push(BAD_NAME.at(

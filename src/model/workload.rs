@@ -61,6 +61,8 @@ pub struct Autoscale {
     pub max: Spanned<i64>,
     /// The share of each resource that is to be used, in percent.
     pub targets: Vec<Target>,
+    /// What else it follows, in Kubernetes' spelling.
+    pub metrics: Vec<Json>,
     /// How fast it scales.
     pub behavior: Json,
     /// The place of the table.
@@ -166,8 +168,20 @@ fn report_kind(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind
         }
         resolver.found.push(diagnostic.help(help).about(format!("services.{key}")));
     }
-    if let (Some(replicas), Some(autoscale)) = (table.replicas, table.autoscale.as_ref().and_then(OrOff::on))
-    {
+    report_both(resolver, key, table);
+}
+
+/// An environment may scale what has a fixed number by default: the autoscaler wins. Else one of them is in vain.
+fn report_both(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
+    let default = resolver.inventory.tables.services.get(key).map(|entry| &entry.value);
+    let own = resolver.environment().and_then(|(_, environment)| environment.services.get(key));
+    let (Some(autoscale), Some(replicas)) = (table.autoscale.as_ref().and_then(OrOff::on), table.replicas)
+    else {
+        return;
+    };
+    let scales = |table: &Table| table.autoscale.as_ref().is_some_and(|autoscale| autoscale.on().is_some());
+    let by_default = default.is_some_and(|table| table.replicas.is_some() && scales(table));
+    if by_default || own.is_some_and(|own| own.value.replicas.is_some()) {
         resolver.found.push(both(key, replicas.span, autoscale.span));
     }
 }
@@ -176,7 +190,7 @@ fn both(key: &str, replicas: Span, autoscale: Span) -> Diagnostic {
     CONFLICTING_KEYS
         .at(replicas, "a number", format!("service `{key}` has both `replicas` and `autoscale`"))
         .because(autoscale, "and a range")
-        .help("drop `replicas`: the autoscaler decides")
+        .help("drop `replicas`, or take the autoscaler away: `autoscale = false`")
         .about(format!("services.{key}"))
 }
 
@@ -251,7 +265,7 @@ fn only_for_what_stays(table: &Table) -> Vec<(&'static str, Option<Span>, &'stat
 }
 
 /// Whole seconds, at least one.
-fn whole(time: Option<&Duration>) -> Option<i64> {
+pub fn whole(time: Option<&Duration>) -> Option<i64> {
     time.map(|time| (time.seconds().round() as i64).clamp(1, i64::from(i32::MAX)))
 }
 
@@ -384,11 +398,12 @@ fn lower_autoscale(resolver: &mut Resolver<'_>, table: &Table) -> Option<Autosca
         }
         targets.push(Target { resource, percent: percent.value, place: percent.span });
     }
-    if targets.is_empty() {
+    if targets.is_empty() && written.metrics.is_empty() {
         targets.push(Target { resource: "cpu", percent: DEFAULT_TARGET, place: written.span });
     }
     let behavior = written.behavior.as_ref().map_or(Json::Null, |behavior| resolver.value(&behavior.0));
-    Some(Autoscale { min: min.value, max, targets, behavior, place: written.span })
+    let metrics = written.metrics.iter().map(|metric| resolver.value(&metric.0)).collect();
+    Some(Autoscale { min: min.value, max, targets, metrics, behavior, place: written.span })
 }
 
 fn lower_budget(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table) -> Option<Budget> {

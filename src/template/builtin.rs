@@ -105,6 +105,10 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
     ),
     (
+        "infrastructure/configs/priority-classes.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/priority-classes.yaml.j2"),
+    ),
+    (
         "infrastructure/configs/routes.yaml.j2",
         include_str!("../../templates/infrastructure/configs/routes.yaml.j2"),
     ),
