@@ -94,7 +94,7 @@ fn report_misplaced(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind:
     }
     let written = table.rollout.as_ref().and_then(OrOff::on);
     if let Some(rollout) = written.filter(|_| ends(kind)) {
-        misplaced.push(("rollout", Some(rollout.span), not_for.clone()));
+        misplaced.push(("rollout", Some(rollout.span), not_for));
     } else if let Some(rollout) = written {
         let surge = rollout.max_surge.as_ref().map(|share| share.text.span);
         let unavailable = rollout.max_unavailable.as_ref().map(|share| share.text.span);

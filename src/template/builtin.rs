@@ -4,11 +4,11 @@
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
     ("_route.j2", include_str!("../../templates/_route.j2")),
+    ("apps/{stack}/base/_container.j2", include_str!("../../templates/apps/{stack}/base/_container.j2")),
     (
         "apps/{stack}/base/_external-secret.j2",
         include_str!("../../templates/apps/{stack}/base/_external-secret.j2"),
     ),
-    ("apps/{stack}/base/_container.j2", include_str!("../../templates/apps/{stack}/base/_container.j2")),
     ("apps/{stack}/base/_files.j2", include_str!("../../templates/apps/{stack}/base/_files.j2")),
     ("apps/{stack}/base/_job.j2", include_str!("../../templates/apps/{stack}/base/_job.j2")),
     ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
