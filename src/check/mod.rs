@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
+pub mod devices;
 pub mod engines;
 pub mod gitops;
 pub mod images;
@@ -51,6 +52,7 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     routes::check,
     resources::check,
+    devices::check,
     storage::check,
     workloads::check,
     backup::check,
@@ -70,6 +72,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     routes::CODES,
     resources::CODES,
+    devices::CODES,
     storage::CODES,
     workloads::CODES,
     backup::CODES,

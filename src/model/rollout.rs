@@ -28,6 +28,18 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// Whether a Deployment of so many pods stops an old one before a new one is ready. Kubernetes rounds a share down.
+    pub fn takes_away_first(&self, pods: i64) -> bool {
+        let share = match &self.rolling_update["maxUnavailable"] {
+            Json::Null => Some(25),
+            Json::String(text) => text.trim_end_matches('%').parse::<i64>().ok(),
+            count => return count.as_i64().is_some_and(|count| count > 0),
+        };
+        let stops = share.is_some_and(|share| share.saturating_mul(pods) / 100 > 0);
+        // Kubernetes takes one away where neither rounds to anything.
+        stops || [json!(0), json!("0%")].contains(&self.rolling_update["maxSurge"])
+    }
+
     /// Whether it says how many pods may be replaced at a time.
     pub fn asks_for_steps(&self) -> bool {
         !self.rolling_update.is_null()
