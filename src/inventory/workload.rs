@@ -221,6 +221,8 @@ record! {
         post_start: List<Text>,
         /// A command that runs before the container is told to stop.
         pre_stop: List<Text>,
+        /// How long it goes on before it is told to stop, so that nobody is sent to it any more: for images without a `sleep`. Kubernetes has it since 1.30.
+        pre_stop_sleep: Option<Duration>,
     }
 }
 

@@ -209,7 +209,7 @@ pub fn lower_containers(
         .init_containers
         .iter()
         .map(|step| {
-            let mut container = lower(resolver, stack, of_step(step), table, volumes);
+            let mut container = lower(resolver, around, stack, of_step(step), table, volumes);
             if step.image.is_none()
                 && let Some(image) = &table.image
             {
@@ -222,7 +222,7 @@ pub fn lower_containers(
     for (name, entry) in &table.sidecars {
         let Some(sidecar) = entry.value.on() else { continue };
         let written = of_sidecar(name, entry.key, sidecar);
-        let mut container = lower(resolver, stack, written, table, volumes);
+        let mut container = lower(resolver, around, stack, written, table, volumes);
         container.ports = lower_ports(resolver, &sidecar.ports);
         for port in &mut container.ports {
             port.container = Some(name.clone());
@@ -319,6 +319,7 @@ fn of_sidecar<'t>(name: &str, place: Span, sidecar: &'t Sidecar) -> Written<'t> 
 
 fn lower(
     resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
     stack: Option<&Stack>,
     written: Written<'_>,
     table: &inventory::service::Service,
@@ -333,7 +334,7 @@ fn lower(
         sourced_env: lower_sourced_env(resolver, written.field_env, written.config_map_env),
         env_from: sets.env_from,
         whole_secrets: sets.secrets,
-        lifecycle: written.lifecycle.map_or(Json::Null, |own| hooks(resolver, own)),
+        lifecycle: written.lifecycle.map_or(Json::Null, |own| hooks(resolver, around, own)),
         files: read_files(resolver, written.files),
         image: written.image.map(|text| resolver.text(text)).unwrap_or_default(),
         role: written.role,

@@ -18,7 +18,8 @@ use crate::model::references::Resolver;
 use crate::model::service::{check_count, passthrough};
 use crate::model::stack::{Around, Stack, digest, known_secret};
 use crate::model::volume::{Source, Volume, check_mount_path};
-use crate::model::{BAD_NAME, BAD_VALUE};
+use crate::model::workload::{since, whole};
+use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// Settings of a service's pods.
@@ -110,7 +111,7 @@ pub fn lower_pod(
             .lifecycle
             .as_ref()
             .and_then(OrOff::on)
-            .map_or(Json::Null, |own| hooks(resolver, own)),
+            .map_or(Json::Null, |own| hooks(resolver, around, own)),
         ..Pod::default()
     };
     for name in &table.image_pull_secrets {
@@ -210,12 +211,25 @@ fn check_host(resolver: &mut Resolver<'_>, name: &Spanned<String>) {
 }
 
 /// What runs when a container starts and before it stops, in Kubernetes' spelling.
-pub fn hooks(resolver: &mut Resolver<'_>, written: &Lifecycle) -> Json {
+pub fn hooks(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Lifecycle) -> Json {
     let mut hooks = serde_json::Map::new();
     for (key, command) in [("postStart", &written.post_start), ("preStop", &written.pre_stop)] {
         if !command.is_empty() {
             hooks.insert(key.to_owned(), json!({ "exec": { "command": list(resolver, command) } }));
         }
+    }
+    if let Some(time) = &written.pre_stop_sleep {
+        let place = time.0.span;
+        since(resolver, around, (1, 30), place, "pre-stop-sleep");
+        if let Some(command) = written.pre_stop.first() {
+            resolver.found.push(
+                CONFLICTING_KEYS
+                    .at(place, "and this", "`lifecycle` has both `pre-stop` and `pre-stop-sleep`")
+                    .because(command.span, "this")
+                    .help("keep one of them"),
+            );
+        }
+        hooks.insert("preStop".to_owned(), json!({ "sleep": { "seconds": whole(Some(time)) } }));
     }
     if hooks.is_empty() { Json::Null } else { Json::Object(hooks) }
 }

@@ -219,6 +219,9 @@ fn misplaced(
         let help = "write `kind = \"stateful-set\"`, or mount a claim of the stack";
         keys.extend(templates.map(|template| ("claim-template", Some(template.span), help)));
         keys.push(("claim-retention", retention, "drop it: only claims of a `claim-template` have it"));
+    } else {
+        let hostname = table.hostname.as_ref().map(|text| text.span);
+        keys.push(("hostname", hostname, "drop it: each of its pods has a name of its own, such as `db-0`"));
     }
     if ends(kind) || kind == Kind::DaemonSet {
         keys.push(("autoscale", autoscale, "drop it, or use another kind"));
@@ -442,7 +445,7 @@ fn lower_retention(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Tab
 }
 
 /// Reports a key that the cluster's Kubernetes does not know yet.
-fn since(resolver: &mut Resolver<'_>, around: &Around<'_>, first: (u32, u32), span: Span, key: &str) {
+pub fn since(resolver: &mut Resolver<'_>, around: &Around<'_>, first: (u32, u32), span: Span, key: &str) {
     let cluster = &around.model.cluster;
     if cluster.version < first {
         let (major, minor) = first;
