@@ -334,7 +334,9 @@ fn lower(
         sourced_env: lower_sourced_env(resolver, written.field_env, written.config_map_env),
         env_from: sets.env_from,
         whole_secrets: sets.secrets,
-        lifecycle: written.lifecycle.map_or(Json::Null, |own| hooks(resolver, around, own)),
+        lifecycle: written
+            .lifecycle
+            .map_or(Json::Null, |own| hooks(resolver, around, own, table.termination_grace_period.as_ref())),
         files: read_files(resolver, written.files),
         image: written.image.map(|text| resolver.text(text)).unwrap_or_default(),
         role: written.role,

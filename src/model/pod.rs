@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::service::Service as Table;
-use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::inventory::value::{Duration, OrOff, PassthroughTable, Text, Whole};
 use crate::inventory::workload::{DnsPolicy, Lifecycle, PullPolicy, Rbac as WrittenRbac, WhenUneven};
 use crate::model::cluster::{NameKind, check_name, list, name_fault, report_unknown};
 use crate::model::container::{Container, Mount};
@@ -92,28 +92,27 @@ pub fn lower_pod(
     stack: Option<&Stack>,
     table: &Table,
 ) -> Pod {
-    let mut pod = Pod {
-        affinity: passthrough(resolver, table.affinity.as_ref().and_then(OrOff::on)),
-        spread: lower_spread(resolver, table),
-        priority_class: lower_priority(resolver, around, table),
-        runtime_class: object_name(resolver, table.runtime_class.as_ref(), "a RuntimeClass"),
-        image_pull_policy: table.image_pull_policy.map(|policy| match policy.value {
-            PullPolicy::Always => "Always",
-            PullPolicy::IfNotPresent => "IfNotPresent",
-            PullPolicy::Never => "Never",
-        }),
-        host_aliases: lower_aliases(resolver, table),
-        hostname: lower_hostname(resolver, table),
-        host_pid: table.host_pid,
-        host_ipc: table.host_ipc,
-        share_process_namespace: table.share_process_namespace.is_some_and(|flag| flag.value),
-        lifecycle: table
-            .lifecycle
-            .as_ref()
-            .and_then(OrOff::on)
-            .map_or(Json::Null, |own| hooks(resolver, around, own)),
-        ..Pod::default()
-    };
+    let mut pod =
+        Pod {
+            affinity: passthrough(resolver, table.affinity.as_ref().and_then(OrOff::on)),
+            spread: lower_spread(resolver, table),
+            priority_class: lower_priority(resolver, around, table),
+            runtime_class: object_name(resolver, table.runtime_class.as_ref(), "a RuntimeClass"),
+            image_pull_policy: table.image_pull_policy.map(|policy| match policy.value {
+                PullPolicy::Always => "Always",
+                PullPolicy::IfNotPresent => "IfNotPresent",
+                PullPolicy::Never => "Never",
+            }),
+            host_aliases: lower_aliases(resolver, table),
+            hostname: lower_hostname(resolver, table),
+            host_pid: table.host_pid,
+            host_ipc: table.host_ipc,
+            share_process_namespace: table.share_process_namespace.is_some_and(|flag| flag.value),
+            lifecycle: table.lifecycle.as_ref().and_then(OrOff::on).map_or(Json::Null, |own| {
+                hooks(resolver, around, own, table.termination_grace_period.as_ref())
+            }),
+            ..Pod::default()
+        };
     for name in &table.image_pull_secrets {
         let name = resolver.text(name);
         if let Some(secret) = known_secret(resolver, stack, &name) {
@@ -211,7 +210,12 @@ fn check_host(resolver: &mut Resolver<'_>, name: &Spanned<String>) {
 }
 
 /// What runs when a container starts and before it stops, in Kubernetes' spelling.
-pub fn hooks(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Lifecycle) -> Json {
+pub fn hooks(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    written: &Lifecycle,
+    grace: Option<&Whole>,
+) -> Json {
     let mut hooks = serde_json::Map::new();
     for (key, command) in [("postStart", &written.post_start), ("preStop", &written.pre_stop)] {
         if !command.is_empty() {
@@ -220,6 +224,7 @@ pub fn hooks(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Lifecyc
     }
     if let Some(time) = &written.pre_stop_sleep {
         let place = time.0.span;
+        report_long_sleep(resolver, time, grace);
         since(resolver, around, (1, 30), place, "pre-stop-sleep");
         if let Some(command) = written.pre_stop.first() {
             resolver.found.push(
@@ -232,6 +237,23 @@ pub fn hooks(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Lifecyc
         hooks.insert("preStop".to_owned(), json!({ "sleep": { "seconds": whole(Some(time)) } }));
     }
     if hooks.is_empty() { Json::Null } else { Json::Object(hooks) }
+}
+
+/// Kubernetes' default for `termination-grace-period`.
+const GRACE: i64 = 30;
+
+/// Kubernetes refuses a pod that sleeps longer than it may take to stop.
+fn report_long_sleep(resolver: &mut Resolver<'_>, time: &Duration, grace: Option<&Whole>) {
+    let most = grace.map_or(GRACE, |seconds| seconds.value);
+    if whole(Some(time)).is_some_and(|seconds| seconds > most) {
+        let message =
+            format!("`pre-stop-sleep` is longer than the {most} seconds that the pod may take to stop");
+        resolver.found.push(
+            BAD_VALUE
+                .at(time.0.span, "too long", message)
+                .help("shorten it, or raise `termination-grace-period`"),
+        );
+    }
 }
 
 /// The most servers that the C library asks, and Kubernetes takes.
