@@ -1,14 +1,17 @@
 //! GPUs and the like: whether there are enough of them, and one to spare while a pod is replaced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{patched, pods};
 use crate::check::resources::REQUESTS_EXCEED_NODES;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::{Kind, Strategy};
 use crate::model::Model;
+use crate::model::cluster::Node;
+use crate::model::container::Role;
 use crate::model::service::Service;
 use crate::model::workload::ends;
+use crate::quantity::Quantity;
 
 codes! { Resources:
     /// A rollout that waits for a device that its own old pod holds.
@@ -17,62 +20,81 @@ codes! { Resources:
 
 /// Runs every rule about devices. They are counted only where some node says that it has any.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    let devices: BTreeSet<&String> = model.nodes.iter().flat_map(|node| node.gpus.keys()).collect();
-    for device in devices {
-        let there: i64 = model.nodes.iter().filter_map(|node| node.gpus.get(device)).fold(0, sum);
-        let wanting: Vec<Wanting<'_>> = wanting(model, device);
-        let wanted = wanting.iter().map(|one| &one.all).fold(0, sum);
+    let mut nodes: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &model.nodes {
+        for device in node.gpus.keys() {
+            nodes.entry(device).or_default().push(node);
+        }
+    }
+    for (device, wanting) in wanting(model) {
+        let Some(nodes) = nodes.get(device) else { continue };
+        let there = total(nodes.iter().map(|node| has(node, device)));
+        let wanted = total(wanting.iter().map(|one| one.each.saturating_times(one.pods)));
         if wanted > there {
-            found.extend(too_few(model, device, &wanting, wanted, there));
+            found.extend(too_few(nodes, device, &wanting, wanted, there));
             continue;
         }
-        for one in wanting.iter().filter(|one| one.each > there - wanted) {
+        for one in wanting.iter().filter(|one| one.each > there.saturating_sub(wanted)) {
             found.extend(stuck(one, device, there));
         }
     }
 }
 
-fn sum(sum: i64, count: &i64) -> i64 {
-    sum.saturating_add(*count)
+fn total(counts: impl Iterator<Item = Quantity>) -> Quantity {
+    counts.fold(Quantity::ZERO, Quantity::saturating_add)
+}
+
+fn has(node: &Node, device: &str) -> Quantity {
+    Quantity::from_integer(node.gpus.get(device).copied().unwrap_or(0))
+}
+
+/// How many a pod has while it runs: in the service's own container, and in those beside it.
+fn held(service: &Service, device: &str) -> Quantity {
+    let own = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
+    let parts = service.containers().filter(|part| part.role != Role::Init);
+    let parts = parts.filter(|part| own.is_none() || part.table.is_some());
+    let limits = parts.filter_map(|part| part.resources.limits.get(device)).map(|limit| limit.amount);
+    total(own.into_iter().chain(limits))
 }
 
 /// A service that holds devices for as long as it runs.
 struct Wanting<'m> {
     service: &'m Service,
     /// How many a pod has.
-    each: i64,
-    /// How many all its pods have.
-    all: i64,
+    each: Quantity,
+    pods: u64,
 }
 
-/// What ends gives back what it has.
-fn wanting<'m>(model: &'m Model, device: &str) -> Vec<Wanting<'m>> {
+/// Who wants which device. What ends gives back what it has.
+fn wanting(model: &Model) -> BTreeMap<&str, Vec<Wanting<'_>>> {
     let services = model.environments.iter().flat_map(|environment| environment.services());
     let services =
         services.filter(|service| !ends(service.kind) && !patched(service, &["resources", "replicas"]));
-    let mut wanting = Vec::new();
+    let mut wanting: BTreeMap<&str, Vec<Wanting<'_>>> = BTreeMap::new();
     for service in services {
-        let each = service.gpus.get(device).copied().unwrap_or(0);
-        let count = i64::try_from(pods(model, service)).unwrap_or(i64::MAX);
-        let all = each.saturating_mul(count);
-        if all > 0 {
-            wanting.push(Wanting { service, each, all });
+        let limits = service.containers().flat_map(|part| part.resources.limits.keys());
+        let devices: BTreeSet<&String> = service.gpus.keys().chain(limits).collect();
+        for device in devices {
+            let (each, pods) = (held(service, device), pods(model, service));
+            if each > Quantity::ZERO && pods > 0 {
+                wanting.entry(device).or_default().push(Wanting { service, each, pods });
+            }
         }
     }
     wanting
 }
 
 fn too_few(
-    model: &Model,
+    nodes: &[&Node],
     device: &str,
     wanting: &[Wanting<'_>],
-    wanted: i64,
-    there: i64,
+    wanted: Quantity,
+    there: Quantity,
 ) -> Option<Diagnostic> {
-    let node = model.nodes.iter().max_by_key(|node| node.gpus.get(device).copied().unwrap_or(0))?;
-    let most = wanting.iter().max_by_key(|one| one.all)?;
+    let node = nodes.iter().max_by_key(|node| has(node, device))?;
+    let most = wanting.iter().max_by_key(|one| one.each.saturating_times(one.pods))?;
     // One pod that no node can take has been reported.
-    if wanting.iter().all(|one| one.each > node.gpus.get(device).copied().unwrap_or(0)) {
+    if wanting.iter().all(|one| one.each > has(node, device)) {
         return None;
     }
     let message = format!("all pods together ask for {wanted} {device}, and the nodes have {there}");
@@ -82,10 +104,13 @@ fn too_few(
     Some(diagnostic.about("nodes").help("ask for less, or switch something off in an environment"))
 }
 
-fn stuck(one: &Wanting<'_>, device: &str, there: i64) -> Option<Diagnostic> {
+fn stuck(one: &Wanting<'_>, device: &str, there: Quantity) -> Option<Diagnostic> {
     let service = one.service;
     let rolls = service.kind == Kind::Deployment && service.strategy == Strategy::RollingUpdate;
-    if !rolls || patched(service, &["strategy"]) || service.rollout.takes_away_first(one.all / one.each) {
+    if !rolls
+        || patched(service, &["strategy"])
+        || service.rollout.takes_away_first(i64::try_from(one.pods).unwrap_or(i64::MAX))
+    {
         return None;
     }
     let message = format!(
