@@ -51,7 +51,8 @@ fn subject(stack: &Stack, claim: &str) -> String {
     format!("stacks.{}.claims.{claim}", stack.name)
 }
 
-fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+/// Reports a schedule that cannot be read.
+pub fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
     // What did not resolve has been reported.
     if schedule.is_empty() && schedule.span == Span::default() {
         return;

@@ -199,9 +199,8 @@ fn lower_claim(
     let given_volume = optional_name(resolver, table.volume.as_ref(), "a volume", NameKind::Subdomain);
     let class = table.class.as_ref().map(|text| resolver.text(text));
     let class = class.and_then(|class| known_class(resolver, model, class));
-    let default = model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone());
     let bound = own || given_volume.is_some();
-    let class = if bound { Some(String::new()) } else { class.or(default) };
+    let class = if bound { Some(String::new()) } else { class.or_else(|| default_class(model)) };
     let backend = match (&nfs, &table.local, &class) {
         (Some(_), ..) => Some(Backend::Nfs),
         (None, Some(_), _) => Some(Backend::Local),
@@ -356,7 +355,13 @@ fn local_copies(
     vec![on(&failover.primary), on(&failover.standby)]
 }
 
-fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
+/// The class of claims that name none.
+pub fn default_class(model: &Model) -> Option<String> {
+    model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone())
+}
+
+/// A storage class that exists; reported if it does not.
+pub fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
     // An inventory that declares no class at all leaves them to the cluster.
     if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
         return Some(class.value);
