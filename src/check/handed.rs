@@ -18,9 +18,6 @@ const CONTEXTS: &[&str] = &[
     "backup.mover-security-context",
 ];
 
-/// The highest number of a user or group.
-const MOST_ID: i64 = i32::MAX as i64;
-
 /// What a finding says: where, and why.
 type Fault = (Span, String);
 
@@ -83,12 +80,6 @@ fn context(table: &Table) -> Vec<Fault> {
             |why| format!("`allowPrivilegeEscalation = false` is no use with {why}, which allows it");
         faults.extend(why.map(|why| (entry.node.span, message(why))));
     }
-    for key in ["runAsUser", "runAsGroup", "fsGroup"] {
-        faults.extend(table.get(key).and_then(|entry| id_fault(key, &entry.node)));
-    }
-    faults.extend(
-        items(table, "supplementalGroups").iter().filter_map(|item| id_fault("supplementalGroups", item)),
-    );
     for key in ["seccompProfile", "appArmorProfile"] {
         faults.extend(table.get(key).and_then(|entry| profile(key, entry)));
     }
@@ -100,20 +91,12 @@ fn context(table: &Table) -> Vec<Fault> {
     faults
 }
 
-fn id_fault(key: &str, node: &Node) -> Option<Fault> {
-    let Value::Integer(number) = node.value else { return None };
-    let fine = (0..=MOST_ID).contains(&number);
-    (!fine).then(|| (node.span, format!("{number} is no number for `{key}`: 0 to {MOST_ID}")))
-}
-
 /// A profile of one's own has a name, and no other has.
 fn profile(key: &str, entry: &Entry) -> Option<Fault> {
     let table = entry.node.table()?;
     let (kind, span) = text(table, "type")?;
-    let known = ["RuntimeDefault", "Unconfined", "Localhost"];
     let named = table.contains_key("localhostProfile");
     let message = match kind {
-        _ if !known.contains(&kind) => format!("`{kind}` is no type of `{key}`: {}", known.join(", ")),
         "Localhost" if !named => format!("`{key}` of type `Localhost` names no `localhostProfile`"),
         "RuntimeDefault" | "Unconfined" if named => {
             format!("`{key}` of type `{kind}` has no `localhostProfile`")
@@ -165,24 +148,10 @@ fn toleration(table: &Table) -> Vec<Fault> {
     {
         add(Some(span), &format!("`{key}` cannot be a taint's key: {reason}"));
     }
-    let known = |operator: &str| ["Exists", "Equal", "Lt", "Gt"].contains(&operator);
-    if let Some((other, span)) = operator.filter(|(operator, _)| !known(operator)) {
-        add(Some(span), &format!("`{other}` is no operator of a toleration: `Exists` or `Equal`"));
-    } else if exists && text(table, "value").is_some_and(|(value, _)| !value.is_empty()) {
+    if exists && text(table, "value").is_some_and(|(value, _)| !value.is_empty()) {
         add(place("value"), "a toleration with `operator = \"Exists\"` has no `value`");
-    } else if !exists
-        && text(table, "key").is_none_or(|(key, _)| key.is_empty())
-        && !table.contains_key("key")
-    {
+    } else if !exists && !table.contains_key("key") {
         add(first(), "a toleration without `key` is for all taints, and needs `operator = \"Exists\"`");
-    }
-    if let Some((effect, span)) = text(table, "effect").filter(|(effect, _)| !effect.is_empty()) {
-        if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
-            add(
-                Some(span),
-                &format!("`{effect}` is no effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`"),
-            );
-        }
     }
     if table.contains_key("tolerationSeconds")
         && text(table, "effect").is_none_or(|(effect, _)| effect != "NoExecute")
