@@ -17,6 +17,9 @@ use crate::source::Span;
 pub struct Rollout {
     /// `rollingUpdate`, in Kubernetes' spelling.
     pub rolling_update: Json,
+    /// Whether the inventory says how many pods may be replaced at a time.
+    #[serde(skip)]
+    pub asks_for_steps: bool,
     /// How long a new pod must be ready until it counts, in seconds.
     pub min_ready: Option<i64>,
     /// How long a Deployment may make no progress, in seconds.
@@ -39,11 +42,6 @@ impl Rollout {
         // Kubernetes takes one away where neither rounds to anything.
         stops || [json!(0), json!("0%")].contains(&self.rolling_update["maxSurge"])
     }
-
-    /// Whether it says how many pods may be replaced at a time.
-    pub fn asks_for_steps(&self) -> bool {
-        !self.rolling_update.is_null()
-    }
 }
 
 /// Lowers how pods are replaced.
@@ -56,18 +54,30 @@ pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind
         ..Rollout::default()
     };
     report_misplaced(resolver, key, table, kind);
+    let mut update = serde_json::Map::new();
+    if kind == Kind::Deployment {
+        // Kubernetes' own defaults, but ours: what nobody has applied stays when the strategy becomes Recreate, and
+        // is refused beside it.
+        update.extend(["maxSurge", "maxUnavailable"].map(|name| (name.to_owned(), json!("25%"))));
+        rollout.rolling_update = Json::Object(update.clone());
+    }
     let Some(written) = table.rollout.as_ref().and_then(OrOff::on) else { return rollout };
     check_count(resolver, written.partition.as_ref(), "pods");
     check_count(resolver, written.history.as_ref(), "revisions");
     report_standstill(resolver, key, written, kind);
-    let mut update = serde_json::Map::new();
     for (name, share) in [("maxSurge", &written.max_surge), ("maxUnavailable", &written.max_unavailable)] {
         if let Some(share) = share {
             update.insert(name.to_owned(), share.json());
+            rollout.asks_for_steps = true;
         }
+    }
+    if kind == Kind::DaemonSet && written.max_surge.is_some() && written.max_unavailable.is_none() {
+        // A DaemonSet may do only one of the two.
+        update.insert("maxUnavailable".to_owned(), json!(0));
     }
     if let Some(partition) = written.partition {
         update.insert("partition".to_owned(), json!(partition.value));
+        rollout.asks_for_steps = true;
     }
     if !update.is_empty() {
         rollout.rolling_update = Json::Object(update);
@@ -85,6 +95,15 @@ fn report_standstill(resolver: &mut Resolver<'_>, key: &str, written: &Written, 
     };
     // A daemon set takes one away and adds none, if nothing is said.
     let (surge, gone) = if kind == Kind::DaemonSet { (0, 1) } else { (1, 1) };
+    let both = !none(&written.max_surge, 0) && !none(&written.max_unavailable, 0);
+    if kind == Kind::DaemonSet && both {
+        let message = format!("`rollout` of daemon-set `{key}` adds pods and takes others away");
+        resolver.found.push(
+            BAD_VALUE
+                .at(written.span, "only one of the two", message)
+                .help("leave out `max-surge` or `max-unavailable`"),
+        );
+    }
     if kind == Kind::StatefulSet || !none(&written.max_surge, surge) || !none(&written.max_unavailable, gone)
     {
         return;

@@ -406,7 +406,7 @@ pub fn lower_service(
     let strategy = match table.strategy {
         Some(strategy) => strategy.value,
         // Who says how many may go at a time means that they are replaced one by one.
-        None if rollout.asks_for_steps() => Strategy::RollingUpdate,
+        None if rollout.asks_for_steps => Strategy::RollingUpdate,
         None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
         None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
         None => Strategy::RollingUpdate,
