@@ -34,6 +34,7 @@ pub mod service;
 pub mod sops;
 pub mod stack;
 pub mod storage;
+pub mod syncthing;
 pub mod values_file;
 pub mod velero;
 pub mod volume;
