@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::backup::Backup;
 use crate::inventory::images::ImagePolicy;
 use crate::inventory::ingress::Tls;
 use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
@@ -89,6 +90,8 @@ record! {
         resources: Option<Resources>,
         /// What is mounted into the container, by a name of your choice. An environment takes one away with `false`.
         volumes: Map<OrOff<Volume>>,
+        /// How the claims that it mounts are backed up, by VolSync, all in the same way: as a claim's own `backup`, which counts more, key by key. A claim stays out with `backup = false`.
+        backup: Option<OrOff<Backup>>,
         /// How its health is told: for readiness, liveness and start-up alike. An environment takes it away with `false`.
         probe: Option<OrOff<Probe>>,
         /// The host names it is routed by. A name without a dot gets the environment's `domain`.

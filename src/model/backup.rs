@@ -11,7 +11,8 @@ use crate::inventory::storage::Backend;
 use crate::inventory::value::{OrOff, PassthroughTable};
 use crate::model::cluster::{optional, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Stack, known_secret};
+use crate::model::service_backup::of_services;
+use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::storage::Claim;
 use crate::model::syncthing::{Syncthing, lower_syncthing};
 use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
@@ -171,10 +172,9 @@ fn context(resolver: &mut Resolver<'_>, table: Option<&PassthroughTable>) -> Jso
 /// Adds what copies a stack's claims: backups, and the secret of its failover.
 pub fn lower_backups(
     resolver: &mut Resolver<'_>,
-    model: &Model,
+    around: &Around<'_>,
     stack: &mut Stack,
     table: &inventory::stack::Stack,
-    complete: bool,
 ) {
     if let Some(mut failover) = stack.failover.take() {
         if !failover.secret_key.is_empty() {
@@ -182,9 +182,10 @@ pub fn lower_backups(
                 known_secret(resolver, Some(stack), &failover.secret_key).map(|secret| secret.name.clone());
         }
         if let Some(table) = table.failover.as_ref().and_then(OrOff::on) {
-            report_useless(resolver, &failover, table, &stack.name, complete);
+            report_useless(resolver, &failover, table, &stack.name, around.complete);
             if failover.mover == Replication::Syncthing {
-                let known = lower_syncthing(resolver, model, &failover, table, &stack.claims, &stack.name);
+                let known =
+                    lower_syncthing(resolver, around.model, &failover, table, &stack.claims, &stack.name);
                 failover.syncthing = Some(known);
             }
         }
@@ -202,12 +203,18 @@ pub fn lower_backups(
                 .help("write it into the `backup` of the claim that is to be fetched back"),
         );
     }
+    let by_services = of_services(resolver, &around.on, &stack.name, &table.claims);
     let mut backups = Vec::new();
     for claim in &stack.claims {
         let Some(entry) = table.claims.get(&claim.name) else { continue };
-        let Some(own) = entry.backup.as_ref().and_then(|backup| backup.on()) else { continue };
-        let merged = defaults.merged(&own.0);
-        backups.extend(lower_backup(resolver, stack, claim, &merged, own.0.span, complete));
+        let shared = by_services.get(&claim.name);
+        let (merged, place) = match (shared, &entry.backup) {
+            (_, Some(OrOff::Off(_))) | (None, None) => continue,
+            (Some(shared), None) => (defaults.merged(shared), shared.span),
+            (None, Some(OrOff::On(own))) => (defaults.merged(&own.0), own.0.span),
+            (Some(shared), Some(OrOff::On(own))) => (defaults.merged(shared).merged(&own.0), own.0.span),
+        };
+        backups.extend(lower_backup(resolver, stack, claim, &merged, place, around.complete));
     }
     stack.backups = backups;
 }

@@ -32,6 +32,7 @@ pub mod references;
 pub mod route;
 pub mod secret;
 pub mod service;
+pub mod service_backup;
 pub mod sops;
 pub mod stack;
 pub mod storage;

@@ -315,7 +315,7 @@ fn lower_stack(
         namespace: namespace.clone(),
         place,
     };
-    lower_backups(resolver, model, &mut stack, table, around.complete);
+    lower_backups(resolver, around, &mut stack, table);
     stack
 }
 
