@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::backup::Backup;
 use crate::inventory::container::{InitContainer, Sidecar};
 use crate::inventory::images::ImagePolicy;
 use crate::inventory::ingress::Tls;
@@ -122,6 +123,8 @@ record! {
         volumes: Map<OrOff<Volume>>,
         /// What becomes of the claims that a stateful-set's pods have got from `claim-template`.
         claim_retention: Option<OrOff<ClaimRetention>>,
+        /// How the claims that it mounts are backed up, by VolSync, all in the same way: as a claim's own `backup`, which counts more, key by key. A claim stays out with `backup = false`.
+        backup: Option<OrOff<Backup>>,
         /// How its health is told: for readiness, liveness and start-up alike. An environment takes it away with `false`.
         probe: Option<OrOff<Probe>>,
         /// When it gets traffic, if not told by `probe`; `false` for always.

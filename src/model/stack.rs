@@ -317,7 +317,7 @@ fn lower_stack(
         namespace: namespace.clone(),
         place,
     };
-    lower_backups(resolver, &mut stack, table, around.complete);
+    lower_backups(resolver, around, &mut stack, table);
     stack
 }
 

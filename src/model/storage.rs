@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
+use crate::inventory::backup::Replication;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::QuantityText;
@@ -336,7 +337,11 @@ fn local_copies(
         return vec![Copy { source, ..plain }];
     };
     let longest = failover.primary.len().max(failover.standby.len());
-    if VOLSYNC_SERVICE.len() + name.len() + "-to-".len() + longest > 63 {
+    let around = match failover.mover {
+        Replication::RsyncTls => VOLSYNC_SERVICE.len() + "-to-".len(),
+        Replication::Syncthing => "volsync---data".len(),
+    };
+    if around + name.len() + longest > 63 {
         let message =
             format!("claim `{name}` and its node make a name of over 63 characters for VolSync's Service");
         resolver.found.push(
