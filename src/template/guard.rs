@@ -139,7 +139,23 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
             "`autoescape` is not for templates: values are always safe".to_owned(),
         ));
     }
+    if tag.block && tag.word(0) == Some("import") && !imports_as_name(&tag.tokens) {
+        return Err((tag.range.clone(), "`import` wants one name behind its `as`".to_owned()));
+    }
     Ok(())
+}
+
+/// The engine takes any expression for the name that an import is given, and panics on all but a name.
+fn imports_as_name(tokens: &[Token<'_>]) -> bool {
+    let is_as = |token: &Token<'_>| matches!(token, Token::Word("as", _));
+    let Some(at) = tokens.iter().rposition(is_as) else { return true };
+    let constant = |name: &str| ["true", "false", "none"].contains(&name.to_ascii_lowercase().as_str());
+    match &tokens[at + 1..] {
+        [Token::Word(name, _)] | [Token::Word(name, _), Token::Word("with" | "without", _), Token::Word("context", _)] => {
+            !name.starts_with(|c: char| c.is_ascii_digit()) && !constant(name)
+        }
+        _ => false,
+    }
 }
 
 fn check_elif(tags: &[Tag<'_>]) -> Result<(), (Range<usize>, String)> {
