@@ -454,7 +454,7 @@ pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>
     meter.weighed = meter.weighed.saturating_add(weight);
     match meter.weighed > WORK_LIMIT {
         true => {
-            Err(limit("the work limit of one template is exceeded: it names very large values very often"))
+            Err(limit("the limit of 256 MiB of values that one template names is exceeded: it names very large ones very often"))
         }
         false => Ok(Value::from(())),
     }
