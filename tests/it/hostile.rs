@@ -112,10 +112,10 @@ fn many_of_a_kind_are_compared_in_reasonable_time() {
     assert!(rules("inventory.toml", &format!("{service}{variables}")).is_empty());
 }
 
-/// What is said of the one thing that is wrong.
+/// All that is said.
 fn message(name: &str, text: &str) -> String {
     let (_, found) = check(Path::new(name), text);
-    found.iter().map(|diagnostic| diagnostic.message.clone()).next().unwrap_or_default()
+    found.iter().map(|diagnostic| format!("{}\n", diagnostic.message)).collect()
 }
 
 #[test]
