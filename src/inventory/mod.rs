@@ -24,6 +24,7 @@ pub mod service;
 pub mod stack;
 pub mod storage;
 pub mod value;
+pub mod weight;
 pub mod workload;
 
 use std::collections::BTreeMap;
@@ -167,8 +168,11 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     };
     let root = Arc::new(root);
     reader.root = Some(Arc::clone(&root));
+    let fits = weight::check(&root, &mut reader.found);
+    let sound = sound && fits;
     let syntax = reader.found.clone();
-    let tables = Tables::decode(&root, &mut reader).unwrap_or_default();
+    // What is too large is not even looked at.
+    let tables = if fits { Tables::decode(&root, &mut reader) } else { None }.unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
     let value =
         Inventory { tables, root, image_updates: BTreeMap::new(), file, files: Files::default(), sound };

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::{SYNTAX, TOO_MUCH};
+use crate::object::read::limit_words;
 use crate::source::{FileId, Span};
 
 /// Tables and lists nest at most this deep.
@@ -164,7 +165,7 @@ fn plain_words(message: &str, line: &str, next: Option<char>) -> (String, Option
         return ("a key without a value".to_owned(), Some(help));
     }
     if message.contains("recurs") {
-        return ("it nests deeper than bayplan reads".to_owned(), None);
+        return (format!("it nests deeper than the limit of {DEPTH_LIMIT} levels"), None);
     }
     if next.is_some_and(|c| c.is_control() && !"\r\n".contains(c)) {
         let help = "write it as an escape such as \\u001b, or leave it out";
@@ -292,10 +293,11 @@ fn yaml_words(message: &str) -> String {
         Some((_, words)) => words,
         None => line.strip_prefix("error: ").unwrap_or(line),
     };
+    if let Some(limit) = limit_words(words, YAML_DEPTH_LIMIT) {
+        return limit;
+    }
     let known = [
         ("multiple YAML documents", "an inventory is one document, and here a second begins"),
-        ("budget breached", "it is larger or deeper than bayplan reads, or its aliases make it so"),
-        ("recursion limit", "it nests deeper than bayplan reads"),
         ("recursive references", "an alias leads back to itself"),
         ("cannot deserialize null into string", "a key must be text"),
     ];

@@ -66,11 +66,35 @@ fn alias_limits() -> AliasLimits {
 fn read_error(error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let message = error.without_snippet().to_string();
     ReadError {
-        message: error.without_snippet().to_string(),
+        message: limit_words(&message, DEEPEST).unwrap_or(message),
         line: place.map_or(0, |place| number(place.line())),
         column: place.map_or(0, |place| number(place.column())),
     }
+}
+
+/// Which limit of the YAML reader its message is about, and how much it allows; none if it is about none.
+pub fn limit_words(message: &str, deepest: usize) -> Option<String> {
+    let deep = || Some(format!("it nests deeper than the limit of {deepest} levels"));
+    if message.contains("recursion limit") {
+        return deep();
+    }
+    let (_, breach) = message.split_once("budget breached: ")?;
+    let digits = breach.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit);
+    // What is counted one by one was stopped one beyond.
+    let most = digits.collect::<String>().parse::<usize>().unwrap_or(1).saturating_sub(1);
+    Some(match breach.split([' ', '{']).next()? {
+        "Depth" => return deep(),
+        "Nodes" | "Events" => {
+            format!("it holds more than the limit of {most} values, those counted that aliases repeat")
+        }
+        "Aliases" | "Anchors" => format!("it holds more than the limit of {most} aliases"),
+        "AliasAnchorRatio" => "it goes beyond the limit of ten aliases for each anchor".to_owned(),
+        "MergeKeys" => format!("it holds more than the limit of {most} merge keys"),
+        "Documents" => format!("it holds more than the limit of {most} documents"),
+        _ => "it goes beyond a limit of the YAML reader: it and what its aliases repeat hold too much text".to_owned(),
+    })
 }
 
 #[cfg(test)]

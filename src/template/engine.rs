@@ -33,7 +33,7 @@ pub const FUEL_PER_SERVICE: u64 = 5_000;
 /// Bytes of text that one render may put out.
 pub const OUTPUT_LIMIT: usize = 8 * 1024 * 1024;
 /// Nested calls: a macro counts 4, an include 10. Kept well inside a thread's 2 MiB of stack.
-const RECURSION_LIMIT: usize = 200;
+pub const RECURSION_LIMIT: usize = 200;
 /// Skeletons that are kept parsed, and the longest text that is worth keeping.
 pub(super) const CACHE_ENTRIES: usize = 512;
 const CACHE_TEXT: usize = 64 * 1024;
@@ -351,7 +351,8 @@ impl Render<'_> {
                 (&TEMPLATE_LIMIT, "stopped here", what, None)
             }
             (_, _) if text.contains("recursion limit") => {
-                (&TEMPLATE_LIMIT, "stopped here", "the recursion limit is exceeded".to_owned(), None)
+                let what = format!("the recursion limit of {RECURSION_LIMIT} is exceeded");
+                (&TEMPLATE_LIMIT, "stopped here", what, None)
             }
             // The engine's text shows the name that was asked for, which may have come from a value.
             (ErrorKind::TemplateNotFound, _) => {

@@ -139,7 +139,23 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
             "`autoescape` is not for templates: values are always safe".to_owned(),
         ));
     }
+    if tag.block && tag.word(0) == Some("import") && !imports_as_name(&tag.tokens) {
+        return Err((tag.range.clone(), "`import` wants one name behind its `as`".to_owned()));
+    }
     Ok(())
+}
+
+/// The engine takes any expression for the name that an import is given, and panics on all but a name.
+fn imports_as_name(tokens: &[Token<'_>]) -> bool {
+    let is_as = |token: &Token<'_>| matches!(token, Token::Word("as", _));
+    let Some(at) = tokens.iter().rposition(is_as) else { return true };
+    let constant = |name: &str| ["true", "false", "none"].contains(&name.to_ascii_lowercase().as_str());
+    match &tokens[at + 1..] {
+        [Token::Word(name, _)] | [Token::Word(name, _), Token::Word("with" | "without", _), Token::Word("context", _)] => {
+            !name.starts_with(|c: char| c.is_ascii_digit()) && !constant(name)
+        }
+        _ => false,
+    }
 }
 
 fn check_elif(tags: &[Tag<'_>]) -> Result<(), (Range<usize>, String)> {
@@ -438,7 +454,7 @@ pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>
     meter.weighed = meter.weighed.saturating_add(weight);
     match meter.weighed > WORK_LIMIT {
         true => {
-            Err(limit("the work limit of one template is exceeded: it names very large values very often"))
+            Err(limit("the limit of 256 MiB of values that one template names is exceeded: it names very large ones very often"))
         }
         false => Ok(Value::from(())),
     }

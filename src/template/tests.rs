@@ -295,6 +295,19 @@ fn variables_are_never_dumped() {
 }
 
 #[test]
+fn an_import_is_given_a_name() {
+    for what in ["3", "[3]", "'x'", "true", "None", "x|upper", "x()", "(x)", "3 with context", "f as 3"] {
+        let outcome = compile(&[("t.yaml.j2", &format!("{{% import '_p.j2' as {what} %}}"))]);
+        let codes: Vec<&str> = outcome.diagnostics.iter().map(|one| one.code.name).collect();
+        assert_eq!(codes, ["template-syntax"], "{what}");
+    }
+    for tag in ["import '_p.j2' as p", "import '_p.j2' as p without context", "from '_p.j2' import a as b"] {
+        let files = [("_p.j2", "{% set a = 1 %}"), ("t.yaml.j2", &format!("{{%- {tag} -%}}"))];
+        assert!(compile(&files).diagnostics.is_empty(), "{tag}");
+    }
+}
+
+#[test]
 fn templates_see_only_their_set() {
     for name in ["/etc/passwd", "../Cargo.toml", "Cargo.toml", "src/lib.rs", "./t.yaml.j2", ""] {
         for tag in ["include", "extends", "import"] {

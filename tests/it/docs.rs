@@ -29,6 +29,7 @@ const PAGES: &[&str] = &[
     "docs/export.md",
     "docs/image-updates.md",
     "docs/inventory.md",
+    "docs/limits.md",
     "docs/secrets.md",
     "docs/storage.md",
     "docs/templates.md",

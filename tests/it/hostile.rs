@@ -111,3 +111,45 @@ fn many_of_a_kind_are_compared_in_reasonable_time() {
     let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\n[services.w.env]\n";
     assert!(rules("inventory.toml", &format!("{service}{variables}")).is_empty());
 }
+
+/// All that is said.
+fn message(name: &str, text: &str) -> String {
+    let (_, found) = check(Path::new(name), text);
+    found.iter().map(|diagnostic| format!("{}\n", diagnostic.message)).collect()
+}
+
+#[test]
+fn a_small_inventory_may_not_stand_for_a_large_one() {
+    let services: String =
+        (0..2_000).map(|at| format!("[services.s{at}]\nstack = \"a\"\nimage = \"x:1\"\n")).collect();
+    let environments: String =
+        (0..500).map(|at| format!("[environments.e{at}]\nnamespace-suffix = \"-{at}\"\n")).collect();
+    let text = format!("[stacks.a]\n{services}{environments}");
+    assert_eq!(rules("inventory.toml", &text), ["too-much"]);
+    let said = message("inventory.toml", &text);
+    assert!(said.contains("2000 services and 1 stacks in 500 environments") && said.contains("512 MiB"), "{said}");
+
+    let variables: String = (0..2_000).map(|at| format!("V{at} = \"x\"\n")).collect();
+    let text = format!("[stacks.a]\n{services}[stacks.a.env]\n{variables}[environments.e]\n");
+    assert_eq!(rules("inventory.toml", &text), ["too-much"], "every service has the variables of its stack");
+    let stacks: String = (0..200_000).map(|at| format!("[stacks.s{at}]\n")).collect();
+    assert_eq!(rules("inventory.toml", &stacks), ["too-much"]);
+}
+
+#[test]
+fn messages_say_which_limit() {
+    let many = format!("x: [{}]", "a, ".repeat(260_000));
+    let aliases = format!("a: &a 1\nb: [{}]\n", "*a, ".repeat(200));
+    let deep = |count: usize| format!("x: {}{}", "[".repeat(count), "]".repeat(count));
+    for (name, text, words) in [
+        ("inventory.toml", format!("x = {}{}", "[".repeat(70), "]".repeat(70)), "64 levels"),
+        ("inventory.toml", format!("x = {}1{}", "[".repeat(1000), "]".repeat(1000)), "limit of 64 levels"),
+        ("inventory.yaml", deep(40), "limit of 32 levels"),
+        ("inventory.yaml", deep(4000), "limit of 32 levels"),
+        ("inventory.yaml", many, "limit of 250000 values"),
+        ("inventory.yaml", aliases, "limit of ten aliases for each anchor"),
+    ] {
+        let said = message(name, &text);
+        assert!(said.contains(words), "{said} instead of {words}");
+    }
+}

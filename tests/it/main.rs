@@ -24,6 +24,7 @@ mod images;
 mod init;
 mod invariants;
 mod layers;
+mod limits;
 mod load_balancers;
 mod manual;
 mod markers;
