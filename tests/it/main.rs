@@ -27,6 +27,7 @@ mod layers;
 mod load_balancers;
 mod manual;
 mod markers;
+mod mutations;
 mod render;
 mod renovate;
 mod validate;
