@@ -56,6 +56,8 @@ pub struct Need {
     pub what: Needed,
     /// Whether a setting is what usually gives the name.
     pub set: bool,
+    /// Whether Flux reads it, in a namespace that holds little else.
+    pub of_flux: bool,
 }
 
 /// What an object needs.
@@ -148,6 +150,7 @@ impl Reader {
                 namespace: name.namespace.or_else(|| self.namespace.clone()),
                 what: Needed::Name(name.kind, name.name, None),
                 set: true,
+                of_flux: name.of_flux,
             });
         }
         self.links.waits.extend(names::waits(object, self.object, &id));
@@ -223,7 +226,7 @@ impl Reader {
         if !names {
             let namespace = namespace.map(str::to_owned).or_else(|| self.namespace.clone());
             let (object, path) = (self.object, here.path());
-            self.links.needs.push(Need { object, path, namespace, what, set: false });
+            self.links.needs.push(Need { object, path, namespace, what, set: false, of_flux: false });
         }
     }
 
@@ -390,7 +393,8 @@ impl Reader {
         let selector = spec.get("selector");
         let labels = labels(selector.and_then(|selector| selector.get("matchLabels")));
         if !labels.is_empty() {
-            self.need(&here.key("selector"), None, Needed::Pods(labels, None));
+            let at = here.key("selector");
+            self.need(&at.key("matchLabels"), None, Needed::Pods(labels, None));
         }
     }
 
@@ -407,7 +411,8 @@ impl Reader {
         let namespace = names.first().and_then(Value::as_str);
         let of_pods = spec.get("podMetricsEndpoints").is_some();
         let all = if of_pods { Needed::Pods } else { Needed::Services };
-        self.need(&here.key("selector"), namespace, all(labels.clone(), None));
+        let at = here.key("selector");
+        self.need(&at.key("matchLabels"), namespace, all(labels.clone(), None));
         each(spec, "endpoints", here, &mut |endpoint, here| {
             if let Some(port) = endpoint.get("port").and_then(Value::as_str) {
                 let what = Needed::Services(labels.clone(), Some(port.to_owned()));

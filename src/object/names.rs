@@ -14,6 +14,8 @@ pub struct Name {
     pub namespace: Option<String>,
     /// The name.
     pub name: String,
+    /// Whether it is looked for wherever it is: what Flux reads is in its own namespace.
+    pub of_flux: bool,
 }
 
 /// Who names whom: a group and kind, where the name stands, and the kind of what is named. After an `@` it is only
@@ -95,7 +97,8 @@ pub fn of(object: &Value, group: &str, kind: &str) -> Vec<Name> {
     let own = TABLE.iter().filter(|(who, _, _)| is(who, group, kind));
     for (_, pattern, whom) in own {
         walk((object, object), pattern, &mut Vec::new(), &mut |steps, parent, value| {
-            names.extend(name(steps, parent, value, whom));
+            let of_flux = group.ends_with(".toolkit.fluxcd.io");
+            names.extend(name(steps, parent, value, whom).map(|name| Name { of_flux, ..name }));
         });
     }
     names
@@ -122,7 +125,7 @@ fn name(steps: &[Step], parent: &Value, value: &Value, whom: &'static str) -> Op
         true => Some(String::new()),
         false => text("namespace").map(str::to_owned),
     };
-    Some(Name { path: Path(steps.to_vec()), kind, namespace, name: name.to_owned() })
+    Some(Name { path: Path(steps.to_vec()), kind, namespace, name: name.to_owned(), of_flux: false })
 }
 
 /// Visits every value that a pattern such as `spec.tls[].secretName` leads to, with the map around it.

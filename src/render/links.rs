@@ -185,7 +185,11 @@ pub(super) fn dangling(
         Offered::Name(kind, ..) => Some(*kind),
         _ => None,
     });
-    let kinds = kinds.collect();
+    let mut kinds: BTreeSet<&'static str> = kinds.collect();
+    if let Some(ingress) = &model.ingress {
+        kinds.extend(ingress.gateway.iter().map(|_| "Gateway"));
+        kinds.extend(ingress.issuer.iter().flat_map(|_| ["ClusterIssuer", "Issuer"]));
+    }
     for (namespace, what) in &elsewhere {
         there.add(namespace, what);
     }
@@ -243,8 +247,8 @@ impl Judged<'_> {
                 return self.fault(title, namespace, need);
             }
         }
-        let flux =
-            matches!(&need.what, Needed::Name(kind, name, _) if is_of_flux(kind) && name != "flux-system");
+        let flux = need.of_flux
+            || matches!(&need.what, Needed::Name(kind, name, _) if is_of_flux(kind) && name != "flux-system");
         if !flux && !self.namespaces.contains(namespace) {
             return None;
         }
@@ -360,6 +364,9 @@ fn elsewhere(model: &Model) -> Vec<(String, Offered)> {
     offered.extend(model.environments.iter().flat_map(|environment| &environment.stacks).flat_map(|stack| {
         stack.claims.iter().map(|claim| (String::new(), name("PersistentVolume", &claim.mounted)))
     }));
+    if let Some(gateway) = model.ingress.as_ref().and_then(|ingress| ingress.gateway.as_ref()) {
+        offered.push((gateway.namespace.clone(), name("Gateway", &gateway.name)));
+    }
     if let Some(gitops) = &model.gitops {
         offered.push((gitops.argocd.namespace.clone(), name("AppProject", "default")));
     }

@@ -1,6 +1,7 @@
 //! Tests through the library and the program, as their users call them; most of them are data under `tests/cases/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod across;
 mod bayplan;
 mod beside;
 mod cli;
