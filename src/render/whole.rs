@@ -105,8 +105,11 @@ impl<'m> Whole<'m> {
     fn is_one(&self, one: Maker, other: Maker) -> bool {
         match (one, other) {
             (Maker::Job(one, _), Maker::Job(other, _)) => {
-                let folder = |at: usize| folder_of(&self.jobs[self.linked[at].job], self.model);
-                folder(one) == folder(other)
+                let job = |at: usize| &self.jobs[self.linked[at].job];
+                // Environments that share a namespace are somebody's choice, such as one cluster for each.
+                let shared = job(one).environment != job(other).environment
+                    && self.linked[one].namespace == self.linked[other].namespace;
+                shared || folder_of(job(one), self.model) == folder_of(job(other), self.model)
             }
             (Maker::File(one, first), Maker::File(other, second)) => {
                 first == second && self.written[one].manifest.path == self.written[other].manifest.path
