@@ -4,8 +4,10 @@ pub mod addresses;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
+pub mod devices;
 pub mod engines;
 pub mod gitops;
+pub mod handed;
 pub mod images;
 pub mod manifests;
 pub mod objects;
@@ -21,7 +23,9 @@ pub mod secrets;
 pub mod security;
 pub mod settings;
 pub mod sharing;
+pub mod spelling;
 pub mod storage;
+pub mod workloads;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::BTreeSet;
@@ -71,7 +75,9 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     routes::check,
     resources::check,
+    devices::check,
     storage::check,
+    workloads::check,
     backup::check,
     policies::check,
     security::check,
@@ -79,6 +85,8 @@ const FAMILIES: &[Rules] = &[
     gitops::check,
     engines::check,
     images::check,
+    spelling::check,
+    handed::check,
     objects::check,
 ];
 
@@ -90,7 +98,9 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     routes::CODES,
     resources::CODES,
+    devices::CODES,
     storage::CODES,
+    workloads::CODES,
     backup::CODES,
     policies::CODES,
     security::CODES,

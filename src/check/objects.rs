@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::check::manifests::{Manifest, is_kustomization};
+use crate::check::spelling::everywhere;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
-use crate::inventory::node::Node as Raw;
+use crate::inventory::node::{Node as Raw, Value as Written};
 use crate::model::Model;
-use crate::model::service::Service;
 use crate::object::place;
 use crate::object::schema::{Path, Step, Verdict, judge, judge_value};
 use crate::object::{Map, Value};
@@ -106,55 +106,70 @@ pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
     }
 }
 
-/// What a service hands to Kubernetes as it stands, and the type that it must have.
-type Handed = (&'static str, &'static str, fn(&Service) -> Vec<&Value>);
-
-const HANDED: &[Handed] = &[
-    ("security-context", "api.core.v1.SecurityContext", |service| {
-        service.security_context.iter().map(|value| &value.value).collect()
-    }),
-    ("pod-security-context", "api.core.v1.PodSecurityContext", |service| {
-        service.pod_security_context.iter().map(|value| &value.value).collect()
-    }),
-    ("tolerations", "api.core.v1.Toleration", |service| service.tolerations.iter().collect()),
+/// What is handed to Kubernetes as it stands, and the type that it must have.
+const HANDED: &[(&str, &str)] = &[
+    ("services.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.sidecars.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.init-containers.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.init-containers.[].security-context", "api.core.v1.SecurityContext"),
+    ("services.*.pod-security-context", "api.core.v1.PodSecurityContext"),
+    ("stacks.*.claims.*.backup.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("stacks.*.failover.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("backup.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("services.*.tolerations.[]", "api.core.v1.Toleration"),
+    ("services.*.affinity", "api.core.v1.Affinity"),
 ];
 
 /// Judges what is handed to Kubernetes as the inventory has it: nothing needs to be rendered for that.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    let mut seen = BTreeSet::new();
-    for environment in std::iter::once(&model.base).chain(&model.environments) {
-        for service in environment.stacks.iter().flat_map(|stack| &stack.services) {
-            for (key, of, values) in HANDED {
-                for value in values(service) {
-                    judge_handed(model, (&environment.name, service), (key, of), value, &mut seen, found);
-                }
+    for (pattern, of) in HANDED {
+        for place in everywhere(model, pattern).iter().filter(|place| place.node.table().is_some()) {
+            for fault in judge_value(&plain(place.node), of, minor(model)) {
+                let span = walked(place.node, &fault.path).unwrap_or(place.key);
+                let key = pattern.trim_end_matches(".[]").rsplit('.').next().unwrap_or_default();
+                let message =
+                    format!("`{key}` of `{}`: `{}`: {}", place.subject(), fault.path, fault.message);
+                let finding = Finding {
+                    code: &INVALID_OBJECT,
+                    path: fault.path,
+                    message,
+                    help: fault.help,
+                    name: None,
+                };
+                found.push(finding.at(span, "Kubernetes refuses it").about(place.subject()));
             }
         }
     }
 }
 
-fn judge_handed(
-    model: &Model,
-    (environment, service): (&str, &Service),
-    (key, of): (&str, &str),
-    value: &Value,
-    seen: &mut BTreeSet<(Span, String)>,
-    found: &mut Diagnostics,
-) {
-    for fault in judge_value(value, of, minor(model)) {
-        let roots = [
-            vec!["environments", environment, "services", &service.key, key],
-            vec!["services", &service.key, key],
-        ];
-        let place = roots.iter().find_map(|root| written_place(model, root, &fault.path));
-        let span = place.or_else(|| written(model, &["services", &service.key])).unwrap_or_default();
-        let message = format!("service `{}`: `{key}.{}`: {}", service.key, fault.path, fault.message);
-        if seen.insert((span, message.clone())) {
-            let finding =
-                Finding { code: &INVALID_OBJECT, path: fault.path, message, help: fault.help, name: None };
-            found.push(finding.at(span, "Kubernetes refuses it").about(format!("services.{}", service.key)));
+/// A node without its places; nesting is bounded by the reader.
+fn plain(node: &Raw) -> Value {
+    match &node.value {
+        Written::String(text) | Written::Datetime(text) => Value::from(text.as_str()),
+        Written::Integer(number) => Value::from(*number),
+        Written::Float(number) => Value::from(*number),
+        Written::Boolean(flag) => Value::from(*flag),
+        Written::Array(items) => items.iter().map(plain).collect(),
+        Written::Table(table) => {
+            Value::Object(table.iter().map(|(key, entry)| (key.clone(), plain(&entry.node))).collect())
         }
     }
+}
+
+/// The place of a path below a node: of the key, or of the element.
+fn walked(node: &Raw, path: &Path) -> Option<Span> {
+    let mut span = None;
+    let mut here = node;
+    for step in &path.0 {
+        let next = match (&here.value, step) {
+            (Written::Table(table), Step::Key(key)) => table.get(key).map(|entry| (entry.key, &entry.node)),
+            (Written::Array(items), Step::Index(index)) => items.get(*index).map(|item| (item.span, item)),
+            _ => None,
+        };
+        let Some((at, next)) = next else { break };
+        (span, here) = (Some(at), next);
+    }
+    span
 }
 
 /// Where the inventory has the last name of a path, below a place of its own.
@@ -168,7 +183,6 @@ pub fn written_place(model: &Model, root: &[&str], path: &Path) -> Option<Span> 
 }
 
 fn search(node: &Raw, name: &str, depth: usize) -> Option<Span> {
-    use crate::inventory::node::Value as Written;
     match &node.value {
         Written::Table(table) if depth < 32 => {
             let own = table.get(name).map(|entry| entry.key);
@@ -185,7 +199,6 @@ pub fn said_place(model: &Model, root: &[&str], text: &str) -> Option<Span> {
 }
 
 fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
-    use crate::inventory::node::Value as Written;
     match &node.value {
         Written::String(own) if own == text => Some(node.span),
         Written::Table(table) if depth < 32 => {
@@ -194,11 +207,6 @@ fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
         Written::Array(items) if depth < 32 => items.iter().find_map(|item| said(item, text, depth + 1)),
         _ => None,
     }
-}
-
-/// The place of a table of the inventory.
-fn written(model: &Model, path: &[&str]) -> Option<Span> {
-    model.written.find(path.iter().copied()).map(|node| node.span)
 }
 
 /// Judges what people wrote into the tree. Patches that a kustomization of theirs names are no objects.

@@ -3,16 +3,19 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::cron;
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
-use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Retain};
+use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Replication, Retain};
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
-use crate::inventory::value::{OrOff, PassthroughTable};
-use crate::model::cluster::{optional, report_unknown};
+use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::model::cluster::{NameKind, optional, optional_name, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Stack, known_secret};
+use crate::model::service_backup::of_services;
+use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::storage::Claim;
+use crate::model::syncthing::{Syncthing, lower_syncthing};
 use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::{Span, Spanned};
 
@@ -78,6 +81,10 @@ pub struct Failover {
     pub active: String,
     /// The one that gets the data.
     pub passive: String,
+    /// What copies.
+    pub mover: Replication,
+    /// Syncthing's own, where it copies.
+    pub syncthing: Option<Syncthing>,
     /// When data is copied.
     pub schedule: Spanned<String>,
     /// The Secret that both ends share.
@@ -128,12 +135,14 @@ pub fn lower_failover(
         return None;
     }
     let passive = if active.value == primary.value { &standby } else { &primary };
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     Some(Failover {
         passive: passive.value.clone(),
         primary: primary.value.clone(),
         standby: standby.value,
         active: active.value,
+        mover: table.mover.map_or(Replication::RsyncTls, |mover| mover.value),
+        syncthing: None,
         schedule: schedule.unwrap_or_else(|| Spanned::new("*/15 * * * *".to_owned(), table.span)),
         secret: None,
         paused: table.paused.is_some_and(|flag| flag.value),
@@ -164,14 +173,22 @@ fn context(resolver: &mut Resolver<'_>, table: Option<&PassthroughTable>) -> Jso
 /// Adds what copies a stack's claims: backups, and the secret of its failover.
 pub fn lower_backups(
     resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
     stack: &mut Stack,
     table: &inventory::stack::Stack,
-    complete: bool,
 ) {
     if let Some(mut failover) = stack.failover.take() {
         if !failover.secret_key.is_empty() {
             failover.secret =
                 known_secret(resolver, Some(stack), &failover.secret_key).map(|secret| secret.name.clone());
+        }
+        if let Some(table) = table.failover.as_ref().and_then(OrOff::on) {
+            report_useless(resolver, &failover, table, &stack.name, around.complete);
+            if failover.mover == Replication::Syncthing {
+                let known =
+                    lower_syncthing(resolver, around.model, &failover, table, &stack.claims, &stack.name);
+                failover.syncthing = Some(known);
+            }
         }
         stack.failover = Some(failover);
     }
@@ -187,14 +204,58 @@ pub fn lower_backups(
                 .help("write it into the `backup` of the claim that is to be fetched back"),
         );
     }
+    let by_services = of_services(resolver, &around.on, &stack.name, &table.claims);
     let mut backups = Vec::new();
     for claim in &stack.claims {
         let Some(entry) = table.claims.get(&claim.name) else { continue };
-        let Some(own) = entry.backup.as_ref().and_then(|backup| backup.on()) else { continue };
-        let merged = defaults.merged(&own.0);
-        backups.extend(lower_backup(resolver, stack, claim, &merged, own.0.span, complete));
+        let shared = by_services.get(&claim.name);
+        let (merged, place) = match (shared, &entry.backup) {
+            (_, Some(OrOff::Off(_))) | (None, None) => continue,
+            (Some(shared), None) => (defaults.merged(shared), shared.span),
+            (None, Some(OrOff::On(own))) => (defaults.merged(&own.0), own.0.span),
+            (Some(shared), Some(OrOff::On(own))) => (defaults.merged(shared).merged(&own.0), own.0.span),
+        };
+        backups.extend(lower_backup(resolver, stack, claim, &merged, place, around.complete));
     }
     stack.backups = backups;
+}
+
+/// rsync opens its connection with a secret and goes by a schedule; Syncthing does neither.
+fn report_useless(
+    resolver: &mut Resolver<'_>,
+    failover: &Failover,
+    table: &inventory::backup::Failover,
+    stack: &str,
+    complete: bool,
+) {
+    let syncthing = failover.mover == Replication::Syncthing;
+    if !syncthing && table.secret.is_none() && complete {
+        resolver.found.push(
+            MISSING_KEY
+                .at(table.span, "`secret` is missing here", format!("`stacks.{stack}.failover` needs `secret`"))
+                .about(format!("stacks.{stack}.failover"))
+                .help("add `secret`: the secret with the key `psk.txt` that both ends share; or `mover = \"syncthing\"`"),
+        );
+    }
+    let of_rsync = [
+        ("schedule", table.schedule.as_ref().map(|text| text.span)),
+        ("secret", table.secret.as_ref().map(|text| text.span)),
+    ];
+    let of_syncthing = [
+        ("config-class", table.config_class.as_ref().map(|text| text.span)),
+        ("config-size", table.config_size.as_ref().map(|size| size.0.span)),
+        ("ids", table.ids.values().next().map(|entry| entry.key)),
+    ];
+    let (useless, mover) =
+        if syncthing { (&of_rsync[..], "syncthing") } else { (&of_syncthing[..], "rsync-tls") };
+    for (key, span) in useless.iter().filter_map(|(key, span)| Some((key, (*span)?))) {
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(span, "without effect", format!("`{key}` is not for a failover by {mover}"))
+                .about(format!("stacks.{stack}.failover"))
+                .help(format!("drop `{key}`")),
+        );
+    }
 }
 
 fn lower_backup(
@@ -265,7 +326,7 @@ fn lower_backup(
             format!("`{days}` is no number of days"),
         ));
     }
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     let default_copy =
         if claim.backend == Some(Backend::Block) { CopyMethod::Snapshot } else { CopyMethod::Direct };
     Some(Backup {
@@ -276,10 +337,20 @@ fn lower_backup(
         paused: table.paused.is_some_and(|flag| flag.value),
         retain: retain(resolver, table.retain.as_ref()),
         copy_method: table.copy_method.map_or(default_copy, |method| method.value),
-        class: optional(resolver, table.class.as_ref()),
-        snapshot_class: optional(resolver, table.snapshot_class.as_ref()),
+        class: optional_name(resolver, table.class.as_ref(), "a storage class", NameKind::Subdomain),
+        snapshot_class: optional_name(
+            resolver,
+            table.snapshot_class.as_ref(),
+            "a snapshot class",
+            NameKind::Subdomain,
+        ),
         cache: table.cache.as_ref().and_then(|size| resolver.quantity(size)),
-        cache_class: optional(resolver, table.cache_class.as_ref()),
+        cache_class: optional_name(
+            resolver,
+            table.cache_class.as_ref(),
+            "a storage class",
+            NameKind::Subdomain,
+        ),
         prune_interval_days: table.prune_interval_days.map_or(14, |days| days.value),
         rclone_path: optional(resolver, table.rclone_path.as_ref())
             .unwrap_or_else(|| format!("{}/{}", stack.namespace.value, claim.name)),
@@ -288,11 +359,52 @@ fn lower_backup(
         port: table.port.map(|port| port.value),
         mover_security_context: context(resolver, table.mover_security_context.as_ref()),
         restore: optional(resolver, table.restore.as_ref()),
-        restore_as_of: optional(resolver, table.restore_as_of.as_ref()),
+        restore_as_of: point_in_time(resolver, table.restore_as_of.as_ref()),
         mover,
         secret_key: secret,
         place,
     })
+}
+
+/// A point in time as RFC 3339 has it: VolSync takes no other.
+fn point_in_time(resolver: &mut Resolver<'_>, text: Option<&Text>) -> Option<String> {
+    let time = resolver.text(text?);
+    if !time.contains("${") && !is_point_in_time(&time) {
+        let message = format!("`{time}` is no point in time");
+        let finding = BAD_VALUE.at(time.span, "cannot be read", message);
+        resolver.found.push(finding.help("write date, time and zone: `2026-01-31T03:00:00Z`"));
+    }
+    Some(time.value)
+}
+
+fn is_point_in_time(text: &str) -> bool {
+    let shape = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                wanted => byte == wanted,
+            })
+    };
+    let Some((time, rest)) = text.split_at_checked(19) else { return false };
+    let rest =
+        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let number = |from: usize| text.get(from..from + 2).and_then(|text| text.parse::<u32>().ok());
+    let within = |from: usize, least: u32, most: u32| {
+        number(from).is_some_and(|number| (least..=most).contains(&number))
+    };
+    shape(time, "0000-00-00T00:00:00")
+        && (rest == "Z" || shape(rest, "+00:00") || shape(rest, "-00:00"))
+        && within(5, 1, 12)
+        && within(8, 1, 31)
+        && within(11, 0, 23)
+        && within(14, 0, 59)
+        && within(17, 0, 59)
+}
+
+/// A schedule in numbers: VolSync's kinds refuse names and lists of ranges.
+fn spelled_out(resolver: &mut Resolver<'_>, text: &Text) -> Spanned<String> {
+    let written = resolver.text(text);
+    Spanned::new(cron::spelled_out(&written), written.span)
 }
 
 /// Between two and four at night, at a minute that depends on the claim's name: not all at once.
@@ -319,4 +431,26 @@ fn retain(resolver: &mut Resolver<'_>, table: Option<&Retain>) -> Vec<(&'static 
         ));
     }
     given.into_iter().filter_map(|(name, count)| Some((name, count?.value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_point_in_time;
+
+    #[test]
+    fn points_in_time() {
+        for good in ["2026-01-31T03:00:00Z", "2026-01-31T03:00:00.25Z", "2026-01-31T23:59:59+01:00"] {
+            assert!(is_point_in_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-01-31",
+            "2026-01-31 03:00:00Z",
+            "2026-13-31T03:00:00Z",
+            "2026-01-31T03:00:00",
+            "é026-01-31T03:00:00Z",
+        ] {
+            assert!(!is_point_in_time(bad), "{bad}");
+        }
+    }
 }
