@@ -22,6 +22,10 @@ codes! {
     UNKNOWN_KIND = ("unknown-kind", Templates, Warning, "an object of a kind that is not known here, and so was not checked");
     /// No such thing in this cluster.
     UNSERVED_VERSION = ("unserved-version", Templates, Error, "an API version that the cluster no longer serves, or does not serve yet");
+    /// Two makers, and one of them loses.
+    DUPLICATE_OBJECT = ("duplicate-object", Templates, Error, "two places of the tree make the same object");
+    /// Flux applies none of them.
+    CIRCULAR_WAIT = ("circular-wait", Gitops, Error, "objects of Flux wait for each other in a circle");
     /// A name that leads nowhere.
     DANGLING_REFERENCE = ("dangling-reference", References, Warning, "an object names another that neither the tree nor the inventory has");
 }

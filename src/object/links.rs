@@ -1,8 +1,9 @@
 //! What objects need of others, and what they offer: names, ports, pods by their labels.
 
+use crate::object::names::{self, Folder, OF_CLUSTER, Wait};
 use crate::object::schema::{Here, Path};
 use crate::object::sense::pod_template;
-use crate::object::{Map, Value, api_version};
+use crate::object::{Id, Map, Value, api_version};
 
 /// What objects of one file need and offer.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,12 @@ pub struct Links {
     pub offers: Vec<Offer>,
     /// What they need of objects elsewhere.
     pub needs: Vec<Need>,
+    /// What each is, by number.
+    pub ids: Vec<(usize, Id)>,
+    /// What they wait for.
+    pub waits: Vec<Wait>,
+    /// The folders that they apply.
+    pub folders: Vec<Folder>,
 }
 
 /// What an object offers.
@@ -27,8 +34,8 @@ pub struct Offer {
 pub enum Offered {
     /// Its name, under a kind, with its keys where they are known.
     Name(&'static str, String, Option<Vec<String>>),
-    /// A Service with its ports, by name and number.
-    Service(String, Vec<String>),
+    /// A Service with its ports, by name and number, and its labels.
+    Service(String, Vec<String>, Labels),
     /// Pods with these labels and ports.
     Pods(Labels, Vec<String>),
 }
@@ -47,6 +54,10 @@ pub struct Need {
     pub namespace: Option<String>,
     /// What.
     pub what: Needed,
+    /// Whether a setting is what usually gives the name.
+    pub set: bool,
+    /// Whether Flux reads it, in a namespace that holds little else.
+    pub of_flux: bool,
 }
 
 /// What an object needs.
@@ -58,6 +69,8 @@ pub enum Needed {
     Port(String, String),
     /// Pods with these labels, and a port of theirs by name.
     Pods(Labels, Option<String>),
+    /// Services with these labels, and a port of theirs by name.
+    Services(Labels, Option<String>),
 }
 
 impl Links {
@@ -70,10 +83,11 @@ impl Links {
             reader.namespace = namespace.filter(|name| !is_open(name)).map(str::to_owned);
             reader.offers(object);
             reader.needs(object);
+            reader.others(object);
         }
-        let Self { offers, needs } = reader.links;
+        let Self { offers, needs, ids, waits, folders } = reader.links;
         let open = needs.into_iter().filter(|need| !offers.iter().any(|offer| offer.meets(need)));
-        Self { needs: open.collect(), offers }
+        Self { needs: open.collect(), offers, ids, waits, folders }
     }
 }
 
@@ -92,9 +106,12 @@ impl Offered {
                 let has_key = |key: &String| keys.as_ref().is_none_or(|keys| keys.contains(key));
                 kind == wanted && name == other && key.as_ref().is_none_or(has_key)
             }
-            (Self::Service(name, _), Needed::Name("Service", other, _)) => name == other,
-            (Self::Service(name, ports), Needed::Port(other, port)) => name == other && ports.contains(port),
-            (Self::Pods(labels, ports), Needed::Pods(wanted, port)) => {
+            (Self::Service(name, ..), Needed::Name("Service", other, _)) => name == other,
+            (Self::Service(name, ports, _), Needed::Port(other, port)) => {
+                name == other && ports.contains(port)
+            }
+            (Self::Pods(labels, ports), Needed::Pods(wanted, port))
+            | (Self::Service(_, ports, labels), Needed::Services(wanted, port)) => {
                 wanted.iter().all(|label| labels.binary_search(label).is_ok())
                     && port.as_ref().is_none_or(|port| ports.contains(port))
             }
@@ -115,9 +132,30 @@ impl Reader {
     }
 
     fn name(&mut self, kind: &'static str, name: Option<&str>, keys: Option<Vec<String>>) {
-        if let Some(name) = name {
-            self.offer(Offered::Name(kind, name.to_owned(), keys));
+        let Some(name) = name else { return };
+        let what = Offered::Name(kind, name.to_owned(), keys);
+        match OF_CLUSTER.contains(&kind) {
+            true => self.links.offers.push(Offer { namespace: Some(String::new()), what }),
+            false => self.offer(what),
         }
+    }
+
+    /// What a table says of names, and what is more than a name.
+    fn others(&mut self, object: &Value) {
+        let Some(id) = Id::of(object) else { return };
+        for name in names::of(object, &id.group, &id.kind) {
+            self.links.needs.push(Need {
+                object: self.object,
+                path: name.path,
+                namespace: name.namespace.or_else(|| self.namespace.clone()),
+                what: Needed::Name(name.kind, name.name, None),
+                set: true,
+                of_flux: name.of_flux,
+            });
+        }
+        self.links.waits.extend(names::waits(object, self.object, &id));
+        self.links.folders.extend(names::folders(object, self.object, &id));
+        self.links.ids.push((self.object, id));
     }
 
     fn offers(&mut self, object: &Value) {
@@ -141,12 +179,20 @@ impl Reader {
                 let ports = items(object, &["spec", "ports"]).iter();
                 let ports = ports.flat_map(|port| [port.get("name"), port.get("port")]).flatten();
                 let ports = ports.map(scalar).collect();
-                self.offer(Offered::Service(name.unwrap_or_default().to_owned(), ports));
+                let labels = labels(object.pointer("/metadata/labels"));
+                self.offer(Offered::Service(name.unwrap_or_default().to_owned(), ports, labels));
             }
             _ => {
                 if let Some(known) = NAMED.iter().find(|known| **known == (group, kind)) {
                     self.name(known.1, name, None);
                 }
+            }
+        }
+        let notes = object.pointer("/metadata/annotations");
+        let issuers = ["cert-manager.io/cluster-issuer", "cert-manager.io/issuer"];
+        if notes.is_some_and(|notes| issuers.iter().any(|issuer| notes.get(issuer).is_some())) {
+            for name in names::of(object, group, kind).iter().filter(|name| name.kind == "Secret") {
+                self.name("Secret", Some(&name.name), None);
             }
         }
         if kind == "StatefulSet" {
@@ -173,11 +219,14 @@ impl Reader {
         let names = match &what {
             Needed::Name(_, name, _) => is_open(name),
             Needed::Port(service, port) => is_open(service) || is_open(port),
-            Needed::Pods(labels, _) => labels.iter().any(|(_, value)| is_open(value)),
+            Needed::Pods(labels, _) | Needed::Services(labels, _) => {
+                labels.iter().any(|(_, value)| is_open(value))
+            }
         };
         if !names {
             let namespace = namespace.map(str::to_owned).or_else(|| self.namespace.clone());
-            self.links.needs.push(Need { object: self.object, path: here.path(), namespace, what });
+            let (object, path) = (self.object, here.path());
+            self.links.needs.push(Need { object, path, namespace, what, set: false, of_flux: false });
         }
     }
 
@@ -219,6 +268,7 @@ impl Reader {
                 self.named("PersistentVolumeClaim", spec, "sourcePVC", &here);
             }
             ("PodDisruptionBudget", "policy") => self.selector(spec, &here),
+            ("ServiceMonitor" | "PodMonitor", "monitoring.coreos.com") => self.monitor(spec, &here),
             ("HorizontalPodAutoscaler", "autoscaling") => {
                 if let Some(target) = spec.get("scaleTargetRef") {
                     self.scaled(target, &here.key("scaleTargetRef"));
@@ -343,8 +393,38 @@ impl Reader {
         let selector = spec.get("selector");
         let labels = labels(selector.and_then(|selector| selector.get("matchLabels")));
         if !labels.is_empty() {
-            self.need(&here.key("selector"), None, Needed::Pods(labels, None));
+            let at = here.key("selector");
+            self.need(&at.key("matchLabels"), None, Needed::Pods(labels, None));
         }
+    }
+
+    /// What Prometheus asks: Services or pods of one namespace, and a port of theirs.
+    fn monitor(&mut self, spec: &Value, here: &Here<'_>) {
+        let selector = spec.get("selector");
+        let labels = labels(selector.and_then(|selector| selector.get("matchLabels")));
+        let namespaces = spec.get("namespaceSelector");
+        let names = namespaces.map_or(&[][..], |namespaces| items(namespaces, &["matchNames"]));
+        let any = namespaces.is_some_and(|namespaces| namespaces.get("any").is_some());
+        if labels.is_empty() || any || names.len() > 1 {
+            return;
+        }
+        let namespace = names.first().and_then(Value::as_str);
+        let of_pods = spec.get("podMetricsEndpoints").is_some();
+        let all = if of_pods { Needed::Pods } else { Needed::Services };
+        let at = here.key("selector");
+        self.need(&at.key("matchLabels"), namespace, all(labels.clone(), None));
+        each(spec, "endpoints", here, &mut |endpoint, here| {
+            if let Some(port) = endpoint.get("port").and_then(Value::as_str) {
+                let what = Needed::Services(labels.clone(), Some(port.to_owned()));
+                self.need(&here.key("port"), namespace, what);
+            }
+        });
+        each(spec, "podMetricsEndpoints", here, &mut |endpoint, here| {
+            if let Some(port) = endpoint.get("port").and_then(Value::as_str) {
+                let what = Needed::Pods(labels.clone(), Some(port.to_owned()));
+                self.need(&here.key("port"), namespace, what);
+            }
+        });
     }
 
     fn scaled(&mut self, target: &Value, here: &Here<'_>) {
@@ -445,20 +525,33 @@ impl Reader {
 
 /// Kinds that others name, beside those with keys.
 const NAMED: &[(&str, &str)] = &[
+    ("", "PersistentVolume"),
     ("", "PersistentVolumeClaim"),
     ("", "ServiceAccount"),
     ("apps", "Deployment"),
     ("apps", "StatefulSet"),
+    ("argoproj.io", "AppProject"),
+    ("cert-manager.io", "ClusterIssuer"),
+    ("cert-manager.io", "Issuer"),
+    ("cilium.io", "CiliumBGPPeerConfig"),
+    ("external-secrets.io", "ClusterSecretStore"),
+    ("external-secrets.io", "SecretStore"),
+    ("gateway.networking.k8s.io", "Gateway"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("image.toolkit.fluxcd.io", "ImageRepository"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    ("metallb.io", "BFDProfile"),
+    ("metallb.io", "BGPPeer"),
+    ("metallb.io", "IPAddressPool"),
     ("notification.toolkit.fluxcd.io", "Provider"),
+    ("rbac.authorization.k8s.io", "Role"),
     ("source.toolkit.fluxcd.io", "Bucket"),
     ("source.toolkit.fluxcd.io", "GitRepository"),
     ("source.toolkit.fluxcd.io", "HelmChart"),
     ("source.toolkit.fluxcd.io", "HelmRepository"),
     ("source.toolkit.fluxcd.io", "OCIRepository"),
     ("traefik.io", "Middleware"),
+    ("velero.io", "BackupStorageLocation"),
 ];
 
 fn kind_and_group(object: &Value) -> (&str, &str) {

@@ -9,6 +9,7 @@ pub mod emit;
 pub mod formats;
 pub mod links;
 pub mod merge;
+pub mod names;
 pub mod order;
 pub mod patch;
 pub mod place;

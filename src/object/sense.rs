@@ -255,6 +255,7 @@ impl Sense<'_> {
         for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
             if let Some(given) = container.get(probe) {
                 self.either(given, &["exec", "httpGet", "tcpSocket", "grpc"], true, &here.key(probe));
+                self.probed(given, items(container, "ports"), &here.key(probe));
             }
         }
         let env = here.key("env");
@@ -272,6 +273,18 @@ impl Sense<'_> {
         self.names(items(container, "ports"), &here.key("ports"));
         if let Some(resources) = container.get("resources") {
             self.resources(resources, &here.key("resources"));
+        }
+    }
+
+    /// A probe asks for a port of its own container if it names one.
+    fn probed(&mut self, probe: &Value, ports: &[Value], here: &Here<'_>) {
+        for way in ["httpGet", "tcpSocket"] {
+            let Some(port) = probe.get(way).and_then(|way| text(way, "port")) else { continue };
+            let known = ports.iter().any(|own| text(own, "name") == Some(port));
+            if !known && !is_open(port) && port.parse::<u16>().is_err() {
+                let way = here.key(way);
+                self.fault(&way.key("port"), format!("the container has no port `{}`", cut(port)));
+            }
         }
     }
 

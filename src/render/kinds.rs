@@ -91,7 +91,7 @@ impl Applied {
     }
 }
 
-fn is_cluster_scoped(group: &str, kind: &str) -> bool {
+pub fn is_cluster_scoped(group: &str, kind: &str) -> bool {
     let named = |kinds: &[&str]| kinds.iter().any(|own| *own == "*" || *own == kind);
     CLUSTER_SCOPED.iter().any(|(known, kinds)| *known == group && named(kinds))
 }

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::manifests::Manifest;
 use crate::check::objects::{self, DANGLING_REFERENCE, Finding, title};
 use crate::diagnostic::Diagnostics;
+use crate::inventory::node::{Node, Value as Written};
 use crate::model::Model;
 use crate::model::stack::Stack;
 use crate::object::Value;
-use crate::object::links::{Labels, Links, Need, Needed, Offer, Offered};
+use crate::object::links::{Links, Need, Needed, Offer, Offered};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
+use crate::render::whole::Whole;
 use crate::spelling::nearest;
-use crate::tree::TreePath;
+use crate::tree::{Tree, TreePath};
 
 /// What the objects of one job need and offer, with what is needed to tell of it.
 #[derive(Clone, Debug)]
@@ -20,10 +22,11 @@ pub(super) struct Linked {
     /// The job, by number.
     pub job: usize,
     /// The namespace of objects that name none.
-    namespace: String,
-    /// The kind and name of each object that needs something, by number.
-    titles: BTreeMap<usize, (String, String)>,
-    links: Links,
+    pub namespace: String,
+    /// The kind and name of each object that others or a folder matter to, by number.
+    pub titles: BTreeMap<usize, (String, String)>,
+    /// What they need and offer.
+    pub links: Links,
 }
 
 /// Reads what a job has made.
@@ -31,9 +34,11 @@ pub(super) fn linked(model: &Model, number: usize, job: &Job<'_>, objects: &[Val
     let namespace = job.stack(model).map_or("", |stack| stack.namespace.value.as_str());
     let links = Links::of(objects);
     let kind = |at: usize| objects[at].get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let titles =
-        links.needs.iter().map(|need| (need.object, (kind(need.object), title(&objects[need.object]))));
-    Linked { job: number, namespace: namespace.to_owned(), titles: titles.collect(), links }
+    let needs = links.needs.iter().map(|need| need.object);
+    let others = links.waits.iter().map(|wait| wait.object);
+    let numbers = needs.chain(others).chain(links.folders.iter().map(|folder| folder.object));
+    let titles = numbers.map(|at| (at, (kind(at), title(&objects[at])))).collect();
+    Linked { job: number, namespace: namespace.to_owned(), titles, links }
 }
 
 /// Everything that is offered, by namespace.
@@ -42,8 +47,13 @@ struct There<'l> {
     names: BTreeMap<(&'static str, &'l str), BTreeMap<&'l str, &'l Offered>>,
     services: BTreeMap<&'l str, BTreeMap<&'l str, &'l Offered>>,
     /// Pods by one of their labels.
-    pods: BTreeMap<(&'l str, &'l str, &'l str), Vec<&'l Offered>>,
+    pods: Labelled<'l>,
+    /// Services by one of theirs.
+    labelled: Labelled<'l>,
 }
+
+/// What has labels, by namespace and one of them.
+type Labelled<'l> = BTreeMap<(&'l str, &'l str, &'l str), Vec<&'l Offered>>;
 
 impl<'l> There<'l> {
     fn add(&mut self, namespace: &'l str, offered: &'l Offered) {
@@ -51,8 +61,11 @@ impl<'l> There<'l> {
             Offered::Name(kind, name, _) => {
                 self.names.entry((kind, namespace)).or_default().insert(name, offered);
             }
-            Offered::Service(name, _) => {
+            Offered::Service(name, _, labels) => {
                 self.services.entry(namespace).or_default().insert(name, offered);
+                for (key, value) in labels {
+                    self.labelled.entry((namespace, key, value)).or_default().push(offered);
+                }
             }
             Offered::Pods(labels, _) => {
                 for (key, value) in labels {
@@ -62,12 +75,17 @@ impl<'l> There<'l> {
         }
     }
 
-    fn pods(&self, namespace: &str, labels: &Labels) -> Vec<&'l Offered> {
+    /// Pods or Services with all of these labels.
+    fn chosen(&self, namespace: &str, needed: &Needed) -> Vec<&'l Offered> {
+        let (of, labels, all) = match needed {
+            Needed::Services(labels, _) => (&self.labelled, labels, Needed::Services(labels.clone(), None)),
+            Needed::Pods(labels, _) => (&self.pods, labels, Needed::Pods(labels.clone(), None)),
+            _ => return Vec::new(),
+        };
         let lists = labels.iter().map(|(key, value)| {
-            self.pods.get(&(namespace, key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice)
+            of.get(&(namespace, key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice)
         });
         let fewest = lists.min_by_key(|list| list.len()).unwrap_or_default();
-        let all = Needed::Pods(labels.clone(), None);
         fewest.iter().copied().filter(|offered| offered.meets(&all)).collect()
     }
 
@@ -103,7 +121,7 @@ impl<'l> There<'l> {
             }
             Needed::Port(service, port) => {
                 // A Service that is not there is told of once.
-                let Some(Offered::Service(_, ports)) = self.services.get(namespace)?.get(service.as_str())
+                let Some(Offered::Service(_, ports, _)) = self.services.get(namespace)?.get(service.as_str())
                 else {
                     return None;
                 };
@@ -115,20 +133,23 @@ impl<'l> There<'l> {
                     )
                 })
             }
-            Needed::Pods(labels, port) => {
-                let pods = self.pods(namespace, labels);
+            Needed::Pods(labels, port) | Needed::Services(labels, port) => {
+                let chosen = self.chosen(namespace, needed);
+                let of_pods = matches!(needed, Needed::Pods(..));
                 let Some(port) = port else {
                     let list: Vec<String> =
                         labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    return pods
+                    let what = if of_pods { "pod" } else { "Service" };
+                    return chosen
                         .is_empty()
-                        .then(|| (format!("no pod has the labels `{}`", list.join(",")), None));
+                        .then(|| (format!("no {what} has the labels `{}`", list.join(",")), None));
                 };
-                let found = pods
-                    .iter()
-                    .any(|offered| matches!(offered, Offered::Pods(_, ports) if ports.contains(port)));
-                (!pods.is_empty() && !found)
-                    .then(|| (format!("no container of its pods has a port `{port}`"), None))
+                let found = chosen.iter().any(|offered| match offered {
+                    Offered::Pods(_, ports) | Offered::Service(_, ports, _) => ports.contains(port),
+                    Offered::Name(..) => false,
+                });
+                let whose = if of_pods { "container of its pods" } else { "Service that it asks" };
+                (!chosen.is_empty() && !found).then(|| (format!("no {whose} has a port `{port}`"), None))
             }
         }
     }
@@ -137,8 +158,9 @@ impl<'l> There<'l> {
 /// Reports what is needed and not there: of jobs as what they found, of hand-written files with its place.
 pub(super) fn dangling(
     model: &Model,
+    jobs: &[Job<'_>],
     linked: &[Linked],
-    manifests: &[Manifest],
+    (manifests, tree): (&[Manifest], &Tree),
     diagnostics: &mut Diagnostics,
 ) -> Vec<Found> {
     let written = hand_written(model, manifests);
@@ -159,10 +181,21 @@ pub(super) fn dangling(
     for (namespace, what) in &offered {
         there.add(namespace, what);
     }
+    let kinds = offered.iter().filter_map(|(_, what)| match what {
+        Offered::Name(kind, ..) => Some(*kind),
+        _ => None,
+    });
+    let mut kinds: BTreeSet<&'static str> = kinds.collect();
+    if let Some(ingress) = &model.ingress {
+        kinds.extend(ingress.gateway.iter().map(|_| "Gateway"));
+        kinds.extend(ingress.issuer.iter().flat_map(|_| ["ClusterIssuer", "Issuer"]));
+    }
     for (namespace, what) in &elsewhere {
         there.add(namespace, what);
     }
-    let judged = Judged { model, there, namespaces: judged_namespaces(model) };
+    let mut said = BTreeSet::new();
+    say(&model.written, &mut said, 0);
+    let judged = Judged { model, there, kinds, said, namespaces: judged_namespaces(model) };
     let mut found = Vec::new();
     for one in linked {
         for need in &one.links.needs {
@@ -171,6 +204,13 @@ pub(super) fn dangling(
                 found.push(Found { job: one.job, object: need.object, kind: kind.clone(), finding });
             }
         }
+    }
+    let whole = Whole { model, jobs, linked, written: &written };
+    let mut others = whole.twins();
+    others.extend(whole.circles());
+    others.extend(whole.lost_folders(manifests, tree));
+    for (place, finding) in others {
+        whole.tell(place, finding, &mut found, diagnostics);
     }
     for file in &written {
         for need in &file.links.needs {
@@ -187,17 +227,35 @@ pub(super) fn dangling(
 struct Judged<'m> {
     model: &'m Model,
     there: There<'m>,
+    /// The kinds of which the tree has any.
+    kinds: BTreeSet<&'static str>,
+    /// What settings of the inventory say.
+    said: BTreeSet<&'m str>,
     namespaces: BTreeSet<&'m str>,
 }
 
 impl Judged<'_> {
     fn finding(&self, title: &str, own: &str, need: &Need) -> Option<Finding> {
         let namespace = need.namespace.as_deref().unwrap_or(own);
-        let flux =
-            matches!(&need.what, Needed::Name(kind, name, _) if is_of_flux(kind) && name != "flux-system");
+        if let Needed::Name(kind, name, _) = &need.what {
+            let whole = IF_ANY.contains(kind);
+            // A setting that names a Secret says that there is one.
+            if (whole && !self.kinds.contains(kind)) || (need.set && self.said.contains(name.as_str())) {
+                return None;
+            }
+            if whole {
+                return self.fault(title, namespace, need);
+            }
+        }
+        let flux = need.of_flux
+            || matches!(&need.what, Needed::Name(kind, name, _) if is_of_flux(kind) && name != "flux-system");
         if !flux && !self.namespaces.contains(namespace) {
             return None;
         }
+        self.fault(title, namespace, need)
+    }
+
+    fn fault(&self, title: &str, namespace: &str, need: &Need) -> Option<Finding> {
         let (message, near) = self.there.fault(namespace, &need.what)?;
         if let Needed::Name(kind, name, _) = &need.what
             && self.model.external.iter().any(|one| one.value.is(kind, namespace, name))
@@ -231,6 +289,39 @@ impl Judged<'_> {
             true => format!("{base}*"),
             false => namespace.to_owned(),
         }
+    }
+}
+
+/// Kinds of which a tree has all that are needed, or none: then a platform has them.
+const IF_ANY: &[&str] = &[
+    "AppProject",
+    "BFDProfile",
+    "BGPPeer",
+    "BackupStorageLocation",
+    "CiliumBGPPeerConfig",
+    "ClusterIssuer",
+    "ClusterSecretStore",
+    "Gateway",
+    "IPAddressPool",
+    "Issuer",
+    "PersistentVolume",
+    "SecretStore",
+];
+
+/// Tables of the inventory that are handed on: what they name is theirs to prove.
+const HANDED_ON: &[&str] = &["annotations", "env", "labels", "patch", "values"];
+
+/// The texts that settings of the inventory say.
+fn say<'w>(node: &'w Node, said: &mut BTreeSet<&'w str>, depth: usize) {
+    match &node.value {
+        _ if depth > 32 => {}
+        Written::Table(table) => {
+            let own = table.iter().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
+            own.for_each(|(_, entry)| say(&entry.node, said, depth + 1));
+        }
+        Written::Array(items) => items.iter().for_each(|item| say(item, said, depth + 1)),
+        Written::String(text) => drop(said.insert(text)),
+        _ => {}
     }
 }
 
@@ -268,22 +359,37 @@ fn elsewhere(model: &Model) -> Vec<(String, Offered)> {
         existing.for_each(|claim| offer(name("PersistentVolumeClaim", &claim.mounted)));
         offer(name("ConfigMap", "kube-root-ca.crt"));
     }
+    let of_charts = model.chart_secrets.iter();
+    offered.extend(of_charts.map(|one| (one.namespace.clone(), name("Secret", &one.secret.name))));
+    offered.extend(model.environments.iter().flat_map(|environment| &environment.stacks).flat_map(|stack| {
+        stack.claims.iter().map(|claim| (String::new(), name("PersistentVolume", &claim.mounted)))
+    }));
+    if let Some(gateway) = model.ingress.as_ref().and_then(|ingress| ingress.gateway.as_ref()) {
+        offered.push((gateway.namespace.clone(), name("Gateway", &gateway.name)));
+    }
+    if let Some(gitops) = &model.gitops {
+        offered.push((gitops.argocd.namespace.clone(), name("AppProject", "default")));
+    }
     offered
 }
 
-struct Written<'m> {
-    manifest: &'m Manifest,
-    namespace: String,
-    links: Links,
+/// A hand-written file, in one namespace that it is applied to.
+pub(super) struct Manual<'m> {
+    /// The file.
+    pub manifest: &'m Manifest,
+    /// The namespace of objects that name none.
+    pub namespace: String,
+    /// What they need and offer.
+    pub links: Links,
 }
 
 /// Hand-written files, for each namespace that they are applied to.
-fn hand_written<'m>(model: &Model, manifests: &'m [Manifest]) -> Vec<Written<'m>> {
+fn hand_written<'m>(model: &Model, manifests: &'m [Manifest]) -> Vec<Manual<'m>> {
     let patches = objects::patches(manifests);
     let mut written = Vec::new();
     for manifest in manifests.iter().filter(|one| one.is_listed() && !patches.contains(one.path.as_str())) {
         for namespace in namespaces_of(model, &manifest.path) {
-            written.push(Written { manifest, namespace, links: Links::of(&manifest.documents) });
+            written.push(Manual { manifest, namespace, links: Links::of(&manifest.documents) });
         }
     }
     written

@@ -12,6 +12,7 @@ mod links;
 mod overlay;
 mod plan;
 mod stack_patches;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
-use crate::object::{Id, Map, Value};
+use crate::object::{Id, Map, Value, schema};
 use crate::progress::Progress;
 use crate::render::context::{Contexts, Names};
 use crate::render::judge::{Found, Locator};
@@ -95,12 +96,6 @@ pub fn render(
     for (number, job) in late {
         files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
     }
-    let mut found = Diagnostics::default();
-    noted.found.extend(links::dangling(model, &noted.linked, hand_written, &mut found));
-    found.extend(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
-    checked.accept(&mut found);
-    diagnostics.extend(found);
-    rayon::spawn(|| drop(contexts));
     stack_patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
@@ -108,6 +103,12 @@ pub fn render(
     let listed = hand_written.iter().filter(|manifest| manifest.is_listed());
     let listed: Vec<TreePath> = listed.map(|manifest| manifest.path.clone()).collect();
     let tree = files.into_tree(&listed, &mut diagnostics);
+    let mut found = Diagnostics::default();
+    noted.found.extend(links::dangling(model, &jobs, &noted.linked, (hand_written, &tree), &mut found));
+    found.extend(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
+    checked.accept(&mut found);
+    diagnostics.extend(found);
+    rayon::spawn(|| drop(contexts));
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }
@@ -347,17 +348,30 @@ fn run(
     }
     let objects = templates.engine.objects(job.template, context, &what_for).map_err(|found| vec![found])?;
     let mut objects: Vec<Value> = objects.into_iter().map(tidy).collect();
-    let found = finish(model, job, &what_for, &mut objects);
+    let place = |object: usize, key: &str| {
+        let path = schema::Path(
+            vec!["metadata", key].into_iter().map(|key| schema::Step::Key(key.to_owned())).collect(),
+        );
+        let located = templates.engine.locate(job.template, context, object, &path);
+        located.map_or(Span::new(job.file, 0..0), |located| located.span)
+    };
+    let found = finish(model, job, &what_for, &mut objects, &place);
     if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
 }
 
 /// Checks what a template made, and applies the service's own `patch`.
-fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -> Vec<Diagnostic> {
+fn finish(
+    model: &Model,
+    job: &Job<'_>,
+    what_for: &str,
+    objects: &mut [Value],
+    place: &dyn Fn(usize, &str) -> Span,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for object in objects.iter() {
+    for (number, object) in objects.iter().enumerate() {
         let Some(id) = Id::of(object) else {
             found.push(misplaced(
-                job,
+                (job, place(number, "name")),
                 &format!("makes an object without apiVersion, kind or metadata.name for {what_for}"),
             ));
             continue;
@@ -368,7 +382,7 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
             && own != other
         {
             let message = format!("puts {id} outside namespace `{own}` of its stack, for {what_for}");
-            found.push(misplaced(job, &message).help(
+            found.push(misplaced((job, place(number, "namespace")), &message).help(
                 "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree",
             ));
         }
@@ -384,8 +398,7 @@ fn finish(model: &Model, job: &Job<'_>, what_for: &str, objects: &mut [Value]) -
     found
 }
 
-fn misplaced(job: &Job<'_>, what: &str) -> Diagnostic {
-    let span = Span::new(job.file, 0..0);
+fn misplaced((job, span): (&Job<'_>, Span), what: &str) -> Diagnostic {
     MISPLACED_OBJECT.at(span, "", format!("template `{}` {what}", job.template))
 }
 

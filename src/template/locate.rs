@@ -75,8 +75,34 @@ fn score(source: &[&str], at: usize, lines: &[&str], number: usize) -> usize {
     }
     let before = neighbours(source[..at].iter().rev(), lines[..number].iter().rev());
     let after = neighbours(source[at + 1..].iter(), lines[number + 1..].iter());
-    // What stands before a line tells more than what follows it.
-    fit * 8 + before * 2 + after
+    // What stands above a line tells most, and what stands before it more than what follows.
+    fit * 8 + alike_above(source, at, lines, number) * 12 + before * 2 + after
+}
+
+/// How many of the lines that a rendered one lies in, the nearest first, have their like above the template's line.
+fn alike_above(source: &[&str], at: usize, lines: &[&str], number: usize) -> usize {
+    let pairs = above(source, at).zip(above(lines, number)).take(AROUND);
+    pairs.take_while(|(own, line)| likeness(own, line) > 1).count()
+}
+
+/// The lines that a line lies in, the nearest first.
+fn above<'l>(lines: &'l [&'l str], at: usize) -> impl Iterator<Item = &'l str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut depth = indent(lines[at]);
+    let before = lines[..at].iter().rev().copied().take_while(|line| !is_mark(line));
+    before.filter(move |line| {
+        let text = line.trim_start();
+        let is_above = !text.is_empty() && !text.starts_with(['{', '#']) && indent(line) < depth;
+        if is_above {
+            depth = indent(line);
+        }
+        is_above
+    })
+}
+
+/// The mark between two documents.
+fn is_mark(line: &str) -> bool {
+    line.starts_with("---")
 }
 
 /// How many of the nearest rendered lines have their like near the template's line, in order.
@@ -84,9 +110,9 @@ fn neighbours<'l>(
     source: impl Iterator<Item = &'l &'l str>,
     lines: impl Iterator<Item = &'l &'l str>,
 ) -> usize {
-    let source: Vec<&str> = source.take(2 * AROUND).copied().collect();
+    let source: Vec<&str> = source.take(2 * AROUND).copied().take_while(|line| !is_mark(line)).collect();
     let (mut at, mut count) = (0, 0);
-    for line in lines.take(AROUND) {
+    for line in lines.take(AROUND).take_while(|line| !is_mark(line)) {
         if let Some(found) = source[at..].iter().take(AROUND).position(|own| likeness(own, line) > 1) {
             at += found + 1;
             count += 1;

@@ -12,6 +12,8 @@ use bayplan::inventory::gitops::Setting;
 
 /// Rules that no inventory of a few lines can break: they need a template, a tree on disk, or a great deal of text.
 const WITHOUT_INVENTORY: &[&str] = &[
+    "circular-wait",
+    "duplicate-object",
     "duplicate-output",
     "hand-edited-file",
     "misplaced-object",

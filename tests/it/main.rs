@@ -1,6 +1,7 @@
 //! Tests through the library and the program, as their users call them; most of them are data under `tests/cases/`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod across;
 mod bayplan;
 mod beside;
 mod cli;
@@ -28,6 +29,7 @@ mod limits;
 mod load_balancers;
 mod manual;
 mod markers;
+mod mutations;
 mod render;
 mod renovate;
 mod validate;

@@ -1,0 +1,231 @@
+//! What only the whole tree shows: two objects of one identity, circles of waiting, folders that are not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check::manifests::Manifest;
+use crate::check::objects::{self, CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title};
+use crate::diagnostic::{Code, Diagnostics};
+use crate::model::Model;
+use crate::object::Id;
+use crate::object::names::Wait;
+use crate::object::schema::{Path, Step};
+use crate::render::judge::Found;
+use crate::render::links::{Linked, Manual};
+use crate::render::plan::Job;
+use crate::render::{folder_of, kinds};
+use crate::tree::{Tree, TreePath};
+
+/// Everything that is applied.
+pub(super) struct Whole<'m> {
+    pub model: &'m Model,
+    pub jobs: &'m [Job<'m>],
+    pub linked: &'m [Linked],
+    pub written: &'m [Manual<'m>],
+}
+
+/// Who makes an object: a job or a hand-written file, by number, and which of its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Maker {
+    Job(usize, usize),
+    File(usize, usize),
+}
+
+/// The kind, namespace and name of an object that waits or is waited for.
+type Waiting<'m> = (&'m str, &'m str, &'m str);
+
+impl<'m> Whole<'m> {
+    /// Reports a finding at its place.
+    pub fn tell(
+        &self,
+        maker: Maker,
+        finding: Finding,
+        found: &mut Vec<Found>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        match maker {
+            Maker::Job(at, object) => {
+                let one = &self.linked[at];
+                let ids = one.links.ids.iter().find(|(number, _)| *number == object);
+                let kind = ids.map(|(_, id)| id.kind.clone()).unwrap_or_default();
+                found.push(Found { job: one.job, object, kind, finding });
+            }
+            Maker::File(at, object) => {
+                let manifest = self.written[at].manifest;
+                let span = objects::span(manifest, object, &finding.path);
+                diagnostics.push(finding.at(span, "").about(format!("out/{}", manifest.path)));
+            }
+        }
+    }
+
+    /// Every object, with the namespace that it gets where it names none.
+    fn all(&self) -> impl Iterator<Item = (Maker, &'m str, &'m Id)> {
+        let (linked, written) = (self.linked, self.written);
+        let made = linked.iter().enumerate().flat_map(|(at, one)| {
+            let ids = one.links.ids.iter();
+            ids.map(move |(object, id)| (Maker::Job(at, *object), one.namespace.as_str(), id))
+        });
+        let beside = written.iter().enumerate().flat_map(|(at, one)| {
+            let ids = one.links.ids.iter();
+            ids.map(move |(object, id)| (Maker::File(at, *object), one.namespace.as_str(), id))
+        });
+        made.chain(beside)
+    }
+
+    fn title(&self, maker: Maker) -> String {
+        match maker {
+            Maker::Job(at, object) => {
+                let titles = self.linked[at].titles.get(&object);
+                titles.map(|(_, title)| title.clone()).unwrap_or_default()
+            }
+            Maker::File(at, object) => {
+                self.written[at].manifest.documents.get(object).map(title).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Objects of one identity that different places make. Namespaces are shared.
+    pub fn twins(&self) -> Vec<(Maker, Finding)> {
+        let mut first: BTreeMap<(&str, &str, &str, &str), Maker> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (maker, own, id) in self.all().filter(|(_, _, id)| id.kind != "Namespace") {
+            let of_cluster = kinds::is_cluster_scoped(&id.group, &id.kind);
+            let namespace = if of_cluster { "" } else { id.namespace.as_deref().unwrap_or(own) };
+            let other = *first.entry((&id.group, &id.kind, namespace, &id.name)).or_insert(maker);
+            if other != maker && !self.is_one(other, maker) {
+                let place = self.place(other);
+                let message =
+                    format!("{} `{}`: `metadata.name`: {place} makes the same object", id.kind, id.name);
+                found.push((maker, finding(&DUPLICATE_OBJECT, path(&["metadata", "name"]), message)));
+            }
+        }
+        found
+    }
+
+    /// Whether two makers are one file for two environments, or two of one build: that is told of elsewhere.
+    fn is_one(&self, one: Maker, other: Maker) -> bool {
+        match (one, other) {
+            (Maker::Job(one, _), Maker::Job(other, _)) => {
+                let job = |at: usize| &self.jobs[self.linked[at].job];
+                // Environments that share a namespace are somebody's choice, such as one cluster for each.
+                let shared = job(one).environment != job(other).environment
+                    && self.linked[one].namespace == self.linked[other].namespace;
+                shared || folder_of(job(one), self.model) == folder_of(job(other), self.model)
+            }
+            (Maker::File(one, first), Maker::File(other, second)) => {
+                first == second && self.written[one].manifest.path == self.written[other].manifest.path
+            }
+            _ => false,
+        }
+    }
+
+    fn place(&self, maker: Maker) -> String {
+        match maker {
+            Maker::Job(at, _) => {
+                let job = &self.jobs[self.linked[at].job];
+                format!("template `{}` for {}", job.template, job.what_for(self.model))
+            }
+            Maker::File(at, _) => format!("`out/{}`", self.written[at].manifest.path),
+        }
+    }
+
+    /// Objects of Flux that wait for each other: one finding for each circle.
+    pub fn circles(&self) -> Vec<(Maker, Finding)> {
+        let mut waits: BTreeMap<Waiting<'_>, Vec<(Waiting<'_>, Maker, &Wait)>> = BTreeMap::new();
+        let made = self.linked.iter().enumerate().flat_map(|(at, one)| {
+            one.links.waits.iter().map(move |wait| (Maker::Job(at, wait.object), wait))
+        });
+        let beside = self.written.iter().enumerate().flat_map(|(at, one)| {
+            one.links.waits.iter().map(move |wait| (Maker::File(at, wait.object), wait))
+        });
+        for (maker, wait) in made.chain(beside) {
+            let own =
+                (wait.id.kind.as_str(), wait.id.namespace.as_deref().unwrap_or(""), wait.id.name.as_str());
+            let other = (own.0, wait.namespace.as_deref().unwrap_or(""), wait.name.as_str());
+            waits.entry(own).or_default().push((other, maker, wait));
+        }
+        let mut found = Vec::new();
+        let mut done: BTreeSet<Waiting<'_>> = BTreeSet::new();
+        for start in waits.keys() {
+            let mut way: Vec<(Waiting<'_>, usize)> = vec![(*start, 0)];
+            let mut on_way: BTreeSet<Waiting<'_>> = BTreeSet::from([*start]);
+            while let Some((here, next)) = way.last_mut() {
+                let step = waits.get(here).filter(|_| !done.contains(here)).and_then(|list| list.get(*next));
+                *next += 1;
+                let Some((other, maker, wait)) = step else {
+                    done.insert(*here);
+                    on_way.remove(here);
+                    way.pop();
+                    continue;
+                };
+                if on_way.contains(other) {
+                    let from = way.iter().position(|(known, _)| known == other).unwrap_or(0);
+                    let mut names: Vec<&str> = way[from..].iter().map(|((.., name), _)| *name).collect();
+                    names.push(other.2);
+                    let message = format!(
+                        "{}: `{}`: it waits for itself: {}",
+                        self.title(*maker),
+                        wait.path,
+                        names.join(" → ")
+                    );
+                    found.push((*maker, finding(&CIRCULAR_WAIT, wait.path.clone(), message)));
+                } else if !done.contains(other) {
+                    on_way.insert(*other);
+                    way.push((*other, 0));
+                }
+            }
+        }
+        found
+    }
+
+    /// Folders of this tree that are applied and not there. Of other folders of the repository nothing is known.
+    pub fn lost_folders(&self, manifests: &[Manifest], tree: &Tree) -> Vec<(Maker, Finding)> {
+        let Some(gitops) = &self.model.gitops else { return Vec::new() };
+        let made = self.linked.iter().enumerate().flat_map(|(at, one)| {
+            one.links.folders.iter().map(move |folder| (Maker::Job(at, folder.object), folder))
+        });
+        let beside = self.written.iter().enumerate().flat_map(|(at, one)| {
+            one.links.folders.iter().map(move |folder| (Maker::File(at, folder.object), folder))
+        });
+        let known = folders(tree.iter().map(|(path, _)| path).chain(manifests.iter().map(|one| &one.path)));
+        let own = |repository: &str| {
+            [&gitops.repository, &self.model.cluster.name].iter().any(|own| *own == repository)
+        };
+        let mut found = Vec::new();
+        for (maker, folder) in made.chain(beside).filter(|(_, folder)| own(&folder.repository)) {
+            let parts: Vec<&str> =
+                folder.folder.split('/').filter(|part| !["", "."].contains(part)).collect();
+            let whole = format!("{}/", parts.join("/"));
+            let Some(inside) = whole.strip_prefix(&gitops.prefix) else { continue };
+            let inside = inside.trim_end_matches('/');
+            if !inside.is_empty() && !parts.contains(&"..") && !known.contains(inside) {
+                let message =
+                    format!("{}: `{}`: the tree has no folder `{inside}`", self.title(maker), folder.path);
+                found.push((maker, finding(&DANGLING_REFERENCE, folder.path.clone(), message)));
+            }
+        }
+        found
+    }
+}
+
+/// Every folder that a file is in, near or far.
+fn folders<'p>(paths: impl Iterator<Item = &'p TreePath>) -> BTreeSet<&'p str> {
+    let mut folders = BTreeSet::new();
+    for path in paths {
+        let mut rest = path.as_str();
+        while let Some((folder, _)) = rest.rsplit_once('/') {
+            if !folders.insert(folder) {
+                break;
+            }
+            rest = folder;
+        }
+    }
+    folders
+}
+
+fn finding(code: &'static Code, path: Path, message: String) -> Finding {
+    Finding { code, path, message, help: None, name: None }
+}
+
+fn path(keys: &[&str]) -> Path {
+    Path(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
+}
