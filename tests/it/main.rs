@@ -30,4 +30,5 @@ mod manual;
 mod markers;
 mod render;
 mod renovate;
+mod strangers;
 mod validate;
