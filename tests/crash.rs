@@ -30,8 +30,9 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 /// A cluster of a few services. Nearly every file says its name or its time zone.
 fn inventory(name: &str, services: usize) -> String {
+    let cluster = name.to_lowercase();
     let mut text = format!(
-        "[cluster]\nname = \"{name}\"\ntimezone = \"Europe/{name}\"\n\
+        "[cluster]\nname = \"{cluster}\"\ntimezone = \"Europe/{name}\"\n\
          [gitops]\nrepository = \"https://example.com/{name}.git\"\napps = \"flux\"\n\
          [stacks.home]\ndescription = \"In {name}\"\nenv = {{ TZ = \"${{cluster.timezone}}\" }}\nlabels = {{ city = \"{name}\" }}\n"
     );

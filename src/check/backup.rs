@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cron;
 use crate::diagnostic::{Diagnostics, codes};
-use crate::inventory::backup::{CopyMethod, Mover};
+use crate::inventory::backup::{CopyMethod, Mover, Replication};
 use crate::inventory::storage::Backend;
 use crate::model::backup::{Backup, Failover};
 use crate::model::stack::Stack;
@@ -23,6 +23,8 @@ codes! { Storage:
     UNSUPPORTED_COPY_METHOD = ("unsupported-copy-method", Error, "a snapshot or clone of storage that can make none");
     /// Pods that stay while their data moves.
     PINNED_AGAINST_FAILOVER = ("pinned-against-failover", Error, "a service mounts data that moves with its stack, and stays on its node");
+    /// Two Syncthings that have not met.
+    UNPAIRED_SYNCTHING = ("unpaired-syncthing", Warning, "copies of a failover by Syncthing that do not know each other, and differ");
     /// Data that stays on the node that is gone.
     UNMOVABLE_CLAIM = ("unmovable-claim", Error, "a stack can fail over, and a claim of it is on the disk of one node");
 }
@@ -41,6 +43,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         }
     }
     shared_entries(model, found);
+    borrowed_ids(model, found);
     shared_locations(model, found);
     for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
         schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
@@ -51,7 +54,8 @@ fn subject(stack: &Stack, claim: &str) -> String {
     format!("stacks.{}.claims.{claim}", stack.name)
 }
 
-fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+/// Reports a schedule that cannot be read.
+pub fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
     // What did not resolve has been reported.
     if schedule.is_empty() && schedule.span == Span::default() {
         return;
@@ -252,11 +256,77 @@ fn pinned(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
     }
 }
 
+/// Syncthing makes its ID up when it first runs: until the inventory has it, nobody connects.
+fn unpaired(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
+    let devices = failover.syncthing.iter().flat_map(|syncthing| &syncthing.devices);
+    let strangers: Vec<_> = devices.filter(|device| device.id.is_none()).collect();
+    let Some(first) = strangers.first() else { return };
+    let lacking: Vec<String> = strangers
+        .iter()
+        .map(|device| {
+            let node = device.name.strip_prefix(device.claim.as_str()).unwrap_or_default();
+            format!("`ids.{}.{}`", device.claim, node.trim_start_matches('-'))
+        })
+        .collect();
+    let message = format!(
+        "the copies of stack `{}` are not kept alike yet: its failover has no {}",
+        stack.name,
+        lacking.join(", no ")
+    );
+    found.push(
+        UNPAIRED_SYNCTHING
+            .at(failover.place, "they do not know each other", message)
+            .about(format!("stacks.{}.failover", stack.name))
+            .help(format!(
+                "apply the tree, then write what `kubectl -n {} get replicationsource {} -o jsonpath='{{.status.syncthing.ID}}'` prints, and so on",
+                stack.namespace, first.name
+            )),
+    );
+}
+
+/// An environment inherits IDs that are another one's: its own Syncthings have others.
+fn borrowed_ids(model: &Model, found: &mut Diagnostics) {
+    let mut owners: BTreeMap<&str, (&Environment, &Stack)> = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            let Some(failover) = stack.failover.as_ref().filter(|failover| !failover.paused) else {
+                continue;
+            };
+            let devices = failover.syncthing.iter().flat_map(|syncthing| &syncthing.devices);
+            let mut borrowed = None;
+            for id in devices.filter_map(|device| device.id.as_deref()) {
+                let (owner, other) = *owners.entry(id).or_insert((environment, stack));
+                if owner.name != environment.name || other.name != stack.name {
+                    borrowed = Some((owner, other));
+                }
+            }
+            let Some((owner, other)) = borrowed else { continue };
+            let message = format!(
+                "namespaces `{}` and `{}` have Syncthings of their own, and the inventory gives them the same IDs",
+                other.namespace, stack.namespace
+            );
+            found.push(
+                UNPAIRED_SYNCTHING
+                    .at(failover.place, format!("in environment `{}`", environment.name), message)
+                    .because(other.place, format!("in environment `{}`", owner.name))
+                    .about(format!("stacks.{}.failover", stack.name))
+                    .about(format!("environments.{}", environment.name))
+                    .help("give each environment its own `ids`, or `failover = false` where it needs none"),
+            );
+        }
+    }
+}
+
 fn failover(stack: &Stack, found: &mut Diagnostics) {
     let Some(failover) = &stack.failover else { return };
     let about = format!("stacks.{}", stack.name);
-    schedule(&failover.schedule, &about, found);
-    lacking(stack, &failover.secret_key, &["psk.txt"], "rsync over TLS", &about, found);
+    match failover.mover {
+        Replication::RsyncTls => {
+            schedule(&failover.schedule, &about, found);
+            lacking(stack, &failover.secret_key, &["psk.txt"], "rsync over TLS", &about, found);
+        }
+        Replication::Syncthing => unpaired(stack, failover, found),
+    }
     pinned(stack, failover, found);
     for claim in &stack.claims {
         if claim.backend != Some(Backend::Local) || claim.on_both {

@@ -25,6 +25,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             health_checks(environment, stack, found);
         }
     }
+    differences(model, gitops, found);
     windows(model, gitops, found);
     notifications(model, gitops, found);
 }
@@ -55,6 +56,36 @@ fn settings(
     if let Some(span) = model.key_of(&environment.name, &["stacks", &stack.name, key]) {
         let what = format!("stack `{}`", stack.name);
         found.push(ignored(&what, key, engine, span, gitops).about(format!("stacks.{}", stack.name)));
+    }
+}
+
+/// Flux compares nothing but what it applies, and leaves other fields alone by itself: it has no such list.
+fn differences(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let key = "ignore-differences";
+    let of_layer = |layer: Layer| if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+    // Every environment has a stack in the same layer.
+    let of_stack = |name: &str| {
+        let mut stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+        stacks.find(|stack| stack.name == name).map(|stack| of_layer(stack.layer))
+    };
+    let of_service = |name: &str| {
+        let mut services = model.environments.iter().flat_map(|environment| environment.services());
+        services.find(|service| service.key == name).and_then(|service| of_stack(&service.stack))
+    };
+    let by_flux = |engine: Option<Engine>| engine == Some(Engine::Flux);
+    for scoped in &gitops.argocd.extras.differences {
+        if scoped.everywhere() && gitops.apps == Engine::Flux && gitops.infrastructure == Engine::Flux {
+            found.push(ignored("everything", key, Engine::Flux, scoped.place, gitops).about("gitops"));
+        }
+        let charts = scoped.charts.iter().filter(|_| gitops.infrastructure == Engine::Flux);
+        let charts = charts.map(|name| (format!("chart `{name}`"), name.span));
+        let stacks = scoped.stacks.iter().filter(|name| by_flux(of_stack(name)));
+        let stacks = stacks.map(|name| (format!("stack `{name}`"), name.span));
+        let services = scoped.services.iter().filter(|name| by_flux(of_service(name)));
+        let services = services.map(|name| (format!("the stack of service `{name}`"), name.span));
+        for (what, span) in charts.chain(stacks).chain(services) {
+            found.push(ignored(&what, key, Engine::Flux, span, gitops).about("gitops"));
+        }
     }
 }
 

@@ -484,8 +484,9 @@ struct Layers<'m> {
 fn owner<'m>(layers: &Layers<'m>, path: &[&str]) -> Option<(String, Option<&'m Stack>)> {
     match path {
         ["charts", name, "values", ..] => Some((format!("charts.{name}"), None)),
-        ["services", name, "env" | "args" | "command" | "patch" | "image", ..]
-        | ["environments", _, "services", name, "env" | "args" | "command" | "patch" | "image", ..] => {
+        ["services", name, key, ..] | ["environments", _, "services", name, key, ..]
+            if WRITTEN_OUT.contains(key) =>
+        {
             Some((format!("services.{name}"), Some(*layers.services.get(name)?)))
         }
         ["stacks", name, "env", ..] | ["environments", _, "stacks", name, "env", ..] => {
@@ -494,6 +495,10 @@ fn owner<'m>(layers: &Layers<'m>, path: &[&str]) -> Option<(String, Option<&'m S
         _ => None,
     }
 }
+
+/// The keys of a service whose texts go into objects as they are.
+const WRITTEN_OUT: &[&str] =
+    &["env", "args", "command", "patch", "image", "files", "sidecars", "init-containers"];
 
 /// Arguments and commands may be scripts, whose `${NAME}` is the shell's.
 fn takes_no_shell(path: &[&str]) -> bool {

@@ -150,10 +150,7 @@ fn toleration(table: &Table) -> Vec<Fault> {
     }
     if exists && text(table, "value").is_some_and(|(value, _)| !value.is_empty()) {
         add(place("value"), "a toleration with `operator = \"Exists\"` has no `value`");
-    } else if !exists
-        && text(table, "key").is_none_or(|(key, _)| key.is_empty())
-        && !table.contains_key("key")
-    {
+    } else if !exists && !table.contains_key("key") {
         add(first(), "a toleration without `key` is for all taints, and needs `operator = \"Exists\"`");
     }
     if table.contains_key("tolerationSeconds")

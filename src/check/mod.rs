@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
+pub mod devices;
 pub mod engines;
 pub mod gitops;
 pub mod handed;
@@ -24,6 +25,7 @@ pub mod settings;
 pub mod sharing;
 pub mod spelling;
 pub mod storage;
+pub mod workloads;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::BTreeSet;
@@ -73,7 +75,9 @@ const FAMILIES: &[Rules] = &[
     ports::check,
     routes::check,
     resources::check,
+    devices::check,
     storage::check,
+    workloads::check,
     backup::check,
     policies::check,
     security::check,
@@ -94,7 +98,9 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     ports::CODES,
     routes::CODES,
     resources::CODES,
+    devices::CODES,
     storage::CODES,
+    workloads::CODES,
     backup::CODES,
     policies::CODES,
     security::CODES,

@@ -41,7 +41,9 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let pinned = service.node_selector.get("kubernetes.io/hostname");
     // A node that does not exist has been reported.
     let unknown = pinned.is_some_and(|name| model.node(name).is_none());
-    if model.nodes.is_empty() || unsure || unknown {
+    let chooses =
+        service.pod.affinity.as_ref().is_some_and(|affinity| affinity.value.get("nodeAffinity").is_some());
+    if model.nodes.is_empty() || unsure || unknown || chooses {
         return None;
     }
     Some(model.nodes.iter().filter(|node| objection(model, service, node).is_none()).collect())
@@ -55,11 +57,15 @@ pub fn patched(service: &Service, words: &[&str]) -> bool {
     })
 }
 
-/// How many pods a service has: for a daemon set one on each node that it may run on.
+/// How many pods a service has at most: for a daemon set one on each node that it may run on.
 pub fn pods(model: &Model, service: &Service) -> u64 {
-    match service.kind {
-        Kind::DaemonSet => nodes(model, service).map_or(1, |nodes| nodes.len() as u64),
-        _ => service.replicas.map_or(1, |replicas| u64::try_from(replicas.value).unwrap_or(0).min(1_000_000)),
+    let bounded = |count: i64| u64::try_from(count).unwrap_or(0).min(1_000_000);
+    match (service.kind, &service.autoscale, &service.job) {
+        (Kind::DaemonSet, ..) => nodes(model, service).map_or(1, |nodes| nodes.len() as u64),
+        (_, _, Some(job)) if job.suspend => 0,
+        (_, _, Some(job)) => bounded(job.parallelism.unwrap_or(1)),
+        (_, Some(autoscale), _) => bounded(autoscale.max.value),
+        _ => service.replicas.map_or(1, |replicas| bounded(replicas.value)),
     }
 }
 

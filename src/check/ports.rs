@@ -9,6 +9,7 @@ use crate::inventory::service::Kind;
 use crate::model::policy::{Closed, End};
 use crate::model::service::{Port, Service};
 use crate::model::stack::Stack;
+use crate::model::workload::ends;
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
@@ -132,11 +133,12 @@ fn mismatched_host_ports(service: &Service, found: &mut Diagnostics) {
 }
 
 fn unknown_ports(service: &Service, found: &mut Diagnostics) {
-    let probe = service.probe.as_ref().and_then(|probe| probe.port.as_ref()).map(|port| ("probe", port));
+    let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
+    let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
     let monitor = service.monitor.iter().flat_map(|monitor| monitor.ports()).map(|port| ("monitor", port));
     let allowed = service.allow_from.iter().flat_map(|allowed| &allowed.ports);
     let monitor = monitor.chain(allowed.map(|port| ("allow-from", port)));
-    for (key, name) in probe.into_iter().chain(monitor) {
+    for (key, name) in probes.map(|(key, name)| (*key, name)).chain(monitor) {
         if service.ports.iter().any(|port| port.name == name.value) {
             continue;
         }
@@ -185,21 +187,32 @@ fn missing_port(service: &Service, found: &mut Diagnostics) {
 
 /// Two entries of one name break server-side apply, and only one of them would count.
 fn duplicate_variables(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    for variable in &service.secret_env {
-        let Some(plain) = service.env.iter().find(|plain| plain.name == variable.name) else { continue };
-        let path = ["services", &service.key, "secret-env", &variable.name];
-        let secret = model.key_of(&environment.name, &path).unwrap_or(service.place);
-        found.push(
-            DUPLICATE_VARIABLE
-                .at(
-                    secret,
-                    "and from a secret",
-                    format!("variable `{}` of service `{}` is given twice", variable.name, service.key),
-                )
-                .because(plain.place, "given here")
-                .about(subject(service))
-                .help("keep one of them; a secret belongs in `secret-env`"),
-        );
+    for part in service.containers() {
+        let mut first: BTreeMap<&str, Span> =
+            part.env.iter().map(|variable| (variable.name.as_str(), variable.place)).collect();
+        let sourced = part.sourced_env.iter();
+        let sourced = sourced.map(|variable| (&variable.name, variable.place, "and from elsewhere"));
+        let secret = part.secret_env.iter().map(|variable| {
+            let mut path = vec!["services", service.key.as_str()];
+            path.extend(part.table.into_iter().flat_map(|(table, name)| [table, name]));
+            path.extend(["secret-env", variable.name.as_str()]);
+            let place = model.key_of(&environment.name, &path).unwrap_or(part.place);
+            (&variable.name, place, "and from a secret")
+        });
+        for (name, place, label) in secret.chain(sourced) {
+            let Some(given) = first.insert(name, place) else { continue };
+            found.push(
+                DUPLICATE_VARIABLE
+                    .at(
+                        place,
+                        label,
+                        format!("variable `{name}` of {} is given twice", part.named(&service.key)),
+                    )
+                    .because(given, "given here")
+                    .about(subject(service))
+                    .help("keep one of them; a secret belongs in `secret-env`"),
+            );
+        }
     }
 }
 
@@ -233,20 +246,22 @@ fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
 }
 
 /// Pods of a StatefulSet carry its name and a revision of 11 characters in a label, which takes 63
-/// (kubernetes#64023).
+/// (kubernetes#64023). A CronJob's runs are named for it and the minute.
 fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
     const LONGEST: usize = 52;
     let length = service.name.len();
-    if service.kind == Kind::StatefulSet && length > LONGEST && length <= 63 {
+    let reason = match service.kind {
+        Kind::StatefulSet => "a stateful set: its pods' labels add 11 characters",
+        Kind::CronJob => "a cron job: its runs' names add 11 characters",
+        _ => return,
+    };
+    if length > LONGEST && length <= 63 {
         found.push(
             OVERLONG_NAME
                 .at(
                     service.place,
                     format!("{length} characters"),
-                    format!(
-                        "`{}` is too long for a stateful set: its pods' labels add 11 characters",
-                        service.name
-                    ),
+                    format!("`{}` is too long for {reason}", service.name),
                 )
                 .about(subject(service))
                 .help(format!("at most {LONGEST} characters")),
@@ -385,7 +400,12 @@ fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
             (key, format!("secrets.{}", secret.key), secret.place)
         })
     });
-    report_names(services.chain(secrets).collect(), found);
+    let accounts = environment.services().filter_map(|service| {
+        let account = &service.rbac.as_ref()?.account;
+        let key = ("service account", service.namespace.as_str(), account.value.as_str());
+        Some((key, subject(service), account.span))
+    });
+    report_names(services.chain(secrets).chain(accounts).collect(), found);
 }
 
 fn duplicate_releases(model: &Model, found: &mut Diagnostics) {
@@ -551,7 +571,8 @@ fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
 
 /// More pods than nodes, each of which has the port once.
 fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &mut Diagnostics) {
-    let (Some(nodes), Some(replicas)) = (nodes(model, service), service.replicas) else { return };
+    let most = service.autoscale.as_ref().map(|autoscale| autoscale.max);
+    let (Some(nodes), Some(replicas)) = (nodes(model, service), most.or(service.replicas)) else { return };
     let wanted = usize::try_from(replicas.value).unwrap_or(0);
     if service.kind != Kind::DaemonSet && !nodes.is_empty() && wanted > nodes.len() {
         found.push(
@@ -585,8 +606,18 @@ fn must_meet(model: &Model, one: &Service, other: &Service) -> bool {
         };
         return model.nodes.is_empty() && daemons(one) && daemons(other) && anywhere(one) && anywhere(other);
     };
-    let pods = |service: &Service| service.replicas.map_or(1, |replicas| replicas.value.max(0)) as usize;
-    if a.is_empty() || b.is_empty() || pods(one) == 0 || pods(other) == 0 {
+    let pods = |service: &Service| {
+        let least = service.autoscale.as_ref().map(|autoscale| autoscale.min);
+        least.or(service.replicas.map(|replicas| replicas.value)).unwrap_or(1).max(0) as usize
+    };
+    // What ends may have ended.
+    if ends(one.kind)
+        || ends(other.kind)
+        || a.is_empty()
+        || b.is_empty()
+        || pods(one) == 0
+        || pods(other) == 0
+    {
         return false;
     }
     let fills = |service: &Service, count: usize| daemons(service) || pods(service) >= count;

@@ -7,10 +7,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::policy::QuotaScope;
 use crate::inventory::service::Kind;
 use crate::model::cluster::Node;
+use crate::model::container::{Part, Role};
 use crate::model::references::QuantityValue;
-use crate::model::service::Service;
+use crate::model::service::{Resources, Service};
 use crate::model::stack::{Limits, Stack};
-use crate::model::storage::Claim;
+use crate::model::workload::ends;
 use crate::model::{Environment, Model};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -48,10 +49,13 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             claim_units(stack, found);
         }
         for (stack, service) in placed(environment) {
-            request_over_limit(stack, service, found);
-            outside_limit_range(stack, service, found);
-            uneven_devices(service, found);
-            units(service, found);
+            for part in service.containers() {
+                request_over_limit(stack, service, &part, found);
+                outside_limit_range(stack, service, &part, found);
+                uneven_devices(service, &part, found);
+                units(service, &part, found);
+            }
+            template_units(service, found);
             fits_no_node(model, stack, service, found);
             memory_folders(stack, service, found);
         }
@@ -86,15 +90,15 @@ fn limits_of(stack: Option<&Stack>) -> Option<&Limits> {
 }
 
 /// What a container may use, and whether it says so itself: its limit, else the namespace's default.
-fn limit<'s>(stack: Option<&'s Stack>, service: &'s Service, resource: &str) -> Option<&'s Amount> {
-    let own = service.resources.limits.get(resource);
+pub fn limit<'s>(stack: Option<&'s Stack>, resources: &'s Resources, resource: &str) -> Option<&'s Amount> {
+    let own = resources.limits.get(resource);
     own.or_else(|| limits_of(stack)?.default.get(resource)).or_else(|| limits_of(stack)?.max.get(resource))
 }
 
 /// What a container asks for. Kubernetes takes its own limit for a missing request before the namespace's defaults
 /// are looked at.
-fn request<'s>(stack: Option<&'s Stack>, service: &'s Service, resource: &str) -> Option<&'s Amount> {
-    let own = service.resources.requests.get(resource).or_else(|| service.resources.limits.get(resource));
+pub fn request<'s>(stack: Option<&'s Stack>, resources: &'s Resources, resource: &str) -> Option<&'s Amount> {
+    let own = resources.requests.get(resource).or_else(|| resources.limits.get(resource));
     let limits = limits_of(stack);
     own.or_else(|| limits?.default_request.get(resource))
         .or_else(|| limits?.default.get(resource))
@@ -102,20 +106,55 @@ fn request<'s>(stack: Option<&'s Stack>, service: &'s Service, resource: &str) -
         .or_else(|| limits?.min.get(resource))
 }
 
-fn request_over_limit(stack: Option<&Stack>, service: &Service, found: &mut Diagnostics) {
-    for (resource, wanted) in &service.resources.requests {
-        let Some(most) = limit(stack, service, resource) else { continue };
+/// What a container asks for or may use, by one of the two functions above.
+type Reading = for<'s> fn(Option<&'s Stack>, &'s Resources, &str) -> Option<&'s Amount>;
+
+/// What a pod asks for or may use.
+struct PodAmount {
+    sum: Quantity,
+    /// Where most of it is asked for.
+    span: Span,
+    /// Whether every container says so.
+    complete: bool,
+}
+
+/// Kubernetes' rule: all containers that run together, or the greediest of those that prepare, whichever is more.
+/// `None` if no container says anything.
+fn of_pod(stack: Option<&Stack>, service: &Service, resource: &str, read: Reading) -> Option<PodAmount> {
+    let (mut together, mut before, mut complete) = (Quantity::ZERO, Quantity::ZERO, true);
+    let mut most: Option<(Quantity, Span)> = None;
+    for part in service.containers() {
+        let Some(amount) = read(stack, part.resources, resource) else {
+            complete = false;
+            continue;
+        };
+        match part.role {
+            Role::Init => before = before.max(amount.amount),
+            Role::Native | Role::Beside => together = together.saturating_add(amount.amount),
+        }
+        if most.is_none_or(|(greatest, _)| amount.amount > greatest) {
+            most = Some((amount.amount, amount.span));
+        }
+    }
+    most.map(|(_, span)| PodAmount { sum: together.max(before), span, complete })
+}
+
+fn request_over_limit(stack: Option<&Stack>, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    for (resource, wanted) in &part.resources.requests {
+        let Some(most) = limit(stack, part.resources, resource) else { continue };
         if wanted.amount <= most.amount {
             continue;
         }
-        let own = service.resources.limits.contains_key(resource);
+        let own = part.resources.limits.contains_key(resource);
         let (label, whose) = match own {
             true => ("the limit", "its limit"),
             false => ("the limit of whoever gives none", "the limit that its namespace gives it"),
         };
         let message = format!(
-            "service `{}` requests {} {resource}, more than {whose} of {}",
-            service.key, wanted.text, most.text
+            "{} requests {} {resource}, more than {whose} of {}",
+            part.named(&service.key),
+            wanted.text,
+            most.text
         );
         found.push(
             REQUEST_OVER_LIMIT
@@ -127,16 +166,16 @@ fn request_over_limit(stack: Option<&Stack>, service: &Service, found: &mut Diag
     }
 }
 
-fn outside_limit_range(stack: Option<&Stack>, service: &Service, found: &mut Diagnostics) {
+fn outside_limit_range(stack: Option<&Stack>, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     let Some(limits) = limits_of(stack) else { return };
-    let resources = [("requests", &service.resources.requests), ("limits", &service.resources.limits)];
+    let resources = [("requests", &part.resources.requests), ("limits", &part.resources.limits)];
     for (what, amounts) in resources {
         for (resource, amount) in amounts {
             let over = limits.max.get(resource).filter(|max| amount.amount > max.amount);
             let under = limits.min.get(resource).filter(|min| amount.amount < min.amount);
             // A request over its own limit is one fault, not two.
             let said = what == "requests"
-                && service.resources.limits.get(resource).is_some_and(|most| amount.amount > most.amount);
+                && part.resources.limits.get(resource).is_some_and(|most| amount.amount > most.amount);
             let bound = over
                 .filter(|_| !said)
                 .map(|max| (max, "more", "most"))
@@ -148,8 +187,8 @@ fn outside_limit_range(stack: Option<&Stack>, service: &Service, found: &mut Dia
                         amount.span,
                         format!("{more} than {}", bound.text),
                         format!(
-                            "service `{}` {} {} {resource}, {more} than a container of its stack may",
-                            service.key,
+                            "{} {} {} {resource}, {more} than a container of its stack may",
+                            part.named(&service.key),
                             if what == "requests" { "requests" } else { "is limited to" },
                             amount.text
                         ),
@@ -200,20 +239,21 @@ fn contradicting_limits(stack: &Stack, found: &mut Diagnostics) {
 }
 
 /// Devices cannot be overcommitted: Kubernetes wants a limit, and a request that equals it.
-fn uneven_devices(service: &Service, found: &mut Diagnostics) {
-    for (resource, wanted) in &service.resources.requests {
+fn uneven_devices(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    for (resource, wanted) in &part.resources.requests {
         // `hugepages-` and names with a domain that is not Kubernetes' own.
         let device = resource.contains('/') && !resource.starts_with("kubernetes.io/");
-        if !device || service.gpus.contains_key(resource) {
+        if !device || (part.table.is_none() && service.gpus.contains_key(resource)) {
             continue;
         }
-        let most = service.resources.limits.get(resource);
+        let most = part.resources.limits.get(resource);
         if most.is_some_and(|most| most.amount == wanted.amount) {
             continue;
         }
         let message = format!(
-            "service `{}` requests {} of `{resource}` without the same limit",
-            service.key, wanted.text
+            "{} requests {} of `{resource}` without the same limit",
+            part.named(&service.key),
+            wanted.text
         );
         let mut diagnostic = UNEVEN_DEVICE.at(wanted.span, "must be the limit, too", message);
         if let Some(most) = most {
@@ -246,12 +286,19 @@ fn mistaken(resource: &str, amount: &Amount, whose: &str) -> Diagnostic {
         .help(format!("write `{digits}Mi` or `{digits}Gi`"))
 }
 
-fn units(service: &Service, found: &mut Diagnostics) {
-    for (resource, amount) in service.resources.requests.iter().chain(&service.resources.limits) {
+fn units(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    for (resource, amount) in part.resources.requests.iter().chain(&part.resources.limits) {
         if too_small(resource, amount) {
-            found.push(
-                mistaken(resource, amount, &format!("service `{}`", service.key)).about(subject(service)),
-            );
+            found.push(mistaken(resource, amount, &part.named(&service.key)).about(subject(service)));
+        }
+    }
+}
+
+fn template_units(service: &Service, found: &mut Diagnostics) {
+    for template in &service.claim_templates {
+        if let Some(size) = template.size.as_ref().filter(|size| too_small("storage", size)) {
+            let diagnostic = mistaken("the size", size, &format!("claims of service `{}`", service.key));
+            found.push(diagnostic.about(subject(service)));
         }
     }
 }
@@ -284,8 +331,8 @@ fn node_units(model: &Model, found: &mut Diagnostics) {
 /// What a node must have for a pod: resource, amount and where it is asked for.
 fn wants(stack: Option<&Stack>, service: &Service) -> Vec<(String, Quantity, Span)> {
     let named = ["cpu", "memory"].into_iter().filter_map(|resource| {
-        let wanted = request(stack, service, resource)?;
-        Some((resource.to_owned(), wanted.amount, wanted.span))
+        let wanted = of_pod(stack, service, resource, request)?;
+        Some((resource.to_owned(), wanted.sum, wanted.span))
     });
     let gpus = service
         .gpus
@@ -406,7 +453,8 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
 
 /// A folder in memory counts against the pod's memory limit; without one it can fill the node.
 fn memory_folders(stack: Option<&Stack>, service: &Service, found: &mut Diagnostics) {
-    if limit(stack, service, "memory").is_some() || patched(service, &["resources", "containers"]) {
+    if limit(stack, &service.resources, "memory").is_some() || patched(service, &["resources", "containers"])
+    {
         return;
     }
     for volume in &service.volumes {
@@ -435,19 +483,17 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
     let count = pods(model, service);
     let whole = |count: u64| Some(Ok(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX))));
     let stack = Some(stack);
-    let of = |amount: Option<&Amount>| match amount {
-        Some(amount) => Some(Ok(amount.amount.saturating_times(count))),
-        None if count == 0 => Some(Ok(Quantity::ZERO)),
-        None => Some(Err(())),
+    let of = |resource: &str, read: Reading| match of_pod(stack, service, resource, read) {
+        Some(amount) if amount.complete => Some(Ok(amount.sum.saturating_times(count))),
+        _ if count == 0 => Some(Ok(Quantity::ZERO)),
+        _ => Some(Err(())),
     };
     match key {
-        "cpu" | "memory" => of(request(stack, service, key)),
+        "cpu" | "memory" => of(key, request),
         "requests.cpu" | "requests.memory" | "requests.ephemeral-storage" => {
-            of(request(stack, service, &key["requests.".len()..]))
+            of(&key["requests.".len()..], request)
         }
-        "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" => {
-            of(limit(stack, service, &key["limits.".len()..]))
-        }
+        "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" => of(&key["limits.".len()..], limit),
         "pods" | "count/pods" => whole(count),
         "services" | "count/services" => whole(u64::from(!service.ports.is_empty())),
         "services.loadbalancers" => whole(u64::from(service.load_balancer.is_some())),
@@ -459,6 +505,7 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
         "count/deployments.apps" => whole(u64::from(service.kind == Kind::Deployment)),
         "count/statefulsets.apps" => whole(u64::from(service.kind == Kind::StatefulSet)),
         "count/daemonsets.apps" => whole(u64::from(service.kind == Kind::DaemonSet)),
+        "count/cronjobs.batch" => whole(u64::from(service.kind == Kind::CronJob)),
         _ => {
             let device = key.strip_prefix("requests.").filter(|device| device.contains('/'))?;
             let gpus = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
@@ -468,25 +515,33 @@ fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<R
     }
 }
 
-/// What claims take of a quota's key.
-fn stored(stack: &Stack, key: &str) -> Option<Quantity> {
+/// What claims take of a quota's key: those of the stack, and those that each pod gets for itself.
+fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
+    let size = |size: &Option<Amount>| size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
     // What somebody else makes is not known; what can fail over is there twice.
-    let claims = || {
-        let made = stack.claims.iter().filter(|claim| !claim.existing);
-        made.flat_map(|claim| std::iter::repeat_n(claim, claim.copies.len()))
+    let made = stack.claims.iter().filter(|claim| !claim.existing);
+    let own = made.map(|claim| (claim.class.as_deref(), size(&claim.size), claim.copies.len() as u64));
+    let templates = stack.services.iter().flat_map(|service| {
+        let count = if service.claim_templates.is_empty() { 0 } else { pods(model, service) };
+        service
+            .claim_templates
+            .iter()
+            .map(move |template| (template.class.as_deref(), size(&template.size), count))
+    });
+    let (wanted, what) = match key.split_once(".storageclass.storage.k8s.io/") {
+        Some((class, what)) => (Some(class), what),
+        None => (None, key.strip_prefix("count/").unwrap_or(key)),
     };
-    let size = |claim: &Claim| claim.size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
-    let sum = |of: &dyn Fn(&Claim) -> bool| {
-        claims().filter(|claim| of(claim)).map(size).fold(Quantity::ZERO, Quantity::saturating_add)
-    };
-    let count = |number: usize| Quantity::from_integer(i64::try_from(number).unwrap_or(i64::MAX));
-    let class = key.split_once(".storageclass.storage.k8s.io/");
-    match (key, class) {
-        ("persistentvolumeclaims" | "count/persistentvolumeclaims", _) => Some(count(claims().count())),
-        ("requests.storage", _) => Some(sum(&|_| true)),
-        (_, Some((class, "requests.storage"))) => Some(sum(&|claim| claim.class.as_deref() == Some(class))),
-        (_, Some((class, "persistentvolumeclaims"))) => {
-            Some(count(claims().filter(|claim| claim.class.as_deref() == Some(class)).count()))
+    let claims = own.chain(templates).filter(|(class, ..)| wanted.is_none() || *class == wanted);
+    match what {
+        "persistentvolumeclaims" => {
+            let count = claims.fold(0_u64, |sum, (.., count)| sum.saturating_add(count));
+            Some(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX)))
+        }
+        "requests.storage" => {
+            Some(claims.fold(Quantity::ZERO, |sum, (_, size, count)| {
+                sum.saturating_add(size.saturating_times(count))
+            }))
         }
         _ => None,
     }
@@ -501,7 +556,7 @@ fn quotas(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for stack in &environment.stacks {
             for (key, most) in &stack.quota {
-                let sum = match stored(stack, key) {
+                let sum = match stored(model, stack, key) {
                     Some(sum) => Some(Use { sum, most: None }),
                     None => used(model, stack, key, most, found),
                 };
@@ -532,10 +587,11 @@ fn quotas(model: &Model, found: &mut Diagnostics) {
 
 /// Whether a quota with scopes counts a service's pods. They have no deadline.
 fn in_scope(stack: &Stack, service: &Service) -> bool {
-    let says = |resource: &&str| {
-        request(Some(stack), service, resource).is_some() || limit(Some(stack), service, resource).is_some()
+    let says = |part: &Part<'_>, resource: &str| {
+        let (stack, own) = (Some(stack), part.resources);
+        request(stack, own, resource).is_some() || limit(stack, own, resource).is_some()
     };
-    let best_effort = !["cpu", "memory"].iter().any(says);
+    let best_effort = !service.containers().any(|part| says(&part, "cpu") || says(&part, "memory"));
     stack.quota_scopes.iter().all(|scope| match scope.value {
         QuotaScope::Terminating => false,
         QuotaScope::NotTerminating => true,
@@ -552,13 +608,18 @@ fn used<'s>(
     found: &mut Diagnostics,
 ) -> Option<Use<'s>> {
     let mut total = Use { sum: Quantity::ZERO, most: None };
+    // What ends by itself does not all run at once: there must be room for the greatest of it.
+    let mut passing = Quantity::ZERO;
     for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
         if patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }
         match taken(model, stack, service, key)? {
             Ok(amount) => {
-                total.sum = total.sum.saturating_add(amount);
+                match ends(service.kind) && !key.starts_with("count/") {
+                    true => passing = passing.max(amount),
+                    false => total.sum = total.sum.saturating_add(amount),
+                }
                 if total.most.is_none_or(|(most, _)| amount > most) {
                     total.most = Some((amount, service));
                 }
@@ -579,6 +640,7 @@ fn used<'s>(
             }
         }
     }
+    total.sum = total.sum.saturating_add(passing);
     Some(total)
 }
 
@@ -653,7 +715,9 @@ fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &
     let mut most: Option<(Quantity, &Service, Span)> = None;
     for environment in &model.environments {
         for (stack, service) in placed(environment) {
-            let Some(wanted) = request(stack, service, resource) else { continue };
+            // What ends by itself does not run all the time.
+            let wanted = of_pod(stack, service, resource, request).filter(|_| !ends(service.kind));
+            let Some(wanted) = wanted else { continue };
             // What only tolerated nodes can take is not taken from the others.
             let free = service.node_selector.is_empty() && service.tolerations.is_empty();
             let elsewhere = !free
@@ -661,7 +725,7 @@ fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &
             if elsewhere {
                 continue;
             }
-            let amount = wanted.amount.saturating_times(pods(model, service));
+            let amount = wanted.sum.saturating_times(pods(model, service));
             sum = sum.saturating_add(amount);
             if most.as_ref().is_none_or(|(greatest, ..)| amount > *greatest) {
                 most = Some((amount, service, wanted.span));

@@ -8,6 +8,7 @@ use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::value::PodSecurity;
+use crate::model::container::Part;
 use crate::model::route::Route;
 use crate::model::secret::Secret;
 use crate::model::service::Service;
@@ -51,7 +52,11 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             }
         }
         for service in environment.services() {
-            floating_tag(service, found);
+            for part in
+                service.containers().filter(|part| part.table.is_none() || part.image != &service.image)
+            {
+                floating_tag(service, &part, found);
+            }
             sockets(service, found);
         }
     }
@@ -70,7 +75,7 @@ fn subject(service: &Service) -> String {
 }
 
 /// Tables below which a name may announce a secret. Elsewhere only the shape of the text counts.
-const TELLING_TABLES: &[&str] = &["env", "values", "patch", "substitute", "args", "command"];
+const TELLING_TABLES: &[&str] = &["env", "values", "patch", "substitute", "args", "command", "files"];
 
 fn plaintext_secrets(model: &Model, found: &mut Diagnostics) {
     let names = secret_names(model);
@@ -113,7 +118,13 @@ fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static
     let plain =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let assigned = written.text.split_once('=').filter(|(name, _)| plain(name));
-    let candidates = [assigned, Some((*last, written.text))].into_iter().flatten();
+    // The lines of a file: `name = value`, `name: value`.
+    let lines = written.text.lines().filter(|_| above.contains(&"files"));
+    let settings = lines.filter_map(|line| {
+        let (name, text) = line.split_once(['=', ':'])?;
+        Some((name.trim(), text.trim().trim_matches(['"', '\'', ',']))).filter(|(name, _)| plain(name))
+    });
+    let candidates = [assigned, Some((*last, written.text))].into_iter().flatten().chain(settings);
     candidates.filter(|(_, text)| !is_no_secret(text) && !names.contains(text)).find_map(|(name, text)| {
         match telling(name)? {
             Telling::Password => Some(("a password", name)),
@@ -178,25 +189,24 @@ const FLOATING_TAGS: &[&str] = &[
     "unstable",
 ];
 
-fn floating_tag(service: &Service, found: &mut Diagnostics) {
-    let image = service.image.value.as_str();
+fn floating_tag(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let image = part.image.value.as_str();
+    let named = part.named(&service.key);
     let last = image.rsplit('/').next().unwrap_or_default();
     if image.is_empty() || image.contains('@') || last.contains("${") {
         return;
     }
     let (message, label) = match last.split_once(':') {
-        None => {
-            (format!("image `{image}` of service `{}` has no tag: `latest` is meant", service.key), "no tag")
-        }
+        None => (format!("image `{image}` of {named} has no tag: `latest` is meant"), "no tag"),
         Some((_, tag)) if floats(tag) => (
-            format!("tag `{tag}` of service `{}` moves from one image to the next", service.key),
+            format!("tag `{tag}` of {named} moves from one image to the next"),
             "may be another image tomorrow",
         ),
         Some(_) => return,
     };
     found.push(
         FLOATING_IMAGE_TAG
-            .at(service.image.span, label, message)
+            .at(part.image.span, label, message)
             .about(subject(service))
             .help("name a version, such as `:1.2.3`, or a digest"),
     );
@@ -356,11 +366,13 @@ fn pod_security(
         model.place_of(&environment.name, &path).unwrap_or(otherwise)
     };
     let mut faults = baseline(service, &at);
-    let mut lacks = Vec::new();
+    let mut lacking = None;
     if level == PodSecurity::Restricted {
         faults.extend(restricted(service, &at));
-        lacks = missing(service);
+        let parts = service.containers().map(|part| (part, missing(service, &part)));
+        lacking = parts.into_iter().find(|(_, lacks)| !lacks.is_empty());
     }
+    let lacks = lacking.as_ref().map(|(_, lacks)| lacks.as_slice()).unwrap_or_default();
     let word = level.word();
     if let Some(first) = faults.first() {
         let wants: Vec<&str> = faults.iter().map(|fault| fault.what.as_str()).collect();
@@ -384,11 +396,11 @@ fn pod_security(
                 .about(subject(service))
                 .help(format!("do without, or move it to a stack whose `pod-security` allows it{also}")),
         );
-    } else if !lacks.is_empty() {
-        let span = service.security_context.as_ref().map_or(service.place, |context| context.span);
+    } else if let Some((part, lacks)) = &lacking {
+        let span = part.security_context.map_or(part.place, |context| context.span);
         let message = format!(
-            "service `{}` lacks {}, which its namespace's level `restricted` demands",
-            service.key,
+            "{} lacks {}, which its namespace's level `restricted` demands",
+            part.named(&service.key),
             lacks.join(", ")
         );
         found.push(
@@ -435,23 +447,45 @@ const SAFE_SYSCTLS: &[&str] = &[
 const SELINUX_TYPES: &[&str] =
     &["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 
-/// The two security contexts of a service: the table's name, and what it holds.
-fn contexts(service: &Service) -> Vec<(&'static str, &Json, Span)> {
-    let both = [
-        ("security-context", &service.security_context),
-        ("pod-security-context", &service.pod_security_context),
-    ];
-    both.into_iter()
-        .filter_map(|(table, context)| context.as_ref().map(|context| (table, &context.value, context.span)))
-        .collect()
+/// A security context: the keys that lead to it, and what it holds.
+struct Context<'s> {
+    path: Vec<&'s str>,
+    value: &'s Json,
+    span: Span,
+}
+
+/// The security contexts of a service: its own container's, its pods', and those of the other containers.
+fn contexts(service: &Service) -> Vec<Context<'_>> {
+    let pod = service.pod_security_context.as_ref();
+    let pod = pod.map(|context| Context {
+        path: vec!["pod-security-context"],
+        value: &context.value,
+        span: context.span,
+    });
+    let own = service.containers().filter_map(|part| {
+        let context = part.security_context?;
+        let mut path: Vec<&str> = part.table.into_iter().flat_map(|(table, name)| [table, name]).collect();
+        path.push("security-context");
+        Some(Context { path, value: &context.value, span: context.span })
+    });
+    let mut contexts: Vec<Context<'_>> = own.collect();
+    contexts.splice(contexts.len().min(1)..contexts.len().min(1), pod);
+    contexts
 }
 
 /// The baseline of the Pod Security Standards (kubernetes.io/docs/concepts/security/pod-security-standards).
 fn baseline(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut add = |what: String, span: Span| faults.push(Fault { what, span });
-    if let Some(flag) = service.host_network.filter(|flag| flag.value) {
-        add("the host's network".to_owned(), flag.span);
+    let flags = [
+        (service.host_network, "the host's network"),
+        (service.pod.host_pid, "the host's process ids"),
+        (service.pod.host_ipc, "the host's IPC"),
+    ];
+    for (flag, what) in flags.into_iter().filter_map(|(flag, what)| Some((flag?, what))) {
+        if flag.value {
+            add(what.to_owned(), flag.span);
+        }
     }
     for volume in &service.volumes {
         if let Source::HostPath(path) = &volume.from {
@@ -461,37 +495,38 @@ fn baseline(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault
     for port in service.ports.iter().filter_map(|port| port.host_port) {
         add(format!("host port {port}"), port.span);
     }
-    for (table, context, span) in contexts(service) {
+    for Context { path, value: context, span } in contexts(service) {
+        let at = |keys: &[&str], span: Span| at(&[&path, keys].concat(), span);
         if context["privileged"] == true {
-            add("a privileged container".to_owned(), at(&[table, "privileged"], span));
+            add("a privileged container".to_owned(), at(&["privileged"], span));
         }
         for name in strings(&context["capabilities"]["add"]) {
             if !BASELINE_CAPABILITIES.contains(&name.trim_start_matches("CAP_")) {
-                add(format!("the capability `{name}`"), at(&[table, "capabilities", "add"], span));
+                add(format!("the capability `{name}`"), at(&["capabilities", "add"], span));
             }
         }
         if context["procMount"].as_str().is_some_and(|mount| mount != "Default") {
-            add("an unmasked /proc".to_owned(), at(&[table, "procMount"], span));
+            add("an unmasked /proc".to_owned(), at(&["procMount"], span));
         }
         if context["seccompProfile"]["type"] == "Unconfined" {
-            add("no seccomp profile".to_owned(), at(&[table, "seccompProfile"], span));
+            add("no seccomp profile".to_owned(), at(&["seccompProfile"], span));
         }
         if context["appArmorProfile"]["type"] == "Unconfined" {
-            add("no AppArmor profile".to_owned(), at(&[table, "appArmorProfile"], span));
+            add("no AppArmor profile".to_owned(), at(&["appArmorProfile"], span));
         }
         let options = &context["seLinuxOptions"];
         let kind = options["type"].as_str().unwrap_or_default();
         if !SELINUX_TYPES.contains(&kind) || options.get("user").is_some() || options.get("role").is_some() {
-            add("SELinux options of its own".to_owned(), at(&[table, "seLinuxOptions"], span));
+            add("SELinux options of its own".to_owned(), at(&["seLinuxOptions"], span));
         }
         if context["windowsOptions"]["hostProcess"] == true {
-            add("a host process".to_owned(), at(&[table, "windowsOptions"], span));
+            add("a host process".to_owned(), at(&["windowsOptions"], span));
         }
         let sysctls = context["sysctls"].as_array().into_iter().flatten();
         for name in
             sysctls.filter_map(|sysctl| sysctl["name"].as_str()).filter(|name| !SAFE_SYSCTLS.contains(name))
         {
-            add(format!("the kernel setting `{name}`"), at(&[table, "sysctls"], span));
+            add(format!("the kernel setting `{name}`"), at(&["sysctls"], span));
         }
     }
     for (kind, patch) in service.patches.iter().chain(&service.patches_of_stack) {
@@ -533,32 +568,33 @@ fn restricted(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fau
             add("an NFS volume without a claim".to_owned(), volume.place);
         }
     }
-    for (table, context, span) in contexts(service) {
+    for Context { path, value: context, span } in contexts(service) {
+        let at = |keys: &[&str], span: Span| at(&[&path, keys].concat(), span);
         for name in strings(&context["capabilities"]["add"]) {
             let bare = name.trim_start_matches("CAP_");
             if BASELINE_CAPABILITIES.contains(&bare) && bare != "NET_BIND_SERVICE" {
-                add(format!("the capability `{name}`"), at(&[table, "capabilities", "add"], span));
+                add(format!("the capability `{name}`"), at(&["capabilities", "add"], span));
             }
         }
         if context["allowPrivilegeEscalation"] == true {
-            add("privilege escalation".to_owned(), at(&[table, "allowPrivilegeEscalation"], span));
+            add("privilege escalation".to_owned(), at(&["allowPrivilegeEscalation"], span));
         }
         if context["runAsUser"] == 0 {
-            add("to run as root".to_owned(), at(&[table, "runAsUser"], span));
+            add("to run as root".to_owned(), at(&["runAsUser"], span));
         }
         if context["runAsNonRoot"] == false {
-            add("to be allowed to run as root".to_owned(), at(&[table, "runAsNonRoot"], span));
+            add("to be allowed to run as root".to_owned(), at(&["runAsNonRoot"], span));
         }
     }
     faults
 }
 
-/// What the restricted level demands and the service does not say.
-fn missing(service: &Service) -> Vec<&'static str> {
+/// What the restricted level demands and a container does not say.
+fn missing(service: &Service, part: &Part<'_>) -> Vec<&'static str> {
     if patched(service, &["securityContext", "containers"]) {
         return Vec::new();
     }
-    let own = service.security_context.as_ref().map_or(&Json::Null, |context| &context.value);
+    let own = part.security_context.map_or(&Json::Null, |context| &context.value);
     let pod = service.pod_security_context.as_ref().map_or(&Json::Null, |context| &context.value);
     let either = |key: &str| own.get(key).or_else(|| pod.get(key)).unwrap_or(&Json::Null);
     let profile = either("seccompProfile")["type"].as_str().unwrap_or_default();
@@ -606,7 +642,8 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
         for service in &stack.services {
             let monitored = service.monitor.iter().flat_map(|monitor| &monitor.endpoints);
             let monitored = monitored.flat_map(|endpoint| &endpoint.secrets).map(|(name, key)| (name, key));
-            let variables = service.secret_env.iter().map(|variable| (&variable.secret, &variable.key));
+            let variables = service.containers().flat_map(|part| part.secret_env);
+            let variables = variables.map(|variable| (&variable.secret, &variable.key));
             for (name, key) in variables.chain(monitored) {
                 let secret = stack.secrets.iter().find(|secret| secret.name == *name);
                 let reading = secret.and_then(|secret| readings.get_mut(secret.key.as_str()));
@@ -614,8 +651,11 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
                     keys.insert(key);
                 }
             }
-            for volume in &service.volumes {
-                let Source::Secret(name) = &volume.from else { continue };
+            let mounted = service.volumes.iter().filter_map(|volume| match &volume.from {
+                Source::Secret(name) => Some(name),
+                _ => None,
+            });
+            for name in mounted.chain(service.whole_secrets()) {
                 let secret = stack.secrets.iter().find(|secret| secret.name == *name);
                 if let Some(reading) = secret.and_then(|secret| readings.get_mut(secret.key.as_str())) {
                     reading.keys = None;

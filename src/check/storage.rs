@@ -7,11 +7,13 @@ use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
+use crate::model::container::Part;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
+use crate::source::{Span, Spanned};
 
 codes! { Storage:
     /// A program that keeps SQLite on NFS.
@@ -48,14 +50,19 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     classes(model, found);
     for environment in &model.environments {
         for service in environment.services() {
-            mount_paths(service, found);
+            for part in service.containers() {
+                mount_paths(service, &part, found);
+            }
             repeated_mounts(service, found);
         }
         for stack in &environment.stacks {
             for service in &stack.services {
-                sqlite(stack, service, found);
+                for part in service.containers() {
+                    sqlite(stack, service, &part, found);
+                }
                 replicas(model, stack, service, found);
                 read_only_claims(stack, service, found);
+                template_modes(model, service, found);
             }
             shared_claims(model, stack, found);
             access_modes(model, environment, stack, found);
@@ -126,36 +133,73 @@ fn sqlite_folders(image: &str) -> Option<&'static [&'static str]> {
     SQLITE_IMAGES.iter().find(|(known, _)| *known == name).map(|(_, folders)| *folders)
 }
 
+/// A volume as one container sees it.
+struct Seen<'s> {
+    path: &'s Spanned<String>,
+    volume: &'s Volume,
+    writable: bool,
+    place: Span,
+}
+
+/// What a container of a service mounts.
+fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
+    let Some(mounts) = part.mounts else {
+        let own = service.volumes.iter().filter(|volume| !volume.mount.is_empty());
+        return own
+            .map(|volume| Seen {
+                path: &volume.mount,
+                volume,
+                writable: !volume.read_only,
+                place: volume.place,
+            })
+            .collect();
+    };
+    let seen = mounts.iter().filter_map(|mount| {
+        let volume = service.volumes.iter().find(|volume| volume.key == mount.volume)?;
+        Some(Seen { path: &mount.path, volume, writable: !mount.read_only, place: mount.path.span })
+    });
+    seen.filter(|seen| !seen.path.is_empty()).collect()
+}
+
 /// SQLite locks its file, and NFS loses locks: the database is corrupted sooner or later
 /// (sqlite.org/faq.html#q5, the *arr wikis and Plex say so).
-fn sqlite(stack: &Stack, service: &Service, found: &mut Diagnostics) {
-    let Some(folders) = sqlite_folders(&service.image) else { return };
-    let own = service.env.iter().map(|variable| &variable.name);
-    let names = own.chain(service.secret_env.iter().map(|variable| &variable.name)).chain(stack.env.keys());
+fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let Some(folders) = sqlite_folders(part.image) else { return };
+    let own = part.env.iter().map(|variable| &variable.name);
+    let own = own.chain(part.secret_env.iter().map(|variable| &variable.name));
+    let names = own.chain(stack.env.keys().filter(|_| part.table.is_none()));
     let elsewhere = |name: &String| DATABASE_WORDS.iter().any(|word| name.to_uppercase().contains(word));
     if names.into_iter().any(elsewhere) {
         return;
     }
-    let Some(volume) = folders.iter().find_map(|folder| holder(service, folder)) else { return };
-    if !on_nfs(volume) {
+    let mounts = mounts(service, part);
+    let Some(seen) = folders.iter().find_map(|folder| holder(&mounts, folder)) else { return };
+    if !on_nfs(seen.volume) {
         return;
     }
-    let message =
-        format!("service `{}` keeps an SQLite database in `{}`, which is on NFS", service.key, volume.mount);
-    let mut diagnostic =
-        SQLITE_ON_NETWORK_STORAGE.at(volume.place, "on NFS", message).about(subject(service));
-    if let Source::Claim { name, .. } = &volume.from
+    let message = format!(
+        "{} keeps an SQLite database in `{}`, which is on NFS",
+        part.named(&service.key),
+        seen.path.value
+    );
+    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(subject(service));
+    if let Source::Claim { name, .. } = &seen.volume.from
         && let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name)
     {
         diagnostic = diagnostic.because(claim.place, "this claim");
     }
-    found.push(diagnostic.because(service.image.span, "this program").help(
+    found.push(diagnostic.because(part.image.span, "this program").help(
         "locks on NFS are lost sooner or later, and the database with them: mount a claim on a local disk or block storage there",
     ));
 }
 
 fn on_nfs(volume: &Volume) -> bool {
-    matches!(&volume.from, Source::Nfs(_) | Source::Claim { backend: Some(Backend::Nfs), .. })
+    match &volume.from {
+        Source::Nfs(_) => true,
+        Source::Claim { backend, .. } => *backend == Some(Backend::Nfs),
+        Source::ClaimTemplate(template) => template.backend == Some(Backend::Nfs),
+        _ => false,
+    }
 }
 
 /// A mount path without slashes at its end.
@@ -173,10 +217,9 @@ fn within(folder: &str, path: &str) -> bool {
 }
 
 /// The volume that holds a folder of the container: the deepest mount above it.
-fn holder<'s>(service: &'s Service, folder: &str) -> Option<&'s Volume> {
-    let above =
-        service.volumes.iter().filter(|volume| !volume.mount.is_empty() && within(folder, &volume.mount));
-    above.max_by_key(|volume| trimmed(&volume.mount).len())
+fn holder<'m, 's>(mounts: &'m [Seen<'s>], folder: &str) -> Option<&'m Seen<'s>> {
+    let above = mounts.iter().filter(|seen| within(folder, seen.path));
+    above.max_by_key(|seen| trimmed(seen.path).len())
 }
 
 /// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them.
@@ -214,31 +257,30 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/usr/lib",
 ];
 
-fn mount_paths(service: &Service, found: &mut Diagnostics) {
-    let mut seen: BTreeMap<&str, &Volume> = BTreeMap::new();
-    let mut volumes: Vec<&Volume> =
-        service.volumes.iter().filter(|volume| !volume.mount.is_empty()).collect();
-    volumes.sort_by_key(|volume| volume.place);
-    for volume in volumes {
-        let path = trimmed(&volume.mount);
+fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let mut seen: BTreeMap<&str, &Seen<'_>> = BTreeMap::new();
+    let mut mounts = mounts(service, part);
+    mounts.sort_by_key(|seen| seen.place);
+    for mount in &mounts {
+        let path = trimmed(mount.path);
         if let Some(first) = seen.get(path) {
-            let message = format!("service `{}` mounts two things at `{path}`", service.key);
+            let message = format!("{} mounts two things at `{path}`", part.named(&service.key));
             found.push(
                 DUPLICATE_MOUNT_PATH
-                    .at(volume.mount.span, "mounted over it", message)
-                    .because(first.mount.span, "one is mounted here")
+                    .at(mount.path.span, "mounted over it", message)
+                    .because(first.path.span, "one is mounted here")
                     .about(subject(service))
                     .help("mount one of them elsewhere"),
             );
             continue;
         }
-        seen.insert(path, volume);
-        let from_host = matches!(volume.from, Source::HostPath(_));
-        if SYSTEM_FOLDERS.contains(&path) && volume.mount.starts_with('/') && !from_host {
-            let message = format!("service `{}` mounts a volume over its image's `{path}`", service.key);
+        seen.insert(path, mount);
+        let from_host = matches!(mount.volume.from, Source::HostPath(_));
+        if SYSTEM_FOLDERS.contains(&path) && mount.path.starts_with('/') && !from_host {
+            let message = format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
             found.push(
                 MOUNT_HIDES_SYSTEM
-                    .at(volume.mount.span, "hides what the image has there", message)
+                    .at(mount.path.span, "hides what the image has there", message)
                     .about(subject(service))
                     .help("mount it at a folder of its own, or only one file with `sub-path`"),
             );
@@ -350,7 +392,8 @@ fn replicas(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnos
         }
         let who = if daemons { "a pod on every node".to_owned() } else { format!("{count} pods") };
         let can = if only_one_pod(claim) { "pod" } else { "node" };
-        let span = service.replicas.filter(|_| !daemons).map_or(service.place, |replicas| replicas.span);
+        let said = service.autoscale.as_ref().map(|autoscale| autoscale.max).or(service.replicas);
+        let span = said.filter(|_| !daemons).map_or(service.place, |count| count.span);
         let message = format!(
             "{who} of service `{}` mount claim `{}`, which only one {can} can mount",
             service.key, claim.name
@@ -413,31 +456,59 @@ fn apart(model: &Model, one: &Service, other: &Service) -> bool {
     !a.is_empty() && !b.is_empty() && !meet(&a, &b)
 }
 
-/// Local disks and block devices serve one node. Longhorn's share manager makes NFS of its own.
-fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
-    for claim in &stack.claims {
-        let backend = match claim.backend {
-            Some(Backend::Local) => "a local disk",
-            Some(Backend::Block) => "a block device",
-            _ => continue,
-        };
-        let Some(mode) = claim
-            .access_modes
-            .iter()
-            .find(|mode| matches!(mode, AccessMode::ReadWriteMany | AccessMode::ReadOnlyMany))
+/// Templates have the same limits as claims.
+fn template_modes(model: &Model, service: &Service, found: &mut Diagnostics) {
+    for template in &service.claim_templates {
+        let Some((mode, backend)) =
+            refused_mode(model, template.backend, template.class.as_deref(), &template.access_modes)
         else {
             continue;
         };
-        let class = claim.class.as_deref().and_then(|class| model.storage_class(class));
-        let shares = class.is_some_and(|class| {
-            let provisioner = class.provisioner.as_deref().unwrap_or_default();
-            class.name.contains("longhorn") || provisioner.contains("longhorn")
-        });
-        // A block device may well be read on many nodes.
-        let read = claim.backend == Some(Backend::Block) && *mode == AccessMode::ReadOnlyMany;
-        if shares || read {
+        let message = format!(
+            "claims of service `{}` are {}, and {backend} is mounted by one node at a time",
+            service.key,
+            mode.word()
+        );
+        found.push(
+            UNSUPPORTED_ACCESS_MODE
+                .at(template.place, "more than one node", message)
+                .about(subject(service))
+                .help("use `ReadWriteOnce`, or a storage class on NFS"),
+        );
+    }
+}
+
+/// The mode that storage cannot give, and what the storage is.
+fn refused_mode(
+    model: &Model,
+    backend: Option<Backend>,
+    class: Option<&str>,
+    modes: &[AccessMode],
+) -> Option<(AccessMode, &'static str)> {
+    let what = match backend {
+        Some(Backend::Local) => "a local disk",
+        Some(Backend::Block) => "a block device",
+        _ => return None,
+    };
+    let several = [AccessMode::ReadWriteMany, AccessMode::ReadOnlyMany];
+    let mode = *modes.iter().find(|mode| several.contains(mode))?;
+    let shares = class.and_then(|class| model.storage_class(class)).is_some_and(|class| {
+        let provisioner = class.provisioner.as_deref().unwrap_or_default();
+        class.name.contains("longhorn") || provisioner.contains("longhorn")
+    });
+    // A block device may well be read on many nodes.
+    let read = backend == Some(Backend::Block) && mode == AccessMode::ReadOnlyMany;
+    (!shares && !read).then_some((mode, what))
+}
+
+/// Local disks and block devices serve one node. Longhorn's share manager makes NFS of its own.
+fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    for claim in &stack.claims {
+        let class = claim.class.as_deref();
+        let Some((mode, backend)) = refused_mode(model, claim.backend, class, &claim.access_modes) else {
             continue;
-        }
+        };
+        let class = class.and_then(|class| model.storage_class(class));
         let path = ["stacks", &stack.name, "claims", &claim.name, "access-modes"];
         let span = model.place_of(&environment.name, &path).unwrap_or(claim.place);
         let message = format!(
@@ -456,17 +527,20 @@ fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: 
 }
 
 fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
-    for volume in service.volumes.iter().filter(|volume| !volume.read_only) {
-        let Source::Claim { name, .. } = &volume.from else { continue };
+    let seen = service
+        .containers()
+        .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
+    for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
+        let Source::Claim { name, .. } = &seen.volume.from else { continue };
         let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name) else { continue };
         if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
             continue;
         }
         let message =
-            format!("service `{}` mounts claim `{name}` to write, and it is ReadOnlyMany", service.key);
+            format!("{} mounts claim `{name}` to write, and it is ReadOnlyMany", part.named(&service.key));
         found.push(
             WRITABLE_MOUNT_OF_READ_ONLY_CLAIM
-                .at(volume.place, "not read-only", message)
+                .at(seen.place, "not read-only", message)
                 .because(claim.place, "ReadOnlyMany")
                 .about(subject(service))
                 .help("add `read-only = true`, or give the claim another access mode"),

@@ -32,6 +32,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What keeps the two copies of a claim alike.
+    pub enum Replication {
+        /// rsync over TLS: from the active node to the other, by schedule.
+        RsyncTls = "rsync-tls",
+        /// Syncthing: both ways, all the time.
+        Syncthing = "syncthing",
+    }
+}
+
 record! {
     /// How a claim is backed up. What `[backup]` says counts where this says nothing.
     pub struct BackupTable {
@@ -112,11 +122,18 @@ record! {
         standby: Option<Text>,
         /// Which of the two runs the stack. Change this one key to fail over: pods and the direction of copying turn round. Default: the primary.
         active: Option<Text>,
-        /// When data is copied, as a cron schedule in UTC. Default `*/15 * * * *`.
+        /// What copies: rsync from the active node to the other, or Syncthing both ways. Default `rsync-tls`.
+        mover: Option<Spanned<Replication>>,
+        /// When data is copied, as a cron schedule in UTC (`rsync-tls`). Default `*/15 * * * *`.
         schedule: Option<Text>,
-        /// The secret with the key `psk.txt` that both ends share, by its name in this inventory: `name:` and 64 hexadecimal digits or more.
-        #[required]
+        /// The secret with the key `psk.txt` that both ends share, by its name in this inventory: `name:` and 64 hexadecimal digits or more (`rsync-tls`, which needs it).
         secret: Option<Text>,
+        /// The storage class of the volumes in which Syncthing keeps its keys and settings (`syncthing`). Default: the inventory's default class.
+        config_class: Option<Text>,
+        /// The size of those volumes (`syncthing`). Default: VolSync's own, `1Gi`.
+        config_size: Option<QuantityText>,
+        /// By claim and by node, the ID that Syncthing has there (`syncthing`): it makes one up when it first runs, and `kubectl get replicationsource CLAIM-NODE -o jsonpath='{.status.syncthing.ID}'` shows it.
+        ids: Map<Map<Text>>,
         /// Whether copying rests: while a node is down, or until its data has been looked at. Default false.
         paused: Option<Flag>,
         /// The movers' pod security context, in Kubernetes' spelling: whose files they must be able to read and write.

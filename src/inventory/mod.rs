@@ -5,6 +5,7 @@
 pub mod argocd;
 pub mod backup;
 pub mod chart;
+pub mod container;
 pub mod environment;
 pub mod files;
 pub mod flux;
@@ -24,6 +25,7 @@ pub mod stack;
 pub mod storage;
 pub mod value;
 pub mod weight;
+pub mod workload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
 use crate::inventory::value::Text;
+use crate::inventory::workload::PriorityClass;
 use crate::record;
 use crate::source::{FileId, Source, Spanned};
 
@@ -86,6 +89,8 @@ record! {
         nfs: Map<Nfs>,
         /// Storage classes, by name.
         storage_classes: Map<StorageClass>,
+        /// How important pods are, by name: PriorityClasses that `priority-class` of services can name.
+        priority_classes: Map<PriorityClass>,
         /// How host names are routed.
         ingress: Option<Ingress>,
         /// Prometheus and Grafana of the cluster.

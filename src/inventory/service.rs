@@ -2,6 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::inventory::backup::Backup;
+use crate::inventory::container::{InitContainer, Sidecar};
 use crate::inventory::images::ImagePolicy;
 use crate::inventory::ingress::Tls;
 use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
@@ -12,6 +14,10 @@ use crate::inventory::record::{Decode, List, Map, Reader, Record, Schemas};
 use crate::inventory::value::{
     AddressText, Duration, Flag, OneOrMany, OrOff, Passthrough, PassthroughTable, QuantityText, Scalar, Text,
     Whole,
+};
+use crate::inventory::workload::{
+    Autoscale, ClaimRetention, ClaimTemplate, DisruptionBudget, Dns, Job, Lifecycle, PodManagement,
+    PullPolicy, Rbac, Rollout, Spread,
 };
 use crate::source::{Span, Spanned};
 use crate::{choice, record};
@@ -25,6 +31,10 @@ choice! {
         StatefulSet = "stateful-set",
         /// One pod on every node.
         DaemonSet = "daemon-set",
+        /// Pods that end: it runs once, and again when it changes.
+        Job = "job",
+        /// A job by the clock: it needs `schedule`.
+        CronJob = "cron-job",
     }
 }
 
@@ -65,16 +75,38 @@ record! {
         image_policy: Option<ImagePolicy>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,
-        /// How many pods. Default 1. Not for a daemon-set.
+        /// How many pods. Default 1. Not for a daemon-set or a job, nor beside `autoscale`.
         replicas: Option<Whole>,
+        /// How the number of pods follows the load, instead of `replicas`. An environment takes it away with `false`.
+        autoscale: Option<OrOff<Autoscale>>,
+        /// How many pods must stay while nodes are drained. An environment takes it away with `false`.
+        disruption_budget: Option<OrOff<DisruptionBudget>>,
+        /// When a cron-job runs, as cron writes it: `0 3 * * *`, `@daily`. Every cron-job has it.
+        schedule: Option<OrOff<Text>>,
+        /// How a job or cron-job runs. An environment takes it away with `false`.
+        job: Option<OrOff<Job>>,
+        /// Containers that must end with success before the others start, in this order.
+        init_containers: List<InitContainer>,
+        /// Containers beside its own, by name. An environment takes one away with `false`.
+        sidecars: Map<OrOff<Sidecar>>,
         /// The command, instead of the image's own.
         command: List<Text>,
         /// The command's arguments, instead of the image's own.
         args: List<Text>,
+        /// The folder that its container starts in, instead of the image's own.
+        working_dir: Option<Text>,
         /// Environment variables, over those of the stack and the environment.
         env: Map<Scalar>,
         /// Environment variables that come from a secret: `secret/key`, the secret by its name in this inventory.
         secret_env: Map<SecretKey>,
+        /// Environment variables that Kubernetes fills in: `status.podIP`, `spec.nodeName`, `metadata.name`, `limits.memory` …
+        field_env: Map<Text>,
+        /// Environment variables that come from a ConfigMap: `NAME/KEY`, by its name in Kubernetes.
+        config_map_env: Map<Text>,
+        /// Whole sets of environment variables, later ones over earlier: `config-map/NAME` by its name in Kubernetes, `secret/NAME` by its name in this inventory. `env` and `secret-env` win over them.
+        env_from: List<Text>,
+        /// Small files of its container: the path of each, and its text. They stand in a ConfigMap, and pods restart when one changes. An environment takes one away with `false`.
+        files: Map<OrOff<Text>>,
         /// The ports it listens on, by name. The one named `http`, `https` or `web`, else the lowest, is where its URL points.
         ports: Map<Port>,
         /// Its load balancer address: an address, one of each family in a list, `"auto"` for any of a pool, or `false` for none. Default: reachable inside the cluster only.
@@ -89,8 +121,20 @@ record! {
         resources: Option<Resources>,
         /// What is mounted into the container, by a name of your choice. An environment takes one away with `false`.
         volumes: Map<OrOff<Volume>>,
+        /// What becomes of the claims that a stateful-set's pods have got from `claim-template`.
+        claim_retention: Option<OrOff<ClaimRetention>>,
+        /// How the claims that it mounts are backed up, by VolSync, all in the same way: as a claim's own `backup`, which counts more, key by key. A claim stays out with `backup = false`.
+        backup: Option<OrOff<Backup>>,
         /// How its health is told: for readiness, liveness and start-up alike. An environment takes it away with `false`.
         probe: Option<OrOff<Probe>>,
+        /// When it gets traffic, if not told by `probe`; `false` for always.
+        readiness_probe: Option<OrOff<Probe>>,
+        /// When its container is started anew, if not told by `probe`; `false` for never.
+        liveness_probe: Option<OrOff<Probe>>,
+        /// When the other probes begin, if not told by `probe`; `false` for at once.
+        startup_probe: Option<OrOff<Probe>>,
+        /// What runs in the container when it starts and before it stops. An environment takes it away with `false`.
+        lifecycle: Option<OrOff<Lifecycle>>,
         /// The host names it is routed by. A name without a dot gets the environment's `domain`.
         host: Option<OrOff<OneOrMany<Text>>>,
         /// The path it is routed by, or several. Default `/`.
@@ -117,20 +161,50 @@ record! {
         node_selector: Map<Scalar>,
         /// Taints that it tolerates, in Kubernetes' spelling.
         tolerations: List<PassthroughTable>,
+        /// Rules about nodes and other pods, in Kubernetes' spelling. An environment takes them away with `false`.
+        affinity: Option<OrOff<PassthroughTable>>,
+        /// Over what its pods are spread: labels of nodes, such as `kubernetes.io/hostname`.
+        spread: List<Spread>,
+        /// The PriorityClass of its pods, by its name in Kubernetes.
+        priority_class: Option<Text>,
+        /// The RuntimeClass of its pods, by its name in Kubernetes: `nvidia` where GPUs need it.
+        runtime_class: Option<Text>,
+        /// Secrets that open the images' registries, by their names in this inventory.
+        image_pull_secrets: List<Text>,
+        /// When images are pulled. Default: always for the tag `latest`, else if the node has it not.
+        image_pull_policy: Option<Spanned<PullPolicy>>,
         /// GPUs it needs: a number of `nvidia.com/gpu`, or a table of resource names and numbers.
         gpu: Option<Gpu>,
         /// Whether it shares its node's network. Default false.
         host_network: Option<Flag>,
+        /// Whether it sees its node's processes. Default false.
+        host_pid: Option<Flag>,
+        /// Whether it shares memory with its node's processes. Default false.
+        host_ipc: Option<Flag>,
+        /// Whether the containers of a pod see each other's processes. Default false.
+        share_process_namespace: Option<Flag>,
+        /// The name that its pods take themselves for. Default: the pod's own.
+        hostname: Option<Text>,
+        /// How its pods look up names. An environment takes it away with `false`.
+        dns: Option<OrOff<Dns>>,
+        /// Names for addresses, in its pods alone: the address, and one name or several.
+        host_aliases: Map<OneOrMany<Text>>,
         /// The container's security context, in Kubernetes' spelling.
         security_context: Option<PassthroughTable>,
         /// The pod's security context, in Kubernetes' spelling.
         pod_security_context: Option<PassthroughTable>,
-        /// The service account it runs as. Default: the namespace's own.
+        /// The service account it runs as. Default: the namespace's own, with `rbac` one of the service's name.
         service_account: Option<Text>,
-        /// Whether it may talk to the API server with its service account's token. Default false.
+        /// What it may do with the Kubernetes API: writes its service account. An environment takes it away with `false`.
+        rbac: Option<OrOff<Rbac>>,
+        /// Whether it may talk to the API server with its service account's token. Default: false, with `rbac` true.
         automount_token: Option<Flag>,
         /// How its pods are replaced. Default: `recreate` where a claim can be mounted only once, else `rolling-update`.
         strategy: Option<Spanned<Strategy>>,
+        /// How its pods are replaced, in detail. An environment takes it away with `false`.
+        rollout: Option<OrOff<Rollout>>,
+        /// In which order a stateful-set starts and stops its pods. Default `ordered`.
+        pod_management: Option<Spanned<PodManagement>>,
         /// How long it may take to stop, in seconds. Default 30.
         termination_grace_period: Option<Whole>,
         /// Labels for its objects and pods.
@@ -265,13 +339,14 @@ short_form!(
 );
 
 record! {
-    /// Something mounted into the container. Exactly one of `claim`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret` says what.
+    /// Something mounted into the container. Exactly one of `claim`, `claim-template`, `nfs`, `empty-dir`, `host-path`, `config-map`, `secret` says what.
     pub struct Volume replaced {
-        /// Where it appears in the container.
-        #[required]
+        /// Where it appears in the service's container. Needed unless a sidecar or an init container mounts it.
         mount: Option<Text>,
         /// A claim of the stack.
         claim: Option<Text>,
+        /// A claim that each pod of a stateful-set gets for itself. Kubernetes lets nobody change it later.
+        claim_template: Option<ClaimTemplate>,
         /// An NFS export as `server/export`, mounted without a claim.
         nfs: Option<Text>,
         /// A folder that lives as long as the pod: its largest size (`"20Gi"`), `true` for no limit, or a table.
@@ -282,6 +357,10 @@ record! {
         config_map: Option<Text>,
         /// A secret, by its name in this inventory.
         secret: Option<Text>,
+        /// Which keys of the ConfigMap or secret appear, and under which path: `"tls.crt" = "cert.pem"`. Default: all, under their own names.
+        items: Map<Text>,
+        /// The mode of the files of a ConfigMap or secret, in octal: `"0400"`. Default `"0644"`.
+        default_mode: Option<Text>,
         /// A folder or file inside it, instead of the whole.
         sub_path: Option<Text>,
         /// Whether it is mounted read-only. Default false.
@@ -367,16 +446,24 @@ record! {
         grpc: Option<Text>,
         /// A command in the container that ends with success.
         exec: List<Text>,
+        /// What `grpc` is asked for: the name of a service in the health protocol.
+        grpc_service: Option<Text>,
         /// The port of `http`, by name. Default: the service's main port.
         port: Option<Text>,
         /// Whether `http` is asked over TLS. Default false.
         tls: Option<Flag>,
+        /// Headers of `http`, by name.
+        headers: Map<Scalar>,
+        /// How long it is not asked at all after the start. Seldom needed: `startup` waits as long as it takes.
+        delay: Option<Duration>,
         /// How often it is asked. Default `10s`.
         period: Option<Duration>,
         /// How long an answer may take. Default `5s`.
         timeout: Option<Duration>,
         /// How many failures in a row count. Default 3.
         failures: Option<Whole>,
+        /// How many successes in a row make it ready again. Default 1.
+        successes: Option<Whole>,
         /// How long the container may take to start. Default `5m`.
         startup: Option<Duration>,
     }

@@ -11,7 +11,7 @@ use crate::inventory::value::{Engine, Text};
 use crate::model::cluster::{known_only, list, optional, report_unknown, texts};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// The health of an Application: that of what it applies, instead of none (argo-cd#5585).
 pub const APPLICATION_HEALTH: &str = "\
@@ -149,13 +149,19 @@ pub struct Difference {
 #[derive(Clone, Debug)]
 pub struct Scoped {
     difference: Difference,
-    stacks: Vec<String>,
-    services: Vec<String>,
-    charts: Vec<String>,
+    /// The stacks it names.
+    pub stacks: Vec<Spanned<String>>,
+    /// The services it names.
+    pub services: Vec<Spanned<String>>,
+    /// The charts it names.
+    pub charts: Vec<Spanned<String>>,
+    /// Where it stands.
+    pub place: Span,
 }
 
 impl Scoped {
-    fn everywhere(&self) -> bool {
+    /// Whether it names none.
+    pub fn everywhere(&self) -> bool {
         self.stacks.is_empty() && self.services.is_empty() && self.charts.is_empty()
     }
 }
@@ -180,10 +186,12 @@ impl Extras {
         options.extend(makes_namespace.then(|| "CreateNamespace=true".to_owned()));
         let mut differences = Vec::new();
         for scoped in &self.differences {
-            if scoped.everywhere() || scoped.stacks.iter().any(|name| name == stack) {
+            if scoped.everywhere() || scoped.stacks.iter().any(|name| name.value == stack) {
                 differences.push(scoped.difference.clone());
             }
-            for (_, name) in services.iter().filter(|(key, _)| scoped.services.iter().any(|own| own == key)) {
+            for (_, name) in
+                services.iter().filter(|(key, _)| scoped.services.iter().any(|own| own.value == **key))
+            {
                 let name = scoped.difference.name.clone().unwrap_or_else(|| (*name).to_owned());
                 differences.push(Difference { name: Some(name), ..scoped.difference.clone() });
             }
@@ -194,7 +202,8 @@ impl Extras {
     /// How a chart's Application is synced.
     /// `chart` is its name in the inventory, `kind` its name in its repository.
     pub fn of_chart(&self, chart: &str, kind: &str) -> Sync {
-        let about = |scoped: &&Scoped| scoped.everywhere() || scoped.charts.iter().any(|name| name == chart);
+        let about =
+            |scoped: &&Scoped| scoped.everywhere() || scoped.charts.iter().any(|name| name.value == chart);
         let differences = self.differences.iter().filter(about).map(|scoped| scoped.difference.clone());
         let differences = brought_along(kind).into_iter().chain(differences).collect();
         respecting(Sync { differences, ..self.sync.clone() })
@@ -457,13 +466,12 @@ fn lower_difference(resolver: &mut Resolver<'_>, table: &written::IgnoreDifferen
         expressions,
         managers,
     };
-    Scoped { difference, stacks, services, charts }
+    Scoped { difference, stacks, services, charts, place: table.span }
 }
 
-fn scope(resolver: &mut Resolver<'_>, written: &[Text], what: &str, known: &[&str]) -> Vec<String> {
+fn scope(resolver: &mut Resolver<'_>, written: &[Text], what: &str, known: &[&str]) -> Vec<Spanned<String>> {
     let names: Vec<Spanned<String>> = written.iter().map(|text| resolver.text(text)).collect();
-    let names = known_only(resolver, names, what, |name| known.contains(&name), || known.to_vec());
-    names.into_iter().map(|name| name.value).collect()
+    known_only(resolver, names, what, |name| known.contains(&name), || known.to_vec())
 }
 
 /// What the chart of Argo CD itself gets, so that the waves of Applications wait.

@@ -6,14 +6,16 @@ use serde_json::Value as Json;
 use crate::cron;
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
-use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Retain};
+use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Replication, Retain};
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::model::cluster::{NameKind, optional, optional_name, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::stack::{Stack, known_secret};
+use crate::model::service_backup::of_services;
+use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::storage::Claim;
+use crate::model::syncthing::{Syncthing, lower_syncthing};
 use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::{Span, Spanned};
 
@@ -79,6 +81,10 @@ pub struct Failover {
     pub active: String,
     /// The one that gets the data.
     pub passive: String,
+    /// What copies.
+    pub mover: Replication,
+    /// Syncthing's own, where it copies.
+    pub syncthing: Option<Syncthing>,
     /// When data is copied.
     pub schedule: Spanned<String>,
     /// The Secret that both ends share.
@@ -135,6 +141,8 @@ pub fn lower_failover(
         primary: primary.value.clone(),
         standby: standby.value,
         active: active.value,
+        mover: table.mover.map_or(Replication::RsyncTls, |mover| mover.value),
+        syncthing: None,
         schedule: schedule.unwrap_or_else(|| Spanned::new("*/15 * * * *".to_owned(), table.span)),
         secret: None,
         paused: table.paused.is_some_and(|flag| flag.value),
@@ -165,14 +173,22 @@ fn context(resolver: &mut Resolver<'_>, table: Option<&PassthroughTable>) -> Jso
 /// Adds what copies a stack's claims: backups, and the secret of its failover.
 pub fn lower_backups(
     resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
     stack: &mut Stack,
     table: &inventory::stack::Stack,
-    complete: bool,
 ) {
     if let Some(mut failover) = stack.failover.take() {
         if !failover.secret_key.is_empty() {
             failover.secret =
                 known_secret(resolver, Some(stack), &failover.secret_key).map(|secret| secret.name.clone());
+        }
+        if let Some(table) = table.failover.as_ref().and_then(OrOff::on) {
+            report_useless(resolver, &failover, table, &stack.name, around.complete);
+            if failover.mover == Replication::Syncthing {
+                let known =
+                    lower_syncthing(resolver, around.model, &failover, table, &stack.claims, &stack.name);
+                failover.syncthing = Some(known);
+            }
         }
         stack.failover = Some(failover);
     }
@@ -188,14 +204,58 @@ pub fn lower_backups(
                 .help("write it into the `backup` of the claim that is to be fetched back"),
         );
     }
+    let by_services = of_services(resolver, &around.on, &stack.name, &table.claims);
     let mut backups = Vec::new();
     for claim in &stack.claims {
         let Some(entry) = table.claims.get(&claim.name) else { continue };
-        let Some(own) = entry.backup.as_ref().and_then(|backup| backup.on()) else { continue };
-        let merged = defaults.merged(&own.0);
-        backups.extend(lower_backup(resolver, stack, claim, &merged, own.0.span, complete));
+        let shared = by_services.get(&claim.name);
+        let (merged, place) = match (shared, &entry.backup) {
+            (_, Some(OrOff::Off(_))) | (None, None) => continue,
+            (Some(shared), None) => (defaults.merged(shared), shared.span),
+            (None, Some(OrOff::On(own))) => (defaults.merged(&own.0), own.0.span),
+            (Some(shared), Some(OrOff::On(own))) => (defaults.merged(shared).merged(&own.0), own.0.span),
+        };
+        backups.extend(lower_backup(resolver, stack, claim, &merged, place, around.complete));
     }
     stack.backups = backups;
+}
+
+/// rsync opens its connection with a secret and goes by a schedule; Syncthing does neither.
+fn report_useless(
+    resolver: &mut Resolver<'_>,
+    failover: &Failover,
+    table: &inventory::backup::Failover,
+    stack: &str,
+    complete: bool,
+) {
+    let syncthing = failover.mover == Replication::Syncthing;
+    if !syncthing && table.secret.is_none() && complete {
+        resolver.found.push(
+            MISSING_KEY
+                .at(table.span, "`secret` is missing here", format!("`stacks.{stack}.failover` needs `secret`"))
+                .about(format!("stacks.{stack}.failover"))
+                .help("add `secret`: the secret with the key `psk.txt` that both ends share; or `mover = \"syncthing\"`"),
+        );
+    }
+    let of_rsync = [
+        ("schedule", table.schedule.as_ref().map(|text| text.span)),
+        ("secret", table.secret.as_ref().map(|text| text.span)),
+    ];
+    let of_syncthing = [
+        ("config-class", table.config_class.as_ref().map(|text| text.span)),
+        ("config-size", table.config_size.as_ref().map(|size| size.0.span)),
+        ("ids", table.ids.values().next().map(|entry| entry.key)),
+    ];
+    let (useless, mover) =
+        if syncthing { (&of_rsync[..], "syncthing") } else { (&of_syncthing[..], "rsync-tls") };
+    for (key, span) in useless.iter().filter_map(|(key, span)| Some((key, (*span)?))) {
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(span, "without effect", format!("`{key}` is not for a failover by {mover}"))
+                .about(format!("stacks.{stack}.failover"))
+                .help(format!("drop `{key}`")),
+        );
+    }
 }
 
 fn lower_backup(

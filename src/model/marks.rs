@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::gitops::Gitops;
@@ -27,7 +28,7 @@ const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 /// The annotations of a service's objects.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Annotations {
-    /// Of the Deployment, StatefulSet or DaemonSet.
+    /// Of the Deployment, StatefulSet, DaemonSet, Job or CronJob.
     pub workload: Texts,
     /// Of its pods: the service's own, and what restarts them when a shared variable changes.
     pub pod: Texts,
@@ -75,6 +76,9 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
+            if service.kind == Kind::Job {
+                renew(&mut service.annotated.workload, engine);
+            }
             if let Some(own) = &mut service.route {
                 own.labels = service.labels.clone();
                 own.annotations = service.annotated.route.clone();
@@ -119,6 +123,9 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
     if let Some(digest) = env {
         add(&mut pod, "checksum/env", digest);
     }
+    if let Some(digest) = &service.files.digest {
+        add(&mut pod, "checksum/files", digest);
+    }
     let mut with_route = other.clone();
     with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
     with_route.extend(route.clone());
@@ -126,6 +133,17 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
     service_own.extend(request.unwrap_or_default());
     Annotations { workload, pod, service: service_own, route: with_route, other }
+}
+
+/// Nobody may change a job, so one that differs has to be made anew: then, and only then, it runs again. `Replace=true`
+/// beside `Force=true` would run it with every sync (argoproj/argo-cd#22952), and server-side apply knows no force.
+fn renew(annotations: &mut Texts, engine: Option<Engine>) {
+    let (key, value) = match engine {
+        Some(Engine::Argocd) => ("argocd.argoproj.io/sync-options", "Force=true,ServerSideApply=false"),
+        Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/force", "enabled"),
+        None => return,
+    };
+    add(annotations, key, value);
 }
 
 /// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only

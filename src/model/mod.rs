@@ -11,8 +11,10 @@ pub mod bgp;
 pub mod certificates;
 pub mod claims;
 pub mod cluster;
+pub mod container;
 pub mod dashboards;
 pub mod delivery;
+pub mod env;
 pub mod external;
 pub mod facts;
 pub mod flows;
@@ -26,19 +28,25 @@ pub mod machine;
 pub mod marks;
 pub mod middleware;
 pub mod monitoring;
+pub mod pod;
 pub mod policy;
+pub mod priority;
 pub mod probe;
 pub mod references;
+pub mod rollout;
 pub mod route;
 pub mod secret;
 pub mod service;
+pub mod service_backup;
 pub mod sops;
 pub mod stack;
 pub mod storage;
+pub mod syncthing;
 pub mod values_file;
 pub mod velero;
 pub mod volume;
 pub mod waves;
+pub mod workload;
 pub mod written;
 
 use std::collections::BTreeMap;
@@ -112,6 +120,8 @@ pub struct Model {
     pub nfs: Vec<Nfs>,
     /// Storage classes, by name.
     pub storage_classes: Vec<StorageClass>,
+    /// PriorityClasses, by name.
+    pub priority_classes: Vec<priority::PriorityClass>,
     /// How host names are routed, if the inventory says.
     pub ingress: Option<Ingress>,
     /// Prometheus and Grafana, as stacks see them.
@@ -245,6 +255,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let kube_vip = load_balancer::lower_kube_vip(shared);
     let nfs = cluster::lower_nfs(shared);
     let storage_classes = cluster::lower_storage_classes(shared, &nfs);
+    let priority_classes = priority::lower_priority_classes(shared);
     let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
     let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
@@ -260,6 +271,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         kube_vip,
         nfs,
         storage_classes,
+        priority_classes,
         ingress,
         monitoring,
         charts,

@@ -4,13 +4,15 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::inventory;
-use crate::model::BAD_VALUE;
+use crate::inventory::service::Probe as Written;
+use crate::inventory::value::OrOff;
 use crate::model::cluster::{list, one_of};
 use crate::model::references::Resolver;
 use crate::model::service::Port;
-use crate::source::Spanned;
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
+use crate::source::{Span, Spanned};
 
-/// How health is told, in Kubernetes' spelling.
+/// How health is told, in Kubernetes' spelling; null where it is not asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probe {
     /// Until it succeeds, the other two wait.
@@ -19,75 +21,248 @@ pub struct Probe {
     pub readiness: Json,
     /// Restarts the container.
     pub liveness: Json,
-    /// The port it names, for rules.
+    /// The ports it names, for rules: the key that names it, and the port.
     #[serde(skip)]
-    pub port: Option<Spanned<String>>,
+    pub ports: Vec<(&'static str, Spanned<String>)>,
 }
 
-/// Lowers the probe of a service: one way to ask, three uses of the answer.
-pub fn lower_probe(
+/// What is written of a container's health: one probe for all uses, and those that differ.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'t> {
+    /// For all uses.
+    pub probe: Option<&'t OrOff<Written>>,
+    /// For readiness.
+    pub readiness: Option<&'t OrOff<Written>>,
+    /// For liveness.
+    pub liveness: Option<&'t OrOff<Written>>,
+    /// For the start.
+    pub startup: Option<&'t OrOff<Written>>,
+}
+
+/// Lowers the probes of a container. `own` is its name if it is not the service's own, `main` the port that is asked
+/// over HTTP where none is named.
+pub fn lower_probes(
     resolver: &mut Resolver<'_>,
-    table: &inventory::service::Service,
+    asked: &Asked<'_>,
     ports: &[Port],
-    main_port: Option<&str>,
+    own: Option<&str>,
+    main: Option<&str>,
 ) -> Option<Probe> {
-    let probe = table.probe.as_ref()?.on()?;
+    let around = Ports { ports, own, main };
+    let mut lower = |key: &'static str, written: Option<&OrOff<Written>>| -> Option<Lowered> {
+        lower_probe(resolver, key, written?.on()?, &around)
+    };
+    let common = lower("probe", asked.probe);
+    let readiness = lower("readiness-probe", asked.readiness);
+    let liveness = lower("liveness-probe", asked.liveness);
+    let startup = lower("startup-probe", asked.startup);
+    let ports = [&common, &readiness, &liveness, &startup];
+    let ports: Vec<_> =
+        ports.into_iter().flatten().filter_map(|probe| Some((probe.key, probe.port.clone()?))).collect();
+    let pick = |written: Option<&OrOff<Written>>, own: Option<&Lowered>| match written {
+        Some(OrOff::Off(_)) => None,
+        Some(OrOff::On(_)) => own.cloned(),
+        None => common.clone(),
+    };
+    let readiness = pick(asked.readiness, readiness.as_ref());
+    let liveness = pick(asked.liveness, liveness.as_ref());
+    let startup = pick(asked.startup, startup.as_ref());
+    // Whoever is restarted for bad health needs time to start.
+    let startup = startup.or_else(|| liveness.clone().filter(|_| asked.startup.is_none()));
+    report_useless(resolver, asked);
+    let json = |probe: Option<Lowered>, start: bool| match probe {
+        Some(probe) if start => probe.json(probe.startup),
+        Some(probe) => probe.json(probe.failures),
+        None => Json::Null,
+    };
+    let successes = readiness.as_ref().and_then(|probe| probe.successes);
+    let mut probe = Probe {
+        startup: json(startup, true),
+        readiness: json(readiness, false),
+        liveness: json(liveness, false),
+        ports,
+    };
+    if let Some(successes) = successes {
+        probe.readiness["successThreshold"] = json!(successes);
+    }
+    let told = [&probe.startup, &probe.readiness, &probe.liveness].into_iter().any(|probe| !probe.is_null());
+    told.then_some(probe)
+}
+
+/// Reports keys that a probe for one use has no use for.
+fn report_useless(resolver: &mut Resolver<'_>, asked: &Asked<'_>) {
+    let startup = |probe: &Written| probe.startup.as_ref().map(|time| time.0.span);
+    let successes = |probe: &Written| probe.successes.map(|count| count.span);
+    let on = |probe: Option<&OrOff<Written>>, place: &dyn Fn(&Written) -> Option<Span>| place(probe?.on()?);
+    let told = "which only tells when a container is restarted";
+    let counted = "which only tells when a pod gets traffic again";
+    for (key, name, place, why, help) in [
+        (
+            "readiness-probe",
+            "startup",
+            on(asked.readiness, &startup),
+            told,
+            "say it in `probe`, `liveness-probe` or `startup-probe`",
+        ),
+        (
+            "liveness-probe",
+            "successes",
+            on(asked.liveness, &successes),
+            counted,
+            "say it in `readiness-probe`",
+        ),
+        ("startup-probe", "successes", on(asked.startup, &successes), counted, "say it in `readiness-probe`"),
+    ] {
+        let Some(place) = place else { continue };
+        let message = format!("`{key}` has `{name}`, {why}");
+        resolver.found.push(BAD_VALUE.at(place, "of no use here", message).help(help));
+    }
+}
+
+/// The ports that a probe may name.
+struct Ports<'p> {
+    ports: &'p [Port],
+    own: Option<&'p str>,
+    main: Option<&'p str>,
+}
+
+impl Ports<'_> {
+    /// As Kubernetes takes it: only a container's own ports go by name.
+    fn json(&self, name: &str) -> Json {
+        match self.ports.iter().find(|port| port.name == name) {
+            Some(port) if port.container.as_deref() != self.own => json!(port.target_port),
+            _ => json!(name),
+        }
+    }
+}
+
+/// One way to ask.
+#[derive(Clone, Debug)]
+struct Lowered {
+    key: &'static str,
+    handler: Json,
+    period: i64,
+    timeout: i64,
+    failures: i64,
+    startup: i64,
+    delay: Option<i64>,
+    successes: Option<i64>,
+    port: Option<Spanned<String>>,
+}
+
+impl Lowered {
+    fn json(&self, failures: i64) -> Json {
+        let mut json = self.handler.clone();
+        if let Some(delay) = self.delay {
+            json["initialDelaySeconds"] = json!(delay);
+        }
+        json["periodSeconds"] = json!(self.period);
+        json["timeoutSeconds"] = json!(self.timeout);
+        json["failureThreshold"] = json!(failures);
+        json
+    }
+}
+
+fn lower_probe(
+    resolver: &mut Resolver<'_>,
+    key: &'static str,
+    probe: &Written,
+    ports: &Ports<'_>,
+) -> Option<Lowered> {
     let given = [
         ("http", probe.http.as_ref().map(|text| text.span)),
         ("tcp", probe.tcp.as_ref().map(|text| text.span)),
         ("grpc", probe.grpc.as_ref().map(|text| text.span)),
         ("exec", probe.exec.first().map(|text| text.span)),
     ];
-    if let Err(fault) = one_of(&given, "`probe`", probe.span) {
+    if let Err(fault) = one_of(&given, &format!("`{key}`"), probe.span) {
         resolver.found.push(fault);
     }
-    let (handler, port) = probe_handler(resolver, probe, ports, main_port)?;
+    report_other_ways(resolver, key, probe);
+    for (count, what) in [(probe.failures, "failures"), (probe.successes, "successes")] {
+        if let Some(count) = count.filter(|count| !(1..=i64::from(i32::MAX)).contains(&count.value)) {
+            resolver.found.push(
+                BAD_VALUE
+                    .at(count.span, "at least 1", format!("{count} is no number of {what} in a row"))
+                    .help("give 1 or more"),
+            );
+        }
+    }
+    let (handler, port) = probe_handler(resolver, key, probe, ports)?;
     let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
         time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
     };
     let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
     let failures = probe.failures.map_or(3, |failures| failures.value);
-    let startup = (seconds(&probe.startup, 300) + period - 1) / period;
-    let with = |failures: i64| {
-        let mut json = handler.clone();
-        json["periodSeconds"] = json!(period);
-        json["timeoutSeconds"] = json!(timeout);
-        json["failureThreshold"] = json!(failures);
-        json
-    };
-    Some(Probe { startup: with(startup), readiness: with(failures), liveness: with(failures), port })
+    let startup = seconds(&probe.startup, 300).saturating_add(period - 1) / period;
+    let delay = probe.delay.as_ref().map(|time| time.seconds().round() as i64);
+    let successes = probe.successes.map(|count| count.value);
+    Some(Lowered { key, handler, period, timeout, failures, startup, delay, successes, port })
+}
+
+/// Reports keys of another way to ask.
+fn report_other_ways(resolver: &mut Resolver<'_>, key: &str, probe: &Written) {
+    let http = [
+        ("port", probe.port.as_ref().map(|text| text.span)),
+        ("tls", probe.tls.map(|flag| flag.span)),
+        ("headers", probe.headers.values().next().map(|entry| entry.key)),
+    ];
+    let http = http.into_iter().filter(|_| probe.http.is_none()).map(|(name, span)| (name, span, "http"));
+    let grpc = probe.grpc_service.as_ref().filter(|_| probe.grpc.is_none()).map(|text| text.span);
+    for (name, span, way) in http.chain([("grpc-service", grpc, "grpc")]) {
+        let Some(span) = span else { continue };
+        let message = format!("`{key}` has `{name}`, which belongs to `{way}`");
+        resolver.found.push(CONFLICTING_KEYS.at(span, "of no use here", message).help("drop it"));
+    }
 }
 
 fn probe_handler(
     resolver: &mut Resolver<'_>,
-    probe: &inventory::service::Probe,
-    ports: &[Port],
-    main_port: Option<&str>,
+    key: &str,
+    probe: &Written,
+    ports: &Ports<'_>,
 ) -> Option<(Json, Option<Spanned<String>>)> {
     if !probe.exec.is_empty() {
         return Some((json!({ "exec": { "command": list(resolver, &probe.exec) } }), None));
     }
     if let Some(port) = probe.tcp.as_ref().map(|text| resolver.text(text)) {
-        return Some((json!({ "tcpSocket": { "port": port.value } }), Some(port)));
+        return Some((json!({ "tcpSocket": { "port": ports.json(&port) } }), Some(port)));
     }
     if let Some(port) = probe.grpc.as_ref().map(|text| resolver.text(text)) {
-        let number = ports.iter().find(|known| known.name == port.value).map_or(0, |port| port.target_port);
-        return Some((json!({ "grpc": { "port": number } }), Some(port)));
+        let known = ports.ports.iter().find(|known| known.name == port.value);
+        let number = known.map_or(0, |port| port.target_port);
+        let mut ask = json!({ "port": number });
+        if let Some(service) = &probe.grpc_service {
+            ask["service"] = json!(resolver.text(service).value);
+        }
+        return Some((json!({ "grpc": ask }), Some(port)));
     }
     let path = resolver.text(probe.http.as_ref()?);
     let port = probe.port.as_ref().map(|text| resolver.text(text));
-    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), path.span)));
+    let port = port.or_else(|| Some(Spanned::new(ports.main?.to_owned(), path.span)));
     let Some(port) = port else {
         resolver.found.push(
             BAD_VALUE
-                .at(path.span, "on which port?", "`probe` asks over HTTP, and the service has no port")
+                .at(
+                    path.span,
+                    "on which port?",
+                    format!("`{key}` asks over HTTP, and the service has no port"),
+                )
                 .help("add the port to `ports`"),
         );
         return None;
     };
-    let mut get = json!({ "path": path.value, "port": port.value });
+    let mut get = json!({ "path": path.value, "port": ports.json(&port) });
     if probe.tls.is_some_and(|flag| flag.value) {
         get["scheme"] = json!("HTTPS");
+    }
+    let headers: Vec<Json> = probe
+        .headers
+        .iter()
+        .map(|(name, entry)| json!({ "name": name, "value": resolver.text(&entry.value.0).value }))
+        .collect();
+    if !headers.is_empty() {
+        get["httpHeaders"] = json!(headers);
     }
     Some((json!({ "httpGet": get }), Some(port)))
 }

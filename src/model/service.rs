@@ -13,17 +13,22 @@ use crate::model::balancer::{LoadBalancer, lower_load_balancer};
 use crate::model::cluster::{
     NameKind, check_name, gpus, list, optional, optional_name, report_unknown, texts,
 };
+use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
+use crate::model::env::{SourcedEnv, lower_sourced_env};
 use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
+use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
-use crate::model::probe::{Probe, lower_probe};
+use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::rollout::{Rollout, lower_rollout};
 use crate::model::route::{Route, Wanted, lower_route, rule};
 use crate::model::stack::{Around, Stack, known_secret, quantities};
 use crate::model::storage::Claim;
-use crate::model::volume::{Source, Volume, lower_volumes};
+use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
+use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
@@ -45,14 +50,40 @@ pub struct Service {
     /// Which newer ones Flux takes.
     #[serde(skip)]
     pub image_policy: Option<crate::model::images::ImagePolicy>,
-    /// `Deployment`, `StatefulSet` or `DaemonSet`.
+    /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job` or `CronJob`.
     pub kind: Kind,
-    /// How many pods.
+    /// How many pods, unless its kind or its autoscaler decides.
     pub replicas: Option<Spanned<i64>>,
+    /// How the number of pods follows the load.
+    pub autoscale: Option<Autoscale>,
+    /// How many pods must stay while nodes are drained.
+    pub disruption_budget: Option<Budget>,
+    /// How a job runs.
+    pub job: Option<Job>,
+    /// Containers that Kubernetes starts before its own, in order: those that prepare, then native sidecars.
+    pub init_containers: Vec<Container>,
+    /// Containers beside its own.
+    pub sidecars: Vec<Container>,
+    /// Settings of its pods.
+    pub pod: Pod,
+    /// What its pods may do with the Kubernetes API.
+    pub rbac: Option<Rbac>,
+    /// Small files of its container.
+    pub files: Files,
+    /// Claims that each of its pods gets for itself.
+    pub claim_templates: Vec<ClaimTemplate>,
+    /// What becomes of them.
+    pub claim_retention: Json,
     /// The command.
     pub command: Vec<String>,
     /// Its arguments.
     pub args: Vec<String>,
+    /// The folder that its container starts in.
+    pub working_dir: Option<String>,
+    /// Variables whose values stand elsewhere.
+    pub sourced_env: Vec<SourcedEnv>,
+    /// How its pods are replaced, in detail.
+    pub rollout: Rollout,
     /// Its own variables, each after those it uses as `$(NAME)`.
     pub env: Vec<EnvVar>,
     /// Variables that come from secrets.
@@ -180,6 +211,8 @@ pub struct Port {
     pub target_port: i64,
     /// Whether an earlier port leads to the same one: the container lists it once.
     pub again: bool,
+    /// The sidecar that listens on it, if it is not the service's own container.
+    pub container: Option<String>,
     /// The protocol.
     pub protocol: Protocol,
     /// The port on every node.
@@ -326,12 +359,33 @@ pub fn lower_service(
     for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
         check_count(resolver, Some(&count.value), "GPUs");
     }
-    let ports = lower_ports(resolver, &table.ports);
+    let mut ports = lower_ports(resolver, &table.ports);
     let main_port = main_port(table)
         .and_then(|number| ports.iter().find(|port| port.port.value == number))
         .map(|port| port.name.clone());
-    let volumes = lower_volumes(resolver, around, stack, table);
+    let mut volumes = lower_volumes(resolver, around, stack, table);
     let kind = table.kind.as_ref().map_or(Kind::Deployment, |kind| kind.value);
+    let workload = lower_workload(resolver, around, key, table, kind, place);
+    let (mut init_containers, mut sidecars) = lower_containers(resolver, around, stack, table, &volumes);
+    for container in init_containers.iter().chain(&sidecars) {
+        ports.extend(container.ports.iter().cloned());
+    }
+    for containers in [&mut init_containers, &mut sidecars] {
+        lower_sidecar_probes(resolver, table, &ports, containers);
+    }
+    if around.complete {
+        report_unmounted(resolver, key, &volumes, &[&init_containers, &sidecars]);
+    }
+    let beside = &mut [init_containers.as_mut_slice(), sidecars.as_mut_slice()];
+    let files = lower_files(resolver, &table.files, &name, &mut volumes, beside);
+    let namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
+    let rbac = lower_rbac(resolver, table, &name, &namespace);
+    let asked = Asked {
+        probe: table.probe.as_ref(),
+        readiness: table.readiness_probe.as_ref(),
+        liveness: table.liveness_probe.as_ref(),
+        startup: table.startup_probe.as_ref(),
+    };
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
     let load_balancer = lower_load_balancer(resolver, around, table);
     let hosts = lower_hosts(resolver, table);
@@ -347,13 +401,19 @@ pub fn lower_service(
     let path = paths.first().cloned().unwrap_or_default();
     let route = route.map(|route| behind(route, &ports, main_port.as_deref(), &name));
     let gpus = gpus(table.gpu.as_ref());
-    let resources = table.resources.as_ref().map_or_else(Resources::default, |resources| Resources {
-        requests: quantities(resolver, &resources.requests),
-        limits: quantities(resolver, &resources.limits),
-    });
+    let resources = lower_resources(resolver, table.resources.as_ref());
+    let rollout = lower_rollout(resolver, key, table, kind);
+    let strategy = match table.strategy {
+        Some(strategy) => strategy.value,
+        // Who says how many may go at a time means that they are replaced one by one.
+        None if rollout.asks_for_steps => Strategy::RollingUpdate,
+        None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
+        None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
+        None => Strategy::RollingUpdate,
+    };
     Service {
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
-        namespace: stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default(),
+        namespace,
         description: optional(resolver, table.description.as_ref()),
         service_type: service_type(load_balancer.as_ref(), &ports),
         image: crate::model::images::image(resolver, key, table),
@@ -363,16 +423,22 @@ pub fn lower_service(
             .map(|policy| crate::model::images::lower_policy(resolver, policy)),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
+            Kind::Job | Kind::CronJob => None,
+            _ if workload.autoscale.is_some() => None,
             _ => Some(table.replicas.unwrap_or(Spanned::new(1, place))),
         },
         command: list(resolver, &table.command),
         args: list(resolver, &table.args),
+        working_dir: optional(resolver, table.working_dir.as_ref()),
+        sourced_env: lower_sourced_env(resolver, &table.field_env, &table.config_map_env),
+        rollout,
         env: lower_env(resolver, &table.env),
-        secret_env: lower_secret_env(resolver, stack, table),
+        secret_env: lower_secret_env(resolver, stack, &table.secret_env),
         main_port: main_port.clone(),
         container_resources: container_resources(&resources, &gpus),
         resources,
-        probe: lower_probe(resolver, table, &ports, main_port.as_deref()),
+        probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
+        pod: lower_pod(resolver, around, stack, table),
         traefik_rule: rule(&hosts, &paths),
         route,
         path,
@@ -389,19 +455,17 @@ pub fn lower_service(
         gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
         pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
-        service_account: optional_name(
-            resolver,
-            table.service_account.as_ref(),
-            "a service account",
-            NameKind::Subdomain,
-        ),
-        automount_token: table.automount_token.is_some_and(|flag| flag.value),
-        strategy: match table.strategy {
-            Some(strategy) => strategy.value,
-            None if one_node || host_network.is_some_and(|flag| flag.value) => Strategy::Recreate,
-            None if ports.iter().any(|port| port.host_port.is_some()) => Strategy::Recreate,
-            None => Strategy::RollingUpdate,
+        service_account: match &rbac {
+            Some(rbac) => Some(rbac.account.value.clone()),
+            None => optional_name(
+                resolver,
+                table.service_account.as_ref(),
+                "a service account",
+                NameKind::Subdomain,
+            ),
         },
+        automount_token: table.automount_token.map_or(rbac.is_some(), |flag| flag.value),
+        strategy,
         termination_grace_period: table.termination_grace_period.map(|seconds| seconds.value),
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
@@ -421,6 +485,15 @@ pub fn lower_service(
         egress_rules: None,
         key: key.to_owned(),
         name: name.value,
+        claim_templates: claim_templates(&volumes),
+        claim_retention: workload.claim_retention,
+        autoscale: workload.autoscale,
+        disruption_budget: workload.budget,
+        job: workload.job,
+        init_containers,
+        sidecars,
+        files,
+        rbac,
         kind,
         ports,
         load_balancer,
@@ -438,6 +511,17 @@ fn container_resources(resources: &Resources, gpus: &BTreeMap<String, i64>) -> J
         json["limits"][name] = json!(count.to_string());
     }
     json
+}
+
+/// Requests and limits.
+pub fn lower_resources(
+    resolver: &mut Resolver<'_>,
+    table: Option<&inventory::service::Resources>,
+) -> Resources {
+    table.map_or_else(Resources::default, |resources| Resources {
+        requests: quantities(resolver, &resources.requests),
+        limits: quantities(resolver, &resources.limits),
+    })
 }
 
 /// The route of a service with a host, where something routes hosts and there is a port to lead to.
@@ -495,7 +579,8 @@ fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'stati
     }
 }
 
-fn passthrough(
+/// A table in Kubernetes' spelling, references replaced.
+pub fn passthrough(
     resolver: &mut Resolver<'_>,
     table: Option<&inventory::value::PassthroughTable>,
 ) -> Option<Spanned<Json>> {
@@ -512,7 +597,7 @@ fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
 }
 
 /// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
-fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
+pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
     }
@@ -567,13 +652,14 @@ pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     }
 }
 
-fn lower_secret_env(
+/// Variables that come from secrets. Those of unknown ones are reported and left out.
+pub fn lower_secret_env(
     resolver: &mut Resolver<'_>,
     stack: Option<&Stack>,
-    table: &inventory::service::Service,
+    map: &Map<inventory::service::SecretKey>,
 ) -> Vec<SecretEnv> {
     let mut variables = Vec::new();
-    for (name, entry) in &table.secret_env {
+    for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
         let reference = &entry.value.0;
         let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
@@ -594,7 +680,8 @@ fn lower_secret_env(
     variables
 }
 
-fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
+/// The ports of a container.
+pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
     let mut ports = Vec::new();
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
@@ -615,6 +702,7 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             again: ports
                 .iter()
                 .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
+            container: None,
             protocol,
             node_port: table.node_port,
             host_port: table.host_port,
@@ -642,7 +730,8 @@ fn check_port(
     }
 }
 
-fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
+/// Reports a number that cannot count anything.
+pub fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, what: &str) {
     if let Some(number) = number.filter(|number| !(0..=i64::from(i32::MAX)).contains(&number.value)) {
         resolver.found.push(
             BAD_VALUE

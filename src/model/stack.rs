@@ -317,7 +317,7 @@ fn lower_stack(
         namespace: namespace.clone(),
         place,
     };
-    lower_backups(resolver, &mut stack, table, around.complete);
+    lower_backups(resolver, around, &mut stack, table);
     stack
 }
 
@@ -342,8 +342,8 @@ fn layer_of(table: &inventory::stack::Stack) -> Layer {
     table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value)
 }
 
-/// Ten hexadecimal digits that change with any variable.
-fn digest(env: &BTreeMap<String, String>) -> String {
+/// Ten hexadecimal digits that change with any variable or file.
+pub fn digest(env: &BTreeMap<String, String>) -> String {
     let mut hash = Sha256::new();
     for (key, value) in env {
         for part in [key, value] {

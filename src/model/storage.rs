@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
+use crate::inventory::backup::Replication;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::QuantityText;
@@ -199,9 +200,8 @@ fn lower_claim(
     let given_volume = optional_name(resolver, table.volume.as_ref(), "a volume", NameKind::Subdomain);
     let class = table.class.as_ref().map(|text| resolver.text(text));
     let class = class.and_then(|class| known_class(resolver, model, class));
-    let default = model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone());
     let bound = own || given_volume.is_some();
-    let class = if bound { Some(String::new()) } else { class.or(default) };
+    let class = if bound { Some(String::new()) } else { class.or_else(|| default_class(model)) };
     let backend = match (&nfs, &table.local, &class) {
         (Some(_), ..) => Some(Backend::Nfs),
         (None, Some(_), _) => Some(Backend::Local),
@@ -337,7 +337,11 @@ fn local_copies(
         return vec![Copy { source, ..plain }];
     };
     let longest = failover.primary.len().max(failover.standby.len());
-    if VOLSYNC_SERVICE.len() + name.len() + "-to-".len() + longest > 63 {
+    let around = match failover.mover {
+        Replication::RsyncTls => VOLSYNC_SERVICE.len() + "-to-".len(),
+        Replication::Syncthing => "volsync---data".len(),
+    };
+    if around + name.len() + longest > 63 {
         let message =
             format!("claim `{name}` and its node make a name of over 63 characters for VolSync's Service");
         resolver.found.push(
@@ -356,7 +360,13 @@ fn local_copies(
     vec![on(&failover.primary), on(&failover.standby)]
 }
 
-fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
+/// The class of claims that name none.
+pub fn default_class(model: &Model) -> Option<String> {
+    model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone())
+}
+
+/// A storage class that exists; reported if it does not.
+pub fn known_class(resolver: &mut Resolver<'_>, model: &Model, class: Spanned<String>) -> Option<String> {
     // An inventory that declares no class at all leaves them to the cluster.
     if model.storage_classes.is_empty() || model.storage_class(&class).is_some() {
         return Some(class.value);

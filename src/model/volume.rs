@@ -5,21 +5,26 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
+use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::BAD_VALUE;
 use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional_name, report_unknown};
-use crate::model::references::Resolver;
+use crate::model::references::{QuantityValue, Resolver};
+use crate::model::secret::Secret;
 use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::storage::{default_class, known_class};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// Something mounted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Volume {
+    /// Its name in the inventory.
+    pub key: String,
     /// Its name: mounts of one claim share the name of the first.
     pub name: String,
     /// Whether an earlier mount has already brought its source along.
     pub again: bool,
-    /// Where it appears.
+    /// Where it appears in the service's own container; empty if only other containers mount it.
     pub mount: Spanned<String>,
     /// A part of it.
     pub sub_path: Option<String>,
@@ -31,6 +36,28 @@ pub struct Volume {
     #[serde(skip)]
     pub from: Source,
     /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+    /// The place of its table.
+    #[serde(skip)]
+    pub written: Span,
+}
+
+/// A claim that each pod of a stateful set gets for itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClaimTemplate {
+    /// The volume's name.
+    pub name: String,
+    /// Its size.
+    pub size: Option<Spanned<QuantityValue>>,
+    /// The storage class; the inventory's default class if it names none.
+    pub class: Option<String>,
+    /// How it may be mounted.
+    pub access_modes: Vec<AccessMode>,
+    /// What keeps the data, if known.
+    #[serde(skip)]
+    pub backend: Option<Backend>,
+    /// The place of the volume's name.
     #[serde(skip)]
     pub place: Span,
 }
@@ -45,6 +72,8 @@ pub enum Source {
         /// What keeps the data, if known.
         backend: Option<Backend>,
     },
+    /// A claim of each pod's own.
+    ClaimTemplate(ClaimTemplate),
     /// An NFS export.
     Nfs(NfsPath),
     /// A folder that lives as long as the pod.
@@ -71,31 +100,16 @@ pub fn lower_volumes(
         let Some(written) = entry.value.on() else { continue };
         check_name(resolver, name, entry.key, "a volume", NameKind::Label);
         let (from, source) = lower_source(resolver, around, stack, name, written);
-        let mount = written.mount.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
-        if !mount.value.is_empty() && (!mount.starts_with('/') || mount.contains(':')) {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(mount.span, "not an absolute path", format!("`{mount}` is not a path to mount at"))
-                    .help("write an absolute path without `:`, such as /config"),
-            );
-        }
+        let mount = written.mount.as_ref().map(|text| resolver.text(text));
+        let mount = mount.unwrap_or_else(|| Spanned::new(String::new(), written.span));
+        check_mount_path(resolver, &mount);
         let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
-        if let Some(path) =
-            sub_path.as_ref().filter(|path| path.starts_with('/') || path.split('/').any(|part| part == ".."))
-        {
-            resolver.found.push(
-                BAD_VALUE
-                    .at(
-                        path.span,
-                        "not inside the volume",
-                        format!("`{path}` is not a path inside the volume"),
-                    )
-                    .help("write a relative path without `..`"),
-            );
-        }
-        let same = volumes.iter().find(|volume| !volume.again && volume.source == source);
+        check_sub_path(resolver, sub_path.as_ref());
+        let same =
+            volumes.iter().find(|volume| !volume.again && !source.is_null() && volume.source == source);
         volumes.push(Volume {
             again: same.is_some(),
+            key: name.clone(),
             name: same.map_or_else(|| name.clone(), |volume| volume.name.clone()),
             mount,
             sub_path: sub_path.map(|path| path.value),
@@ -103,9 +117,34 @@ pub fn lower_volumes(
             source,
             from,
             place: entry.key,
+            written: written.span,
         });
     }
     volumes
+}
+
+/// Reports a path that nothing can be mounted at. An empty one has been reported, or is not meant.
+pub fn check_mount_path(resolver: &mut Resolver<'_>, mount: &Spanned<String>) {
+    if !mount.value.is_empty() && (!mount.starts_with('/') || mount.contains(':')) {
+        resolver.found.push(
+            BAD_VALUE
+                .at(mount.span, "not an absolute path", format!("`{mount}` is not a path to mount at"))
+                .help("write an absolute path without `:`, such as /config"),
+        );
+    }
+}
+
+/// Reports a path that leads out of its volume.
+pub fn check_sub_path(resolver: &mut Resolver<'_>, path: Option<&Spanned<String>>) {
+    let leads_out =
+        |path: &&Spanned<String>| path.starts_with('/') || path.split('/').any(|part| part == "..");
+    if let Some(path) = path.filter(leads_out) {
+        resolver.found.push(
+            BAD_VALUE
+                .at(path.span, "not inside the volume", format!("`{path}` is not a path inside the volume"))
+                .help("write a relative path without `..`"),
+        );
+    }
 }
 
 fn lower_source(
@@ -117,6 +156,7 @@ fn lower_source(
 ) -> (Source, Json) {
     let given = [
         ("claim", written.claim.as_ref().map(|text| text.span)),
+        ("claim-template", written.claim_template.as_ref().map(|table| table.span)),
         ("nfs", written.nfs.as_ref().map(|text| text.span)),
         ("empty-dir", written.empty_dir.as_ref().map(|table| table.0.span)),
         ("host-path", written.host_path.as_ref().map(|table| table.0.span)),
@@ -129,15 +169,37 @@ fn lower_source(
             return (Source::Unknown, Json::Null);
         }
     }
-    source_of(resolver, around, stack, written).unwrap_or((Source::Unknown, Json::Null))
+    let shown = [
+        ("items", written.items.values().next().map(|entry| entry.key)),
+        ("default-mode", written.default_mode.as_ref().map(|text| text.span)),
+    ];
+    if written.config_map.is_none() && written.secret.is_none() {
+        for (key, span) in shown.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            resolver.found.push(
+                CONFLICTING_KEYS
+                    .at(
+                        span,
+                        "of no use here",
+                        format!("volume `{name}` has `{key}`, and is no ConfigMap or secret"),
+                    )
+                    .help(format!("drop `{key}`")),
+            );
+        }
+    }
+    source_of(resolver, around, stack, name, written).unwrap_or((Source::Unknown, Json::Null))
 }
 
 fn source_of(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
     stack: Option<&Stack>,
+    name: &str,
     written: &inventory::service::Volume,
 ) -> Option<(Source, Json)> {
+    if let Some(table) = &written.claim_template {
+        let template = lower_claim_template(resolver, around, name, table);
+        return Some((Source::ClaimTemplate(template), Json::Null));
+    }
     if let Some(claim) = &written.claim {
         let claim = resolver.text(claim);
         let stack = stack?;
@@ -171,11 +233,73 @@ fn source_of(
     if let Some(name) = &written.config_map {
         let name =
             optional_name(resolver, Some(name), "a ConfigMap", NameKind::Subdomain).unwrap_or_default();
-        return Some((Source::ConfigMap(name.clone()), json!({ "configMap": { "name": name } })));
+        let mut json = json!({ "configMap": { "name": name } });
+        show_files(resolver, written, &mut json["configMap"]);
+        return Some((Source::ConfigMap(name), json));
     }
     let secret = resolver.text(written.secret.as_ref()?);
     let known = known_secret(resolver, stack, &secret)?;
-    Some((Source::Secret(known.name.clone()), json!({ "secret": { "secretName": known.name } })))
+    let mut json = json!({ "secret": { "secretName": known.name } });
+    check_items(resolver, known, written);
+    show_files(resolver, written, &mut json["secret"]);
+    Some((Source::Secret(known.name.clone()), json))
+}
+
+/// The keys of a secret that the inventory declares are all it has.
+fn check_items(resolver: &mut Resolver<'_>, secret: &Secret, written: &inventory::service::Volume) {
+    let keys: Vec<&str> = secret.keys.iter().map(|key| key.value.as_str()).collect();
+    for (name, entry) in
+        written.items.iter().filter(|(name, _)| !keys.is_empty() && !keys.contains(&name.as_str()))
+    {
+        let named = Spanned::new(name.clone(), entry.key);
+        report_unknown(resolver, &named, &format!("key of secret `{}`", secret.key), &keys);
+    }
+}
+
+/// Which keys of a ConfigMap or Secret appear as files, and their mode.
+fn show_files(resolver: &mut Resolver<'_>, written: &inventory::service::Volume, json: &mut Json) {
+    let items: Vec<Json> = written
+        .items
+        .iter()
+        .map(|(key, entry)| {
+            let path = resolver.text(&entry.value);
+            check_sub_path(resolver, Some(&path));
+            json!({ "key": key, "path": path.value })
+        })
+        .collect();
+    if !items.is_empty() {
+        json["items"] = json!(items);
+    }
+    let Some(mode) = written.default_mode.as_ref().map(|text| resolver.text(text)) else { return };
+    match i64::from_str_radix(&mode, 8).ok().filter(|mode| (0..=0o777).contains(mode)) {
+        Some(number) => json["defaultMode"] = json!(number),
+        None => resolver.found.push(
+            BAD_VALUE
+                .at(mode.span, "not a mode", format!("`{mode}` is not the mode of a file"))
+                .help("write it in octal, such as \"0400\""),
+        ),
+    }
+}
+
+fn lower_claim_template(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    name: &str,
+    table: &inventory::workload::ClaimTemplate,
+) -> ClaimTemplate {
+    let model = around.model;
+    let class = table.class.as_ref().map(|text| resolver.text(text));
+    let class = class.and_then(|class| known_class(resolver, model, class));
+    let class = class.or_else(|| default_class(model));
+    let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
+    ClaimTemplate {
+        name: name.to_owned(),
+        size: table.size.as_ref().and_then(|size| resolver.quantity(size)),
+        backend: class.as_ref().and_then(|class| model.storage_class(class)).map(|class| class.backend),
+        class,
+        access_modes: if modes.is_empty() { vec![AccessMode::ReadWriteOnce] } else { modes },
+        place: table.span,
+    }
 }
 
 /// Kubernetes takes no way up, and a node has no folder that a path could begin in.

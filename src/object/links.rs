@@ -207,7 +207,7 @@ impl Reader {
             ("Service", "") => self.service(spec, &here),
             ("Ingress", "networking.k8s.io") => self.ingress(spec, &here),
             ("IngressRoute" | "IngressRouteTCP" | "IngressRouteUDP", "traefik.io") => {
-                self.traefik(spec, &here)
+                self.traefik(spec, &here);
             }
             (
                 "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "UDPRoute" | "TLSRoute",
@@ -381,7 +381,7 @@ impl Reader {
         each(spec, "rules", here, &mut |rule, here| {
             if let Some(http) = rule.get("http") {
                 each(http, "paths", &here.key("http"), &mut |path, here| {
-                    backend(self, path, "backend", here)
+                    backend(self, path, "backend", here);
                 });
             }
         });

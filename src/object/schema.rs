@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn unknown_fields_have_a_suggestion() {
         let found = after(|object| {
-            object.pointer_mut(&format!("{POD}/containers/0/ports/0")).unwrap()["hostport"] = json!(1)
+            object.pointer_mut(&format!("{POD}/containers/0/ports/0")).unwrap()["hostport"] = json!(1);
         });
         assert_eq!(
             found,

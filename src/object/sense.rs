@@ -22,7 +22,7 @@ pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
 }
 
 /// The pod template of a workload, with the steps that lead to it. A Pod is its own.
-pub fn pod_template<'v>(object: &'v Value) -> Option<(&'v Value, &'static [&'static str])> {
+pub fn pod_template(object: &Value) -> Option<(&Value, &'static [&'static str])> {
     let steps: &'static [&'static str] = match object.get("kind")?.as_str()? {
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => &["spec", "template"],
         "CronJob" => &["spec", "jobTemplate", "spec", "template"],
@@ -226,7 +226,7 @@ impl Sense<'_> {
         let policy = text(pod, "restartPolicy");
         match (kind, policy) {
             ("Job", None) => {
-                self.fault(here, "`restartPolicy` is missing: a Job needs `OnFailure` or `Never`")
+                self.fault(here, "`restartPolicy` is missing: a Job needs `OnFailure` or `Never`");
             }
             ("Job", Some("Always")) => {
                 self.fault(&here.key("restartPolicy"), "cannot be `Always` in a Job: `OnFailure` or `Never`");
@@ -246,7 +246,7 @@ impl Sense<'_> {
             [] => self.fault(here, "has no source, such as `persistentVolumeClaim` or `emptyDir`"),
             [_] => {}
             [first, second, ..] => {
-                self.fault(&here.key(second), format!("`{first}` and `{second}` exclude each other"))
+                self.fault(&here.key(second), format!("`{first}` and `{second}` exclude each other"));
             }
         }
     }

@@ -4,12 +4,18 @@
 pub const BUILTIN: &[(&str, &str)] = &[
     ("README.md.j2", include_str!("../../templates/README.md.j2")),
     ("_route.j2", include_str!("../../templates/_route.j2")),
+    ("apps/{stack}/base/_container.j2", include_str!("../../templates/apps/{stack}/base/_container.j2")),
     (
         "apps/{stack}/base/_external-secret.j2",
         include_str!("../../templates/apps/{stack}/base/_external-secret.j2"),
     ),
+    ("apps/{stack}/base/_files.j2", include_str!("../../templates/apps/{stack}/base/_files.j2")),
+    ("apps/{stack}/base/_job.j2", include_str!("../../templates/apps/{stack}/base/_job.j2")),
     ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
+    ("apps/{stack}/base/_pod.j2", include_str!("../../templates/apps/{stack}/base/_pod.j2")),
+    ("apps/{stack}/base/_rbac.j2", include_str!("../../templates/apps/{stack}/base/_rbac.j2")),
     ("apps/{stack}/base/_route.j2", include_str!("../../templates/apps/{stack}/base/_route.j2")),
+    ("apps/{stack}/base/_scale.j2", include_str!("../../templates/apps/{stack}/base/_scale.j2")),
     ("apps/{stack}/base/_service.j2", include_str!("../../templates/apps/{stack}/base/_service.j2")),
     ("apps/{stack}/base/_workload.j2", include_str!("../../templates/apps/{stack}/base/_workload.j2")),
     ("apps/{stack}/base/alerts.yaml.j2", include_str!("../../templates/apps/{stack}/base/alerts.yaml.j2")),
@@ -97,6 +103,10 @@ pub const BUILTIN: &[(&str, &str)] = &[
     (
         "infrastructure/configs/network-inventory.yaml.j2",
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
+    ),
+    (
+        "infrastructure/configs/priority-classes.yaml.j2",
+        include_str!("../../templates/infrastructure/configs/priority-classes.yaml.j2"),
     ),
     (
         "infrastructure/configs/routes.yaml.j2",

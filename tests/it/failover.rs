@@ -52,3 +52,31 @@ fn the_source_knows_where_its_destination_listens() {
         assert_eq!(copies.iter().filter(destination).count(), 1, "{name}");
     }
 }
+
+/// Each Syncthing knows the other by its ID, and both stay as they are when the pods move.
+#[test]
+fn syncthing_connects_both_copies_and_only_the_pods_move() {
+    let before = named("backup");
+    let file = |sample: &Sample, path: &str| {
+        let tree = sample.tree();
+        read_documents(tree.get(&TreePath::parse(path).unwrap()).unwrap()).unwrap()
+    };
+    let sources = file(&before, "apps/notes/base/backups.yaml");
+    let known: Vec<(&str, &str)> = sources
+        .iter()
+        .filter_map(|object| {
+            let peer = object.pointer("/spec/syncthing/peers/0/ID")?.as_str()?;
+            Some((object.pointer("/metadata/name")?.as_str()?, peer.get(..7)?))
+        })
+        .collect();
+    assert_eq!(known, [("vault-n2", "GVONGZX"), ("vault-n1", "7NDBKMJ")]);
+    let turned = before.text.replace("primary = \"n2\"", "primary = \"n2\"\nactive = \"n1\"");
+    let after = Sample::new("turned", "inventory.toml", turned);
+    assert_eq!(sources, file(&after, "apps/notes/base/backups.yaml"), "the copies stay");
+    let claim = |sample: &Sample| {
+        let pods = file(sample, "apps/notes/base/silverbullet.yaml");
+        pods[0].pointer("/spec/template/spec/volumes/0/persistentVolumeClaim/claimName").cloned()
+    };
+    assert_eq!(claim(&before), Some(Value::from("vault-n2")));
+    assert_eq!(claim(&after), Some(Value::from("vault-n1")));
+}

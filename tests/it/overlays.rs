@@ -122,7 +122,7 @@ pub fn as_yaml(name: &str, inventory: &Value) -> Sample {
     Sample::new(name, "inventory.yaml", format!("{inventory:#}\n"))
 }
 
-const RANDOM_BASES: [&str; 3] = ["many-environments", "reference", "dual-gitops"];
+const RANDOM_BASES: [&str; 4] = ["many-environments", "reference", "dual-gitops", "workloads"];
 
 #[test]
 fn random_environments_are_built_as_rendered() {
@@ -207,7 +207,7 @@ fn resolved(folder: &TreePath, relative: &str) -> TreePath {
 fn put_into(object: &mut Value, namespace: &Value) {
     match object["kind"].as_str() {
         Some("Namespace") => object["metadata"]["name"] = namespace.clone(),
-        Some("PersistentVolume") => {}
+        Some("PersistentVolume" | "ClusterRole" | "ClusterRoleBinding") => {}
         _ => object["metadata"]["namespace"] = namespace.clone(),
     }
 }

@@ -42,6 +42,10 @@ pub fn environment(inventory: &Value, suffix: &str, dice: &mut Dice) -> Value {
             let (key, value) = service_change(service, dice);
             change.insert(key.to_owned(), value);
         }
+        // A node has each of its ports once.
+        if service["host-network"] == json!(true) {
+            change.insert("enabled".to_owned(), json!(false));
+        }
         services.insert(name.clone(), Value::Object(change));
     }
     let mut stacks = Map::new();
@@ -86,6 +90,9 @@ fn stack_change(stack: &Value, dice: &mut Dice) -> (&'static str, Value) {
 }
 
 fn service_change(service: &Value, dice: &mut Dice) -> (&'static str, Value) {
+    if dice.one_in(3) {
+        return workload_change(dice);
+    }
     match dice.below(25) {
         0 => ("enabled", json!(!dice.one_in(2))),
         1 => ("replicas", json!(dice.below(4))),
@@ -112,6 +119,76 @@ fn service_change(service: &Value, dice: &mut Dice) -> (&'static str, Value) {
         22 => ("strategy", json!(dice.pick(&["recreate", "rolling-update"]))),
         23 => ("monitor", json!(dice.one_in(2))),
         _ => ("security-context", json!({ "readOnlyRootFilesystem": dice.one_in(2), "runAsUser": 7 })),
+    }
+}
+
+fn workload_change(dice: &mut Dice) -> (&'static str, Value) {
+    let percent = format!("{}%", 1 + dice.below(90));
+    match dice.below(20) {
+        0 | 1 => ("sidecars", json!({ (*dice.pick(&["s1", "s2", "proxy", "cache"])): sidecar(dice) })),
+        2 | 3 => ("init-containers", init_containers(dice)),
+        4 | 5 => ("files", json!({ (*dice.pick(&["/f/a", "/f/b", "/g/a"])): file(dice) })),
+        6 => ("autoscale", json!({ "min": 1 + dice.below(3), "max": 4 + dice.below(3), "memory": 50 })),
+        7 => ("disruption-budget", json!({ "max-unavailable": percent })),
+        8 => {
+            ("field-env", json!({ (*dice.pick(&["FA", "FB"])): dice.pick(&["status.podIP", "limits.cpu"]) }))
+        }
+        9 => (
+            "spread",
+            json!([*dice.pick(&["zone", "rack"]), { "key": "host", "max-skew": 1 + dice.below(3) }]),
+        ),
+        10 => (
+            "host-aliases",
+            json!({ (format!("192.0.2.{}", dice.below(3))): [format!("h{}", dice.below(9))] }),
+        ),
+        11 => ("rbac", rbac(dice)),
+        12 => ("lifecycle", if dice.one_in(3) { json!(false) } else { json!({ "pre-stop": texts(dice) }) }),
+        13 => (
+            "dns",
+            json!({ "policy": "default", "searches": texts(dice), "options": { "ndots": dice.below(5) } }),
+        ),
+        14 => ("rollout", json!({ "max-unavailable": percent, "history": dice.below(9) })),
+        15 => ("liveness-probe", json!({ "exec": ["true", text(dice)], "delay": "3s" })),
+        16 => ("startup-probe", json!(false)),
+        17 => ("priority-class", json!(dice.pick(&["system-cluster-critical", "system-node-critical"]))),
+        18 => ("kind", json!(dice.pick(&["job", "cron-job"]))),
+        _ => ("config-map-env", json!({ "CA": format!("some/k{}", dice.below(9)) })),
+    }
+}
+
+fn sidecar(dice: &mut Dice) -> Value {
+    if dice.one_in(4) {
+        return json!(false);
+    }
+    json!({
+        "image": format!("example.org/side:{}.0", dice.below(9)),
+        "native": dice.one_in(2),
+        "env": env(dice),
+        "ports": { (format!("q{}", dice.below(3))): 29_100 + dice.below(99) },
+        "resources": resources(dice),
+        "files": { "/f/c": file(dice) },
+    })
+}
+
+fn init_containers(dice: &mut Dice) -> Value {
+    let mut names = vec!["i1", "i2", "i3"];
+    let steps = (0..dice.below(4)).map(|_| {
+        let name = names.remove(dice.below(names.len()));
+        json!({ "name": name, "image": "example.org/init:1.0", "args": texts(dice), "resources": resources(dice) })
+    });
+    steps.collect::<Vec<_>>().into()
+}
+
+fn file(dice: &mut Dice) -> Value {
+    if dice.one_in(4) { json!(false) } else { json!(text(dice)) }
+}
+
+fn rbac(dice: &mut Dice) -> Value {
+    let rule = |resource: &str| json!({ "apiGroups": [""], "resources": [resource], "verbs": ["get"] });
+    match dice.below(3) {
+        0 => json!(false),
+        1 => json!({ "rules": [rule("pods")] }),
+        _ => json!({ "rules": [rule("secrets"), rule("pods")], "cluster-rules": [rule("nodes")] }),
     }
 }
 

@@ -1,0 +1,123 @@
+//! GPUs and the like: whether there are enough of them, and one to spare while a pod is replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check::placement::{patched, pods};
+use crate::check::resources::REQUESTS_EXCEED_NODES;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::service::{Kind, Strategy};
+use crate::model::Model;
+use crate::model::cluster::Node;
+use crate::model::container::Role;
+use crate::model::service::Service;
+use crate::model::workload::ends;
+use crate::quantity::Quantity;
+
+codes! { Resources:
+    /// A rollout that waits for a device that its own old pod holds.
+    STUCK_ROLLOUT = ("stuck-rollout", Warning, "a new pod that has to start before the old one gives its GPU back");
+}
+
+/// Runs every rule about devices. They are counted only where some node says that it has any.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    let mut nodes: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &model.nodes {
+        for device in node.gpus.keys() {
+            nodes.entry(device).or_default().push(node);
+        }
+    }
+    for (device, wanting) in wanting(model) {
+        let Some(nodes) = nodes.get(device) else { continue };
+        let there = total(nodes.iter().map(|node| has(node, device)));
+        let wanted = total(wanting.iter().map(|one| one.each.saturating_times(one.pods)));
+        if wanted > there {
+            found.extend(too_few(nodes, device, &wanting, wanted, there));
+            continue;
+        }
+        for one in wanting.iter().filter(|one| one.each > there.saturating_sub(wanted)) {
+            found.extend(stuck(one, device, there));
+        }
+    }
+}
+
+fn total(counts: impl Iterator<Item = Quantity>) -> Quantity {
+    counts.fold(Quantity::ZERO, Quantity::saturating_add)
+}
+
+fn has(node: &Node, device: &str) -> Quantity {
+    Quantity::from_integer(node.gpus.get(device).copied().unwrap_or(0))
+}
+
+/// How many a pod has while it runs: in the service's own container, and in those beside it.
+fn held(service: &Service, device: &str) -> Quantity {
+    let own = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
+    let parts = service.containers().filter(|part| part.role != Role::Init);
+    let parts = parts.filter(|part| own.is_none() || part.table.is_some());
+    let limits = parts.filter_map(|part| part.resources.limits.get(device)).map(|limit| limit.amount);
+    total(own.into_iter().chain(limits))
+}
+
+/// A service that holds devices for as long as it runs.
+struct Wanting<'m> {
+    service: &'m Service,
+    /// How many a pod has.
+    each: Quantity,
+    pods: u64,
+}
+
+/// Who wants which device. What ends gives back what it has.
+fn wanting(model: &Model) -> BTreeMap<&str, Vec<Wanting<'_>>> {
+    let services = model.environments.iter().flat_map(|environment| environment.services());
+    let services =
+        services.filter(|service| !ends(service.kind) && !patched(service, &["resources", "replicas"]));
+    let mut wanting: BTreeMap<&str, Vec<Wanting<'_>>> = BTreeMap::new();
+    for service in services {
+        let limits = service.containers().flat_map(|part| part.resources.limits.keys());
+        let devices: BTreeSet<&String> = service.gpus.keys().chain(limits).collect();
+        for device in devices {
+            let (each, pods) = (held(service, device), pods(model, service));
+            if each > Quantity::ZERO && pods > 0 {
+                wanting.entry(device).or_default().push(Wanting { service, each, pods });
+            }
+        }
+    }
+    wanting
+}
+
+fn too_few(
+    nodes: &[&Node],
+    device: &str,
+    wanting: &[Wanting<'_>],
+    wanted: Quantity,
+    there: Quantity,
+) -> Option<Diagnostic> {
+    let node = nodes.iter().max_by_key(|node| has(node, device))?;
+    let most = wanting.iter().max_by_key(|one| one.each.saturating_times(one.pods))?;
+    // One pod that no node can take has been reported.
+    if wanting.iter().all(|one| one.each > has(node, device)) {
+        return None;
+    }
+    let message = format!("all pods together ask for {wanted} {device}, and the nodes have {there}");
+    let diagnostic = REQUESTS_EXCEED_NODES
+        .at(node.place, "the most are here", message)
+        .because(most.service.place, format!("asks for most: service `{}`", most.service.key));
+    Some(diagnostic.about("nodes").help("ask for less, or switch something off in an environment"))
+}
+
+fn stuck(one: &Wanting<'_>, device: &str, there: Quantity) -> Option<Diagnostic> {
+    let service = one.service;
+    let rolls = service.kind == Kind::Deployment && service.strategy == Strategy::RollingUpdate;
+    if !rolls
+        || patched(service, &["strategy"])
+        || service.rollout.takes_away_first(i64::try_from(one.pods).unwrap_or(i64::MAX))
+    {
+        return None;
+    }
+    let message = format!(
+        "a new pod of service `{}` starts before the old one stops, and too few of the {there} {device} are free",
+        service.key
+    );
+    let diagnostic = STUCK_ROLLOUT.at(service.place, "its next version would wait for ever", message);
+    let help = "write `strategy = \"recreate\"`, or `rollout = { max-surge = 0, max-unavailable = 1 }`";
+    Some(diagnostic.about(format!("services.{}", service.key)).help(help))
+}
