@@ -93,7 +93,8 @@ pub fn limit_words(message: &str, deepest: usize) -> Option<String> {
         "AliasAnchorRatio" => "it goes beyond the limit of ten aliases for each anchor".to_owned(),
         "MergeKeys" => format!("it holds more than the limit of {most} merge keys"),
         "Documents" => format!("it holds more than the limit of {most} documents"),
-        _ => "it goes beyond a limit of the YAML reader: it and what its aliases repeat hold too much text".to_owned(),
+        _ => "it goes beyond a limit of the YAML reader: it and what its aliases repeat hold too much text"
+            .to_owned(),
     })
 }
 

@@ -151,7 +151,8 @@ fn imports_as_name(tokens: &[Token<'_>]) -> bool {
     let Some(at) = tokens.iter().rposition(is_as) else { return true };
     let constant = |name: &str| ["true", "false", "none"].contains(&name.to_ascii_lowercase().as_str());
     match &tokens[at + 1..] {
-        [Token::Word(name, _)] | [Token::Word(name, _), Token::Word("with" | "without", _), Token::Word("context", _)] => {
+        [Token::Word(name, _)]
+        | [Token::Word(name, _), Token::Word("with" | "without", _), Token::Word("context", _)] => {
             !name.starts_with(|c: char| c.is_ascii_digit()) && !constant(name)
         }
         _ => false,
@@ -453,9 +454,9 @@ pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>
     meter.write(bytes)?;
     meter.weighed = meter.weighed.saturating_add(weight);
     match meter.weighed > WORK_LIMIT {
-        true => {
-            Err(limit("the limit of 256 MiB of values that one template names is exceeded: it names very large ones very often"))
-        }
+        true => Err(limit(
+            "the limit of 256 MiB of values that one template names is exceeded: it names very large ones very often",
+        )),
         false => Ok(Value::from(())),
     }
 }

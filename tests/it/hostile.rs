@@ -127,7 +127,10 @@ fn a_small_inventory_may_not_stand_for_a_large_one() {
     let text = format!("[stacks.a]\n{services}{environments}");
     assert_eq!(rules("inventory.toml", &text), ["too-much"]);
     let said = message("inventory.toml", &text);
-    assert!(said.contains("2000 services and 1 stacks in 500 environments") && said.contains("512 MiB"), "{said}");
+    assert!(
+        said.contains("2000 services and 1 stacks in 500 environments") && said.contains("512 MiB"),
+        "{said}"
+    );
 
     let variables: String = (0..2_000).map(|at| format!("V{at} = \"x\"\n")).collect();
     let text = format!("[stacks.a]\n{services}[stacks.a.env]\n{variables}[environments.e]\n");

@@ -27,8 +27,12 @@ fn the_page_says_what_the_code_says() {
     let named = |name: &str| name.ends_with("_LIMIT") || name.starts_with("MAX_") || name == "FUEL";
     for file in sources(&root().join("src")) {
         let shown = file.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-        for name in limits(&file).into_keys().filter(|name| named(name) && !IN_WORDS.contains(&name.as_str())) {
-            assert!(told.contains(&(shown.clone(), name.clone())), "docs/limits.md leaves out {name} of {shown}");
+        for name in limits(&file).into_keys().filter(|name| named(name) && !IN_WORDS.contains(&name.as_str()))
+        {
+            assert!(
+                told.contains(&(shown.clone(), name.clone())),
+                "docs/limits.md leaves out {name} of {shown}"
+            );
         }
     }
 }
@@ -43,7 +47,8 @@ fn amount(cell: &str) -> u64 {
 fn limits(file: &Path) -> BTreeMap<String, u64> {
     let text = fs::read_to_string(file).unwrap();
     let constants = text.lines().filter_map(|line| {
-        let (_, rest) = line.split_once("const ").filter(|(before, _)| before.is_empty() || before.starts_with("pub"))?;
+        let (_, rest) =
+            line.split_once("const ").filter(|(before, _)| before.is_empty() || before.starts_with("pub"))?;
         let (name, rest) = rest.split_once(": ")?;
         let (_, value) = rest.trim_end_matches(';').split_once(" = ")?;
         Some((name.to_owned(), value_of(value)?))

@@ -32,4 +32,5 @@ mod markers;
 mod mutations;
 mod render;
 mod renovate;
+mod strangers;
 mod validate;

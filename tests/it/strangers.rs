@@ -1,0 +1,139 @@
+//! A folder as a stranger's pull request brings it: what is no plain file, and what leads out of it.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const INVENTORY: &str = "\
+[stacks.a]
+dashboards.d.file = \"d.json\"
+[services.web]
+stack = \"a\"
+image = \"x:1\"
+[charts.c]
+repository = \"https://charts.example.com\"
+chart = \"c\"
+version = \"1.0.0\"
+namespace = \"n\"
+values-file = \"v.yaml\"
+[gitops]
+repository = \"https://github.com/example/lab.git\"
+apps = \"flux\"
+";
+
+/// The places of a folder that a run reads.
+const PLACES: &[&str] =
+    &["inventory.toml", "d.json", "v.yaml", "templates/x.md.j2", "out/apps/mine.yaml", "out/README.md"];
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("inventory.toml", INVENTORY),
+        ("d.json", "{\"title\": \"x\"}"),
+        ("v.yaml", "a: 1\n"),
+        ("templates/x.md.j2", "x\n"),
+        ("out/apps/mine.yaml", "a: 1\n"),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn run(folder: &Path, command: &str) -> (Option<i32>, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_bayplan"));
+    let arguments = [command, "--inventory", "inventory.toml"];
+    let output = program.current_dir(folder).args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_folder_of_plain_files_is_rendered() {
+    let folder = folder();
+    let (code, text) = run(folder.path(), "render");
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn pipes_and_devices_are_not_waited_for() {
+    for place in PLACES {
+        for device in [false, true] {
+            let folder = folder();
+            let path = folder.path().join(place);
+            let _ = fs::remove_file(&path);
+            if device {
+                symlink("/dev/zero", &path).unwrap();
+            } else {
+                assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            }
+            // Somebody else's file in the tree is passed over, anything else is said.
+            let (code, text) = run(folder.path(), "render");
+            let passed_over = *place == "out/apps/mine.yaml";
+            assert!(matches!(code, Some(1 | 2)) != passed_over, "{place}: {code:?} {text}");
+        }
+    }
+}
+
+#[test]
+fn links_lead_nowhere() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "hunter2: [\n").unwrap();
+    for place in PLACES.iter().filter(|place| **place != "inventory.toml") {
+        let folder = folder();
+        let path = folder.path().join(place);
+        let _ = fs::remove_file(&path);
+        symlink(outside.path().join("secret"), &path).unwrap();
+        let (_, text) = run(folder.path(), "render");
+        assert!(!text.contains("hunter2"), "{place}: {text}");
+    }
+    for place in ["out", "templates", "out/apps", "out/apps/a", "out/flux", "out/infrastructure"] {
+        let folder = folder();
+        let path = folder.path().join(place);
+        let _ = fs::remove_dir_all(&path);
+        symlink(outside.path(), &path).unwrap();
+        let (code, text) = run(folder.path(), "render");
+        assert!(matches!(code, Some(1 | 2)), "{place}: {code:?} {text}");
+        assert_eq!(
+            fs::read_dir(outside.path()).unwrap().count(),
+            1,
+            "{place}: something was written outside"
+        );
+    }
+}
+
+#[test]
+fn names_do_not_climb() {
+    for name in ["../x", "..", "/etc", "a/../../x", "a\\\\b", "C:x"] {
+        for text in [
+            format!("[stacks.\"{name}\"]\n"),
+            format!("[stacks.a]\nnamespace = \"{name}\"\n"),
+            format!("[stacks.a]\n[services.\"{name}\"]\nstack = \"a\"\nimage = \"x:1\"\n"),
+            format!("[stacks.a]\n[services.w]\nname = \"{name}\"\nstack = \"a\"\nimage = \"x:1\"\n"),
+            format!("[stacks.a]\n[environments.\"{name}\"]\n"),
+            format!(
+                "[charts.\"{name}\"]\nrepository = \"https://x.example.com\"\nchart = \"c\"\nversion = \"1.0.0\"\nnamespace = \"n\"\n"
+            ),
+            format!(
+                "[stacks.a]\n[secrets.\"{name}\"]\nstack = \"a\"\nprovider = \"manual\"\nkeys = [\"k\"]\n"
+            ),
+            INVENTORY.replace("d.json", name),
+            INVENTORY.replace("v.yaml", name),
+        ] {
+            let folder = folder();
+            fs::write(folder.path().join("inventory.toml"), &text).unwrap();
+            let (code, said) = run(folder.path(), "render");
+            assert_eq!(code, Some(1), "{text}: {said}");
+            assert_eq!(
+                fs::read_dir(folder.path().join("out")).unwrap().count(),
+                1,
+                "{text}: something was written"
+            );
+        }
+    }
+}
