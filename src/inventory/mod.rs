@@ -5,6 +5,7 @@
 pub mod argocd;
 pub mod backup;
 pub mod chart;
+pub mod cilium_bgp;
 pub mod environment;
 pub mod files;
 pub mod flux;

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
-use crate::inventory::network::Role;
+use crate::inventory::network::{Cni, Role};
 use crate::inventory::record::Map;
 use crate::inventory::stack::Layer;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
@@ -74,6 +74,8 @@ pub struct Network {
     pub lan: Vec<Spanned<Range>>,
     /// The routers.
     pub gateways: Vec<Spanned<IpAddr>>,
+    /// Whether Cilium keeps the policies, which can name hosts then.
+    pub cilium: bool,
     /// The name servers that machines ask.
     pub dns: Vec<IpAddr>,
     /// What DHCP gives out.
@@ -346,10 +348,13 @@ pub fn addresses(
 }
 
 /// Lowers `[network]`.
-pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
-    let Some(table) = &resolver.inventory.tables.network else { return Network::default() };
+pub fn lower_network(resolver: &mut Resolver<'_>, charts: &[Chart]) -> Network {
+    let tables = &resolver.inventory.tables;
+    let cilium = tables.cilium.is_some() || charts.iter().any(|chart| chart.chart == "cilium");
+    let Some(table) = &tables.network else { return Network { cilium, ..Network::default() } };
     let reserved = table.reserved.iter();
     Network {
+        cilium: table.cni.map_or(cilium, |cni| cni.value == Cni::Cilium),
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
         dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),

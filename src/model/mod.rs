@@ -9,6 +9,7 @@ pub mod backup;
 pub mod balancer;
 pub mod bgp;
 pub mod certificates;
+pub mod cilium_bgp;
 pub mod claims;
 pub mod cluster;
 pub mod dashboards;
@@ -228,9 +229,9 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let shared = &mut resolver;
     let gitops = gitops::lower(shared);
     let cluster = cluster::lower_cluster(shared, gitops.as_ref());
-    let network = cluster::lower_network(shared);
     let nodes = cluster::lower_nodes(shared);
     let charts = cluster::lower_charts(shared, gitops.as_ref());
+    let network = cluster::lower_network(shared, &charts);
     let chart_secrets = secret::lower_chart_secrets(shared, &charts);
     let secret_stores = secret::lower_stores(shared, None);
     let sops = sops::lower(shared);

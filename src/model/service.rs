@@ -137,6 +137,8 @@ pub struct Service {
     pub ingress_rules: Option<Vec<Json>>,
     /// NetworkPolicy rules of what it may reach.
     pub egress_rules: Option<Vec<Json>>,
+    /// Rules of a CiliumNetworkPolicy about the hosts that it may reach.
+    pub host_rules: Vec<Json>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -412,6 +414,7 @@ pub fn lower_service(
         policy_types: Vec::new(),
         ingress_rules: None,
         egress_rules: None,
+        host_rules: Vec::new(),
         key: key.to_owned(),
         name: name.value,
         kind,
