@@ -23,7 +23,8 @@ for inventory in "$here"/../inventory.toml "$here"/inventories/*.toml; do
     external=$here/inventories/$name.external
     [ -f "$external" ] || external=/dev/null
     echo "== $name"
-    "$verify" "$out/$name" --cluster-regex '()' --external-file "$external" \
+    repository=$(value "$inventory" gitops repository "")
+    "$verify" "$out/$name" ${repository:+--repo-url "$repository"} --cluster-regex '()' --external-file "$external" \
         --crds "$here/crds" --root-prefix "$(value "$inventory" gitops path out)" \
         --kubernetes "$(value "$inventory" cluster kubernetes 1.34)" || failed=1
 done

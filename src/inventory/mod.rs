@@ -21,6 +21,7 @@ pub mod record;
 pub mod schema;
 pub mod secret;
 pub mod service;
+pub mod sources;
 pub mod stack;
 pub mod storage;
 pub mod value;

@@ -242,6 +242,8 @@ pub struct Chart {
     pub values: Json,
     /// How Flux releases it.
     pub flux: crate::model::flux::Release,
+    /// How Argo CD installs it.
+    pub argocd: crate::model::sources::OfChart,
     /// How Argo CD's Application of it is synced.
     pub sync: crate::model::argocd::Sync,
     /// The load balancer addresses it asks for.
@@ -485,6 +487,10 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
                     customize(&mut chart.values, &gitops.argocd.extras);
                 }
             }
+            let of_argocd = entry.value.argocd.as_ref();
+            chart.argocd = resolver.within_chart(name, |resolver| {
+                crate::model::sources::lower_of_chart(resolver, gitops, name, of_argocd, &chart.values)
+            });
             chart
         })
         .collect();
@@ -522,6 +528,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         pod_security_levels,
         values: values.unwrap_or(Json::Null),
         flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        argocd: crate::model::sources::OfChart::default(),
         sync: crate::model::argocd::Sync::default(),
         addresses: table
             .addresses

@@ -33,6 +33,7 @@ pub mod route;
 pub mod secret;
 pub mod service;
 pub mod sops;
+pub mod sources;
 pub mod stack;
 pub mod storage;
 pub mod values_file;
