@@ -7,6 +7,7 @@ pub mod bgp;
 pub mod engines;
 pub mod gitops;
 pub mod images;
+pub mod listeners;
 pub mod manifests;
 pub mod placement;
 pub mod policies;
@@ -49,6 +50,7 @@ const FAMILIES: &[Rules] = &[
     bgp::check,
     ports::check,
     routes::check,
+    listeners::check,
     resources::check,
     storage::check,
     backup::check,
@@ -67,6 +69,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     bgp::CODES,
     ports::CODES,
     routes::CODES,
+    listeners::CODES,
     resources::CODES,
     storage::CODES,
     backup::CODES,

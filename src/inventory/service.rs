@@ -214,6 +214,10 @@ record! {
         app_protocol: Option<Text>,
         /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
         entry_point: Option<Text>,
+        /// The Gateway's listener that leads to it, by name: writes a TCPRoute, UDPRoute or TLSRoute.
+        listener: Option<Text>,
+        /// The host names by which a listener for TLS knows its connections, which reach the service as they are. A name without a dot gets the environment's `domain`. Default: the service's hosts.
+        sni: Option<OneOrMany<Text>>,
     }
 }
 

@@ -187,7 +187,8 @@ impl Around<'_> {
             let peer = some_pods(router.namespace.as_deref(), &router.pod_labels);
             opened.add(vec![peer], one_port(service, port));
         }
-        for port in service.ports.iter().filter(|port| port.entry_point.is_some()) {
+        for port in service.ports.iter().filter(|port| port.entry_point.is_some() || port.listener.is_some())
+        {
             let peer = match &self.model.ingress {
                 Some(router) => some_pods(router.namespace.as_deref(), &router.pod_labels),
                 None => some_pods(None, &BTreeMap::new()),

@@ -12,7 +12,7 @@ use crate::model::certificates::Certificate;
 use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
 use crate::model::ingress::{check_host, too_many};
 use crate::model::references::Resolver;
-use crate::model::{BAD_PORT, BAD_VALUE, Model};
+use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::Spanned;
 
 /// A Gateway has at most this many listeners: its kind says so.
@@ -187,13 +187,47 @@ fn lower_listener(
                 .help("give a number from 1 to 65535"),
         );
     }
-    let default = if protocol == ListenerProtocol::Https { 443 } else { 80 };
+    check_protocol(resolver, name, protocol, table);
+    let default = if protocol == ListenerProtocol::Http { 80 } else { 443 };
     Listener {
         name: name.to_owned(),
         port: table.port.map_or(default, |port| port.value),
         protocol,
         hostname: hostname.map(|host| host.value),
         secrets,
+    }
+}
+
+/// What a Gateway refuses of a listener that does not speak HTTP.
+fn check_protocol(
+    resolver: &mut Resolver<'_>,
+    name: &str,
+    protocol: ListenerProtocol,
+    table: &inventory::ingress::Listener,
+) {
+    let opaque = matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Udp);
+    if opaque && table.port.is_none() {
+        resolver.found.push(
+            inventory::MISSING_KEY
+                .at(table.span, "`port` is missing here", format!("listener `{name}` needs `port`"))
+                .help("add `port`"),
+        );
+    }
+    let certified = opaque || matches!(protocol, ListenerProtocol::Http | ListenerProtocol::Tls);
+    let useless = [
+        ("hostname", table.hostname.as_ref().filter(|_| opaque)),
+        ("certificate", table.certificate.as_ref().filter(|_| certified)),
+        ("secret", table.secret.as_ref().filter(|_| certified)),
+    ];
+    for (key, text) in useless {
+        let Some(text) = text else { continue };
+        let message = format!("listener `{name}` speaks {}, and `{key}` is not for that", protocol.word());
+        let help = if protocol == ListenerProtocol::Tls {
+            "drop it: TLS is passed on as it is, and the service has the certificate"
+        } else {
+            "drop it, or let it speak `HTTPS`"
+        };
+        resolver.found.push(CONFLICTING_KEYS.at(text.span, "not used", message).help(help));
     }
 }
 

@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod gitops;
 pub mod images;
 pub mod ingress;
+pub mod listeners;
 pub mod load_balancer;
 pub mod machine;
 pub mod marks;

@@ -12,6 +12,7 @@ use crate::inventory::value::{OneOrMany, Scalar, Text};
 use crate::model::balancer::{LoadBalancer, lower_load_balancer};
 use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
 use crate::model::ingress::{check_host, lower_paths};
+use crate::model::listeners::attach;
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
@@ -190,6 +191,15 @@ pub struct Port {
     pub app_protocol: Option<String>,
     /// Traefik's entry point that leads to it.
     pub entry_point: Option<Spanned<String>>,
+    /// The Gateway's listener that leads to it.
+    pub listener: Option<Spanned<String>>,
+    /// The kind of that route.
+    pub route_kind: Option<&'static str>,
+    /// The host names of its TLS.
+    pub sni: Vec<Spanned<String>>,
+    /// Whether the inventory gives them for this port.
+    #[serde(skip)]
+    pub told_names: bool,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -326,7 +336,7 @@ pub fn lower_service(
     for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
         check_count(resolver, Some(&count.value), "GPUs");
     }
-    let ports = lower_ports(resolver, &table.ports);
+    let mut ports = lower_ports(resolver, &table.ports);
     let main_port = main_port(table)
         .and_then(|number| ports.iter().find(|port| port.port.value == number))
         .map(|port| port.name.clone());
@@ -335,6 +345,7 @@ pub fn lower_service(
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
     let load_balancer = lower_load_balancer(resolver, around, table);
     let hosts = lower_hosts(resolver, table);
+    attach(resolver, around.model.ingress.as_ref(), table, &hosts, &mut ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
     let fact = |resolver: &mut Resolver<'_>, fact: &str| {
@@ -615,6 +626,10 @@ fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>)
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
             entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
+            listener: None,
+            route_kind: None,
+            sni: Vec::new(),
+            told_names: false,
             place: entry.key,
         });
     }
@@ -671,6 +686,11 @@ fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service)
         .and_then(|host| host.on())
         .map(|OneOrMany(hosts)| hosts.as_slice())
         .unwrap_or_default();
+    full_hosts(resolver, written)
+}
+
+/// Host names with the environment's domain.
+pub fn full_hosts(resolver: &mut Resolver<'_>, written: &[Text]) -> Vec<Spanned<String>> {
     let domain = resolver.environment().and_then(|(_, environment)| environment.domain.as_ref());
     let domain = domain.map(|domain| resolver.text(domain).value);
     let mut hosts = Vec::new();
