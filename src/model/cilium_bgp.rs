@@ -8,7 +8,7 @@ use crate::address::Family;
 use crate::inventory::cilium_bgp::{CiliumBgp, CiliumPeer};
 use crate::inventory::value::Duration;
 use crate::model::bgp::{check_bounds, is_community};
-use crate::model::cluster::{NameKind, Node, check_name, optional, texts};
+use crate::model::cluster::{NameKind, Node, check_name, optional_name, texts};
 use crate::model::load_balancer::{Pool, known_nodes};
 use crate::model::references::Resolver;
 use crate::model::{BAD_PORT, BAD_VALUE};
@@ -118,7 +118,12 @@ fn lower_peer(resolver: &mut Resolver<'_>, name: &str, peer: &CiliumPeer, place:
         connect_time: whole_seconds(resolver, peer.connect_time.as_ref(), 1, i64::from(i32::MAX)),
         ebgp_multi_hop: peer.ebgp_multi_hop.map(|hops| hops.value),
         graceful_restart: whole_seconds(resolver, peer.graceful_restart.as_ref(), 1, 4095),
-        password_secret: optional(resolver, peer.password_secret.as_ref()),
+        password_secret: optional_name(
+            resolver,
+            peer.password_secret.as_ref(),
+            "a Secret",
+            NameKind::Subdomain,
+        ),
         place,
     }
 }
