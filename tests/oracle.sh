@@ -1,7 +1,8 @@
 #!/bin/sh
 # oracle.sh VERIFY: renders every inventory of tests/inventories, and the repository's own, to a temporary folder
 # and lets VERIFY judge the trees. NAME.external lists what exists outside a tree: secrets that people make,
-# service accounts, ConfigMaps. BAYPLAN names the program (default: the debug build).
+# service accounts, ConfigMaps; tests/crds has kinds that VERIFY may not know. BAYPLAN names the program (default: the
+# debug build).
 set -eu
 verify=${1:?usage: tests/oracle.sh VERIFY}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,8 +23,9 @@ for inventory in "$here"/../inventory.toml "$here"/inventories/*.toml; do
     external=$here/inventories/$name.external
     [ -f "$external" ] || external=/dev/null
     echo "== $name"
-    "$verify" "$out/$name" --cluster-regex '()' --external-file "$external" \
-        --root-prefix "$(value "$inventory" gitops path out)" \
+    repository=$(value "$inventory" gitops repository "")
+    "$verify" "$out/$name" ${repository:+--repo-url "$repository"} --cluster-regex '()' --external-file "$external" \
+        --crds "$here/crds" --root-prefix "$(value "$inventory" gitops path out)" \
         --kubernetes "$(value "$inventory" cluster kubernetes 1.34)" || failed=1
 done
 exit $failed

@@ -9,15 +9,16 @@ use crate::inventory::load_balancer::{DynamicAsn, Provider};
 use crate::inventory::value::seconds;
 use crate::model::Model;
 use crate::model::bgp::Peer;
+use crate::model::cilium_bgp::Peer as CiliumPeer;
 use crate::model::cluster::Node;
 use crate::model::load_balancer::Pool;
 use crate::source::{Span, Spanned};
 
 codes! { Addresses:
     /// A peer whose settings contradict each other.
-    BAD_BGP_PEER = ("bad-bgp-peer", Error, "a BGP peer with settings that MetalLB refuses");
+    BAD_BGP_PEER = ("bad-bgp-peer", Error, "a BGP peer with settings that the load balancer refuses");
     /// Two peers of one node that cannot both be.
-    CONFLICTING_BGP_PEERS = ("conflicting-bgp-peers", Error, "two BGP peers of one node that MetalLB does not take together");
+    CONFLICTING_BGP_PEERS = ("conflicting-bgp-peers", Error, "two BGP peers of one node that the load balancer does not take together");
     /// Routes longer than the pool is wide.
     BAD_AGGREGATION = ("bad-aggregation", Error, "an aggregation length that announces more than the pool holds");
     /// A key of BGP where nothing is announced by it.
@@ -26,8 +27,10 @@ codes! { Addresses:
 
 /// Runs every rule about BGP.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    if model.load_balancer.provider != Provider::Metallb {
-        return;
+    match model.load_balancer.provider {
+        Provider::Metallb => {}
+        Provider::Cilium => return of_cilium(model, found),
+        _ => return,
     }
     for peer in &model.metallb.peers {
         timers(model, peer, found);
@@ -37,6 +40,52 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for pool in &model.metallb.pools {
         aggregation(pool, found);
         unused_keys(model, pool, found);
+    }
+}
+
+/// What Cilium refuses: a keepalive after the hold time, and two sessions with one router.
+fn of_cilium(model: &Model, found: &mut Diagnostics) {
+    let Some(bgp) = &model.cilium.bgp else { return };
+    let place = |peer: &CiliumPeer, key: &str| {
+        model.place_of("", &["cilium", "bgp", "peers", &peer.name, key]).unwrap_or(peer.place)
+    };
+    let mut routers: BTreeMap<&str, &CiliumPeer> = BTreeMap::new();
+    for peer in &bgp.peers {
+        let about = format!("cilium.bgp.peers.{}", peer.name);
+        // What the peer is not told is Cilium's default.
+        if peer.keepalive_time.unwrap_or(30) > peer.hold_time.unwrap_or(90).max(3) {
+            let key = if peer.keepalive_time.is_some() { "keepalive-time" } else { "hold-time" };
+            let message = format!("peer `{}` is dead before the next keepalive is sent", peer.name);
+            found.push(
+                BAD_BGP_PEER
+                    .at(place(peer, key), "longer than the hold time", message)
+                    .about(&about)
+                    .help("make `keepalive-time` a third of `hold-time`"),
+            );
+        }
+        if peer.peer_asn == bgp.my_asn && peer.ebgp_multi_hop.is_some() {
+            let message = format!(
+                "peer `{}` is of the cluster's own autonomous system, and `ebgp-multi-hop` is set",
+                peer.name
+            );
+            found.push(
+                BAD_BGP_PEER
+                    .at(place(peer, "ebgp-multi-hop"), "not for iBGP", message)
+                    .about(&about)
+                    .help("drop it: it is for peers of another autonomous system"),
+            );
+        }
+        let Some(address) = peer.peer_address.as_deref() else { continue };
+        if let Some(first) = routers.insert(address, peer) {
+            let message = format!("peers `{}` and `{}` are one router", first.name, peer.name);
+            found.push(
+                CONFLICTING_BGP_PEERS
+                    .at(place(peer, "peer-address"), "is there twice", message)
+                    .because(place(first, "peer-address"), format!("of peer `{}`", first.name))
+                    .about(&about)
+                    .help("keep one of them"),
+            );
+        }
     }
 }
 

@@ -31,15 +31,12 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 }
 
 fn charts(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
-    if gitops.infrastructure == Engine::Flux {
-        return;
-    }
+    let engine = gitops.infrastructure;
+    let key = if engine == Engine::Flux { "argocd" } else { "flux" };
     for chart in &model.charts {
-        if let Some(span) = model.key_of("", &["charts", &chart.name, "flux"]) {
+        if let Some(span) = model.key_of("", &["charts", &chart.name, key]) {
             let what = format!("chart `{}`", chart.name);
-            found.push(
-                ignored(&what, "flux", Engine::Argocd, span, gitops).about(format!("charts.{}", chart.name)),
-            );
+            found.push(ignored(&what, key, engine, span, gitops).about(format!("charts.{}", chart.name)));
         }
     }
 }

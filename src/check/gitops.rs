@@ -48,6 +48,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     two_owners(model, found);
     unapplied_levels(model, found);
     chart_repositories(model, found);
+    source_repositories(model, found);
     metallb_out_of_sight(model, found);
     let Some(gitops) = &model.gitops else { return };
     times(model, gitops, found);
@@ -151,6 +152,40 @@ fn chart_repositories(model: &Model, found: &mut Diagnostics) {
                     .help("write `https://…`, or `oci://…` for a registry"),
             );
         }
+    }
+}
+
+/// What Applications take along from elsewhere.
+fn source_repositories(model: &Model, found: &mut Diagnostics) {
+    let of_charts =
+        model.charts.iter().map(|chart| (format!("charts.{}", chart.name), &chart.argocd.sources));
+    let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    let of_stacks = stacks.map(|stack| (format!("stacks.{}", stack.name), &stack.argocd.sources));
+    for (about, source) in of_charts
+        .chain(of_stacks)
+        .flat_map(|(about, sources)| sources.iter().map(move |one| (about.clone(), one)))
+    {
+        let url = source.written.as_str();
+        let schemes: &[&str] = if source.is_chart {
+            &["https://", "http://", "oci://"]
+        } else {
+            &["https://", "http://", "ssh://"]
+        };
+        let short = !source.is_chart && url.split_once(':').is_some_and(|(user, _)| user.contains('@'));
+        if short || schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+        {
+            continue;
+        }
+        found.push(
+            BAD_REPOSITORY
+                .at(
+                    source.written.span,
+                    "not a URL",
+                    format!("`{url}` is no repository that Argo CD can read"),
+                )
+                .about(about)
+                .help(format!("write one of {}", schemes.join("…, ") + "…")),
+        );
     }
 }
 

@@ -9,6 +9,7 @@ pub mod engines;
 pub mod gitops;
 pub mod handed;
 pub mod images;
+pub mod listeners;
 pub mod manifests;
 pub mod objects;
 pub mod placement;
@@ -74,6 +75,7 @@ const FAMILIES: &[Rules] = &[
     bgp::check,
     ports::check,
     routes::check,
+    listeners::check,
     resources::check,
     devices::check,
     storage::check,
@@ -97,6 +99,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     bgp::CODES,
     ports::CODES,
     routes::CODES,
+    listeners::CODES,
     resources::CODES,
     devices::CODES,
     storage::CODES,

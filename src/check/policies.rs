@@ -22,6 +22,8 @@ codes! { Security:
     UNISOLATED_POD = ("unisolated-pod", Warning, "a pod on its node's network in an isolated stack, where no network policy holds");
     /// An address in `allow-from` that the pods never see.
     MASKED_SOURCE = ("masked-source", Warning, "`allow-from` names a client whose address the load balancer replaces by a node's");
+    /// A host's name where no policy can say it.
+    HOST_NAME_IN_POLICY = ("host-name-in-policy", Error, "`egress` names a host, and only Cilium's policies can");
     /// `audit` or `warn` of pod security below `enforce`.
     WEAKER_THAN_ENFORCED = ("weaker-than-enforced", Warning, "`audit` or `warn` of pod security is weaker than `enforce`, so it never says anything");
 }
@@ -39,6 +41,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             }
             for service in &stack.services {
                 unneeded_flow(stack, service, &flows, found);
+                host_names(model, stack, service, found);
                 unisolated_pod(stack, service, found);
                 masked_source(model, stack, service, found);
                 pods_outside(stack, service, found);
@@ -85,6 +88,24 @@ fn unneeded_flow(
                     stack.name
                 )),
         );
+    }
+}
+
+/// A policy of Kubernetes knows addresses only, and a host's may change at any time.
+fn host_names(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    if model.network.cilium || !stack.closed.egress {
+        return;
+    }
+    for rule in &service.egress {
+        let End::Host(name) = &rule.to else { continue };
+        let message = format!(
+            "service `{}` may connect to `{name}`, and policies of Kubernetes cannot name hosts",
+            service.key
+        );
+        found
+            .push(HOST_NAME_IN_POLICY.at(rule.place, "a host's name", message).about(subject(service)).help(
+            "write `internet` or the host's network; if the cluster has Cilium, `network.cni = \"cilium\"`",
+        ));
     }
 }
 

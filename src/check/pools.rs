@@ -29,21 +29,45 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 
 /// Cilium answers for addresses only where its chart is told to.
 fn silent_cilium(model: &Model, found: &mut Diagnostics) {
-    let wanted = model.cilium.l2.is_some() && model.load_balancer.provider == Provider::Cilium;
-    let chart = model.charts.iter().find(|chart| chart.chart == "cilium" && wanted);
-    let Some(chart) = chart.filter(|chart| chart.values["l2announcements"]["enabled"] != true) else {
+    if model.load_balancer.provider != Provider::Cilium {
         return;
-    };
-    let span = model.place_of("", &["charts", &chart.name, "values"]).unwrap_or(chart.place);
+    }
+    silent_bgp(model, found);
+    let Some(chart) = model.charts.iter().find(|chart| chart.chart == "cilium") else { return };
+    let wanted = [
+        (model.cilium.l2.is_some(), "l2announcements", "or `cilium.l2 = false` if BGP announces them"),
+        (model.cilium.bgp.is_some(), "bgpControlPlane", "or drop `cilium.bgp`"),
+    ];
+    for (_, key, instead) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
+        if chart.values[key]["enabled"] == true {
+            continue;
+        }
+        let span = model.place_of("", &["charts", &chart.name, "values"]).unwrap_or(chart.place);
+        let message =
+            format!("chart `{}` does not announce addresses: `{key}.enabled` is not set", chart.name);
+        found.push(
+            UNANNOUNCED_POOL
+                .at(span, format!("`{key}.enabled` is not set"), message)
+                .about(format!("charts.{}", chart.name))
+                .help(format!("write `values.{key}.enabled = true`, {instead}")),
+        );
+    }
+}
+
+/// BGP without a router.
+fn silent_bgp(model: &Model, found: &mut Diagnostics) {
+    let Some(bgp) = model.cilium.bgp.as_ref().filter(|bgp| bgp.peers.is_empty()) else { return };
+    if model.cilium.l2.is_some() {
+        return;
+    }
+    let Some(span) = model.place_of("", &["cilium", "bgp"]) else { return };
     let message =
-        format!("chart `{}` does not announce addresses: `l2announcements.enabled` is not set", chart.name);
+        format!("AS {} announces the addresses of its pools to nobody: there is no peer", bgp.my_asn);
     found.push(
         UNANNOUNCED_POOL
-            .at(span, "`l2announcements.enabled` is not set", message)
-            .about(format!("charts.{}", chart.name))
-            .help(
-                "write `values.l2announcements.enabled = true`, or `cilium.l2 = false` if BGP announces them",
-            ),
+            .at(span, "it has no peer", message)
+            .about("cilium.bgp")
+            .help("add the router under `cilium.bgp.peers`"),
     );
 }
 

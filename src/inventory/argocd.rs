@@ -1,6 +1,7 @@
 //! What Argo CD is told beside the order: windows, differences to leave alone, notifications.
 
 use crate::inventory::record::{List, Map};
+use crate::inventory::sources::Source;
 use crate::inventory::value::{Duration, Flag, OneOrMany, Scalar, Text};
 use crate::source::Spanned;
 use crate::{choice, record};
@@ -90,5 +91,7 @@ record! {
         automated: Option<Flag>,
         /// Sync options of its Application, as `Name=value`: they add to, or replace, those of `gitops.argocd`.
         sync_options: List<Text>,
+        /// What its Application applies along with the tree, into the same namespace.
+        sources: List<Source>,
     }
 }

@@ -4,6 +4,7 @@ use crate::inventory::flux::ChartFlux;
 use crate::inventory::ingress::ChartRoute;
 use crate::inventory::policy::PodSecuritySetting;
 use crate::inventory::record::{List, Map};
+use crate::inventory::sources::ChartArgocd;
 use crate::inventory::value::{AddressText, OneOrMany, PassthroughTable, Text};
 use crate::record;
 
@@ -32,6 +33,8 @@ record! {
         values: Option<PassthroughTable>,
         /// A YAML file beside the inventory that holds values, too: `values` is laid over it.
         values_file: Option<Text>,
+        /// How Argo CD installs it.
+        argocd: Option<ChartArgocd>,
         /// How Flux releases it.
         flux: Option<ChartFlux>,
         /// The load balancer addresses that its values ask for, by name: `${addresses.NAME}` in `values`.

@@ -127,17 +127,23 @@ choice! {
         Http = "HTTP",
         /// HTTPS, ended at the Gateway.
         Https = "HTTPS",
+        /// TLS, passed on as it is to the port that its host name belongs to.
+        Tls = "TLS",
+        /// TCP, whatever is spoken.
+        Tcp = "TCP",
+        /// UDP, whatever is spoken.
+        Udp = "UDP",
     }
 }
 
 record! {
     /// A listener of the Gateway.
     pub struct Listener {
-        /// Its port. Default 80 for HTTP, 443 for HTTPS.
+        /// Its port. Default 80 for HTTP, 443 for HTTPS and TLS; TCP and UDP have none.
         port: Option<Whole>,
         /// What it speaks. Default `HTTPS` with a certificate, else `HTTP`.
         protocol: Option<Spanned<ListenerProtocol>>,
-        /// The host names it serves: `*.example.org`. Default: all.
+        /// The host names it serves: `*.example.org`. Default: all. Not for TCP and UDP.
         hostname: Option<Text>,
         /// The certificate, by its name in `ingress.certificates`. With neither this nor `secret`, `ingress.issuer` makes one for the `hostname`.
         certificate: Option<Text>,

@@ -1,5 +1,6 @@
 //! Load balancers: who gives Services their addresses, from which pools, and how the network learns of them.
 
+use crate::inventory::cilium_bgp::CiliumBgp;
 use crate::inventory::record::{List, Map};
 use crate::inventory::value::{
     AddressText, Duration, Flag, OneOrMany, OrOff, RangeText, Scalar, Text, Whole,
@@ -34,8 +35,10 @@ record! {
     pub struct Cilium {
         /// The pools.
         pools: Map<CiliumPool>,
-        /// How addresses are announced by ARP and NDP; `false` if something else announces them (BGP). Default: by every node, on every interface.
+        /// How addresses are announced by ARP and NDP; `false` if something else announces them. Default: by every node, on every interface; not at all with `bgp`.
         l2: Option<OrOff<CiliumL2>>,
+        /// How they are announced by BGP.
+        bgp: Option<CiliumBgp>,
     }
 }
 

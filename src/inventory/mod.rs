@@ -5,6 +5,7 @@
 pub mod argocd;
 pub mod backup;
 pub mod chart;
+pub mod cilium_bgp;
 pub mod container;
 pub mod environment;
 pub mod files;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod schema;
 pub mod secret;
 pub mod service;
+pub mod sources;
 pub mod stack;
 pub mod storage;
 pub mod value;

@@ -41,10 +41,22 @@ record! {
         gateway: Option<OneOrMany<AddressText>>,
         /// The ranges that the DHCP server gives out. No fixed address may lie in one.
         dhcp: Option<OneOrMany<RangeText>>,
+        /// The plugin that connects pods and keeps policies. Default: Cilium, if it is one of the charts or has a table of its own.
+        cni: Option<Spanned<Cni>>,
         /// The name servers that machines ask, for what `bayplan export` writes.
         dns: List<AddressText>,
         /// Addresses of other machines, by name: nothing else may take them.
         reserved: Map<OneOrMany<AddressText>>,
+    }
+}
+
+choice! {
+    /// What connects pods and keeps policies.
+    pub enum Cni {
+        /// Cilium, whose own policies can name hosts.
+        Cilium = "cilium",
+        /// Any other, which keeps the policies of Kubernetes.
+        Other = "other",
     }
 }
 

@@ -70,7 +70,7 @@ impl Decode for Spanned<Isolate> {
 record! {
     /// What a service connects to outside, in full.
     pub struct EgressTable {
-        /// Where to: `internet`, `lan`, `nodes`, `api-server`, an address or a network.
+        /// Where to: `internet`, `lan`, `nodes`, `api-server`, an address, a network, or with Cilium a host name, where `*.` stands for one label.
         #[required]
         to: Option<Text>,
         /// The ports there. Default: all.
@@ -83,7 +83,7 @@ record! {
 short_form!(
     /// What a service connects to outside: a word, an address or a network, also with a port, or a table.
     EgressRule(EgressTable),
-    "`internet`, `lan`, an address or a network, or a table { to, ports, protocol }",
+    "`internet`, `lan`, an address, a network or a host name, or a table { to, ports, protocol }",
     |node, reader| {
         let text = node.text()?;
         check_text(text, node.span, reader);
@@ -95,7 +95,7 @@ short_form!(
         }
         Some(table)
     },
-    json!({ "type": "string", "examples": ["internet", "lan", "api-server", "10.0.0.5:8086", "10.0.0.0/24"] })
+    json!({ "type": "string", "examples": ["internet", "lan", "api-server", "10.0.0.5:8086", "10.0.0.0/24", "api.example.org:443"] })
 );
 
 /// `10.0.0.5:8086`, `[fd00::5]:8086` and `lan:53` as a place and a port. An IPv6 address without brackets has none.

@@ -149,7 +149,7 @@ record! {
         depends_on: List<Text>,
         /// Services and charts that it connects to, and `stacks.NAME` and `namespaces.NAME` as a whole: let through where a stack is isolated.
         talks_to: List<Text>,
-        /// What else it connects to, where its stack is isolated: `internet`, `lan`, `nodes`, `api-server`, an address or a network, also with a port (`"10.0.0.5:8086"`), or a table.
+        /// What else it connects to, where its stack is isolated: `internet`, `lan`, `nodes`, `api-server`, an address, a network or (with Cilium) a host name, also with a port (`"10.0.0.5:8086"`), or a table.
         egress: List<EgressRule>,
         /// Who else may reach it, where its stack is isolated: `lan`, an address or a network, `namespaces.NAME`, `stacks.NAME`, `charts.NAME`, or a table. With an `ip`, only these and who `talks-to` it.
         allow_from: List<AllowFrom>,
@@ -288,6 +288,10 @@ record! {
         app_protocol: Option<Text>,
         /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
         entry_point: Option<Text>,
+        /// The Gateway's listener that leads to it, by name: writes a TCPRoute, UDPRoute or TLSRoute.
+        listener: Option<Text>,
+        /// The host names by which a listener for TLS knows its connections, which reach the service as they are. A name without a dot gets the environment's `domain`. Default: the service's hosts.
+        sni: Option<OneOrMany<Text>>,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::inventory::gitops::Argocd as Table;
 use crate::inventory::value::{Engine, Text};
 use crate::model::cluster::{known_only, list, optional, report_unknown, texts};
 use crate::model::references::Resolver;
+use crate::model::sources::{Source, lower_sources};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -56,6 +57,12 @@ spec:
 {{- end }}
 "#;
 
+/// The same where an Application has sources of its own.
+const SOURCES_PATCH: &str = r#"{{- if hasKey . "sources" }}
+  sources: {{ toJson .sources }}
+  {{- end }}
+  "#;
+
 /// What bayplan tells Argo CD of every sync.
 const OPTIONS: &[&str] = &["ServerSideApply=true", "PruneLast=true", "FailOnSharedResource=true"];
 
@@ -93,7 +100,9 @@ pub struct Extras {
     /// The contents of `argocd-notifications-cm`.
     pub notifications: BTreeMap<String, String>,
     /// What the ApplicationSet lays over the Applications that have something of their own.
-    pub template_patch: &'static str,
+    pub template_patch: String,
+    /// Whether the Applications of an ApplicationSet have lists of sources, because one of them has several.
+    pub several_sources: bool,
     /// Whether Applications get a health of their own.
     pub health_customization: bool,
     /// The script of that health, where nothing but a person can give it to Argo CD.
@@ -171,9 +180,24 @@ impl Scoped {
 pub struct OfStack {
     automated: bool,
     options: Vec<String>,
+    /// What its Application applies along with the tree.
+    pub sources: Vec<Source>,
 }
 
 impl Extras {
+    /// Has an ApplicationSet write lists of sources.
+    pub fn list_sources(&mut self) {
+        self.several_sources = true;
+        let condition = r#"(hasKey . "manual") }}"#;
+        let with = r#"(hasKey . "manual") (hasKey . "sources") }}"#;
+        let inner = r#"{{- if hasKey . "ignoreDifferences" }}"#;
+        self.template_patch = TEMPLATE_PATCH.replacen(condition, with, 1).replacen(
+            inner,
+            &format!("{SOURCES_PATCH}{inner}"),
+            1,
+        );
+    }
+
     /// How a stack's Application is synced. `services` are the keys and names of its services.
     pub fn of_stack(
         &self,
@@ -267,6 +291,7 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
             .push(diagnostic.help("add `style = \"applicationset\"`, or drop it: waves order Applications"));
     }
     strict_with_charts(resolver, table);
+    strict_with_sources(resolver, table);
     let notifications = table.notifications.as_ref();
     let options = options(resolver, &table.sync_options);
     let base = OPTIONS.iter().map(|option| (*option).to_owned()).collect();
@@ -279,7 +304,8 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
         annotations: notifications.map(|table| subscriptions(resolver, table)).unwrap_or_default(),
         notifications: notifications.map(|table| texts(resolver, &table.config)).unwrap_or_default(),
         health_customization: on(table.health_customization.as_ref()),
-        template_patch: TEMPLATE_PATCH,
+        template_patch: TEMPLATE_PATCH.to_owned(),
+        several_sources: false,
         health_script: None,
         differences: table.ignore_differences.iter().map(|one| lower_difference(resolver, one)).collect(),
     }
@@ -298,8 +324,31 @@ fn strict_with_charts(resolver: &mut Resolver<'_>, table: &Table) {
     }
 }
 
+/// Nor are those of what comes from elsewhere.
+fn strict_with_sources(resolver: &mut Resolver<'_>, table: &Table) {
+    let Some(flag) = table.strict_kinds.as_ref().filter(|flag| flag.value) else { return };
+    let tables = &resolver.inventory.tables;
+    let of_environments = tables.environments.values().flat_map(|environment| environment.stacks.values());
+    let source = tables
+        .stacks
+        .values()
+        .map(|entry| &entry.value)
+        .chain(of_environments.map(|entry| &entry.value))
+        .filter_map(|stack| stack.argocd.as_ref())
+        .find_map(|argocd| argocd.sources.first());
+    if let Some(source) = source {
+        let message = "Argo CD applies what comes from elsewhere, whose kinds of objects are not known here";
+        let diagnostic = CONFLICTING_KEYS.at(flag.span, "cannot be kept", message).about("gitops");
+        resolver.found.push(diagnostic.because(source.span, "from elsewhere").help("drop `strict-kinds`"));
+    }
+}
+
 /// Lowers what a stack says of its Application.
-pub fn lower_stack(resolver: &mut Resolver<'_>, table: Option<&written::StackArgocd>) -> OfStack {
+pub fn lower_stack(
+    resolver: &mut Resolver<'_>,
+    table: Option<&written::StackArgocd>,
+    stack: &str,
+) -> OfStack {
     let off = table.and_then(|table| table.automated.as_ref()).filter(|flag| !flag.value);
     let gitops = resolver.inventory.tables.gitops.as_ref().and_then(|gitops| gitops.argocd.as_ref());
     let rolling = gitops.and_then(|argocd| argocd.rolling_sync.as_ref()).filter(|flag| flag.value);
@@ -313,6 +362,9 @@ pub fn lower_stack(resolver: &mut Resolver<'_>, table: Option<&written::StackArg
     OfStack {
         automated,
         options: table.map(|table| options(resolver, &table.sync_options)).unwrap_or_default(),
+        sources: table
+            .map(|table| lower_sources(resolver, &table.sources, &format!("stacks.{stack}.argocd")))
+            .unwrap_or_default(),
     }
 }
 

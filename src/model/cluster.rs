@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
-use crate::inventory::network::Role;
+use crate::inventory::network::{Cni, Role};
 use crate::inventory::record::Map;
 use crate::inventory::stack::Layer;
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
@@ -74,6 +74,8 @@ pub struct Network {
     pub lan: Vec<Spanned<Range>>,
     /// The routers.
     pub gateways: Vec<Spanned<IpAddr>>,
+    /// Whether Cilium keeps the policies, which can name hosts then.
+    pub cilium: bool,
     /// The name servers that machines ask.
     pub dns: Vec<IpAddr>,
     /// What DHCP gives out.
@@ -240,6 +242,8 @@ pub struct Chart {
     pub values: Json,
     /// How Flux releases it.
     pub flux: crate::model::flux::Release,
+    /// How Argo CD installs it.
+    pub argocd: crate::model::sources::OfChart,
     /// How Argo CD's Application of it is synced.
     pub sync: crate::model::argocd::Sync,
     /// The load balancer addresses it asks for.
@@ -346,10 +350,13 @@ pub fn addresses(
 }
 
 /// Lowers `[network]`.
-pub fn lower_network(resolver: &mut Resolver<'_>) -> Network {
-    let Some(table) = &resolver.inventory.tables.network else { return Network::default() };
+pub fn lower_network(resolver: &mut Resolver<'_>, charts: &[Chart]) -> Network {
+    let tables = &resolver.inventory.tables;
+    let cilium = tables.cilium.is_some() || charts.iter().any(|chart| chart.chart == "cilium");
+    let Some(table) = &tables.network else { return Network { cilium, ..Network::default() } };
     let reserved = table.reserved.iter();
     Network {
+        cilium: table.cni.map_or(cilium, |cni| cni.value == Cni::Cilium),
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
         dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),
@@ -480,6 +487,10 @@ pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec
                     customize(&mut chart.values, &gitops.argocd.extras);
                 }
             }
+            let of_argocd = entry.value.argocd.as_ref();
+            chart.argocd = resolver.within_chart(name, |resolver| {
+                crate::model::sources::lower_of_chart(resolver, gitops, name, of_argocd, &chart.values)
+            });
             chart
         })
         .collect();
@@ -534,6 +545,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         pod_security_levels,
         values: values.unwrap_or(Json::Null),
         flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        argocd: crate::model::sources::OfChart::default(),
         sync: crate::model::argocd::Sync::default(),
         addresses: table
             .addresses

@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::model::argocd::{APPLICATION_HEALTH, Sync};
 use crate::model::flux::{Apply, apply};
 use crate::model::gitops::{ClusterKind, Gitops};
+use crate::model::sources::Source;
 use crate::model::stack::Stack;
 
 /// The kustomization of the charts.
@@ -37,6 +38,8 @@ pub struct Delivery {
     pub links: Vec<String>,
     /// How Argo CD syncs it.
     pub sync: Sync,
+    /// What Argo CD applies along with it.
+    pub sources: Vec<Source>,
     /// How Flux applies it.
     pub apply: Apply,
 }
@@ -78,6 +81,9 @@ fn permit(model: &mut Model) {
         .filter(|stack| stack.delivery.as_ref().is_some_and(|delivery| delivery.engine == Engine::Argocd))
         .collect();
     let mut repositories = vec![gitops.repository.clone()];
+    let from_elsewhere: Vec<&Source> = stacks.iter().flat_map(|stack| &stack.argocd.sources).collect();
+    repositories.extend(from_elsewhere.iter().map(|source| source.repository.clone()));
+    let several_sources = gitops.argocd.extras.application_set && !from_elsewhere.is_empty();
     let mut destinations = vec![gitops.argocd.namespace.clone()];
     destinations.extend(stacks.iter().map(|stack| stack.namespace.value.clone()));
     if whole {
@@ -87,6 +93,8 @@ fn permit(model: &mut Model) {
             charts
                 .map(|chart| chart.repository.trim_start_matches("oci://").trim_end_matches('/').to_owned()),
         );
+        let of_charts = model.charts.iter().flat_map(|chart| &chart.argocd.sources);
+        repositories.extend(of_charts.map(|source| source.repository.clone()));
         destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
         destinations.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
         if model.load_balancer.provider == Provider::Metallb {
@@ -101,14 +109,17 @@ fn permit(model: &mut Model) {
         names.dedup();
     }
     let mut cluster_kinds = Vec::new();
-    if whole && !model.charts.is_empty() {
-        // Charts bring kinds, roles and webhooks of their own.
+    if whole && !model.charts.is_empty() || !from_elsewhere.is_empty() {
+        // Charts bring kinds, roles and webhooks of their own, and so may what comes from elsewhere.
         cluster_kinds.push(ClusterKind { group: "*", kind: "*" });
     }
     if let Some(gitops) = &mut model.gitops {
         gitops.argocd.repositories = repositories;
         gitops.argocd.destinations = destinations;
         gitops.argocd.cluster_kinds = cluster_kinds;
+        if several_sources {
+            gitops.argocd.extras.list_sources();
+        }
     }
 }
 
@@ -127,6 +138,7 @@ fn infrastructure(gitops: &Gitops, has_charts: bool) -> Vec<Delivery> {
         namespace: namespace.to_owned(),
         links: Vec::new(),
         sync: gitops.argocd.extras.of_folder(),
+        sources: Vec::new(),
         apply: apply(&gitops.flux),
     };
     let engine_namespace = gitops.engine_namespace();
@@ -176,6 +188,7 @@ fn deliver_stack(
     let extras = &gitops.argocd.extras;
     Delivery {
         sync: extras.of_stack(&stack.argocd, &stack.name, &services, !stack.writes_namespace),
+        sources: stack.argocd.sources.clone(),
         apply: stack.flux.clone(),
         name: format!("{}-{environment}", stack.name),
         engine,

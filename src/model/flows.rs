@@ -39,6 +39,7 @@ pub fn open(environment: &mut Environment, model: &Model) {
         if let Some(rules) = rules.get(&service.key) {
             service.ingress_rules = rules.ingress.clone();
             service.egress_rules = rules.egress.clone();
+            service.host_rules = rules.hosts.clone();
             let given = [("Ingress", &rules.ingress), ("Egress", &rules.egress)];
             service.policy_types =
                 given.into_iter().filter(|(_, rules)| rules.is_some()).map(|(word, _)| word).collect();
@@ -50,6 +51,7 @@ pub fn open(environment: &mut Environment, model: &Model) {
 struct Rules {
     ingress: Option<Vec<Json>>,
     egress: Option<Vec<Json>>,
+    hosts: Vec<Json>,
 }
 
 fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
@@ -76,6 +78,7 @@ fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
             let own = Rules {
                 ingress: some(stack.closed.ingress.then(|| around.ingress(service, callers))),
                 egress: some(stack.closed.egress.then(|| around.egress(service))),
+                hosts: if stack.closed.egress { hosts(service) } else { Vec::new() },
             };
             rules.insert(service.key.clone(), own);
         }
@@ -184,7 +187,8 @@ impl Around<'_> {
             let peer = some_pods(router.namespace.as_deref(), &router.pod_labels);
             opened.add(vec![peer], one_port(service, port));
         }
-        for port in service.ports.iter().filter(|port| port.entry_point.is_some()) {
+        for port in service.ports.iter().filter(|port| port.entry_point.is_some() || port.listener.is_some())
+        {
             let peer = match &self.model.ingress {
                 Some(router) => some_pods(router.namespace.as_deref(), &router.pod_labels),
                 None => some_pods(None, &BTreeMap::new()),
@@ -255,6 +259,8 @@ impl Around<'_> {
             },
             End::ApiServer => self.api_server(),
             End::Network(network) => vec![block(network)],
+            // A policy of Kubernetes cannot say it: see `hosts`.
+            End::Host(_) => Vec::new(),
             End::Namespace(name) => self.namespaces(name),
             End::Stack(name) => {
                 let real = self.stacks.get(name.as_str());
@@ -299,6 +305,34 @@ impl Around<'_> {
         let six = has_ipv6(self.model).then(|| "::/0".to_owned());
         std::iter::once("0.0.0.0/0".to_owned()).chain(six).collect()
     }
+}
+
+/// Cilium takes at most so many ports at once.
+const MOST_PORTS: usize = 40;
+
+/// Rules of Cilium about hosts, alike ports together. Ports are texts there.
+fn hosts(service: &Service) -> Vec<Json> {
+    let mut by_ports: Vec<(Vec<Json>, Vec<Json>)> = Vec::new();
+    for target in &service.egress {
+        let End::Host(name) = &target.to else { continue };
+        let key = if name.contains('*') { "matchPattern" } else { "matchName" };
+        let number = |port: &i64| json!({ "port": port.to_string(), "protocol": target.protocol.word() });
+        let ports: Vec<Json> = target.ports.iter().map(number).collect();
+        let host = json!({ key: name });
+        match by_ports.iter_mut().find(|(known, _)| *known == ports) {
+            Some((_, hosts)) if hosts.contains(&host) => {}
+            Some((_, hosts)) => hosts.push(host),
+            None => by_ports.push((ports, vec![host])),
+        }
+    }
+    let rule = |(ports, hosts): (Vec<Json>, Vec<Json>)| {
+        let some: Vec<Json> = ports.chunks(MOST_PORTS).map(|ports| json!({ "ports": ports })).collect();
+        match some.is_empty() {
+            true => json!({ "toFQDNs": hosts }),
+            false => json!({ "toFQDNs": hosts, "toPorts": some }),
+        }
+    };
+    by_ports.into_iter().map(rule).collect()
 }
 
 /// The ports that are reached by a node's address or one of the service's own; none if it has neither.

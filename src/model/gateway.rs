@@ -123,14 +123,20 @@ pub fn lower_gateway(
 
 /// Listeners of one port speak the same, each for a host name of its own.
 fn check_apart(resolver: &mut Resolver<'_>, table: &GatewayTable, listeners: &[Listener]) {
-    let mut seen: BTreeMap<(i64, &str), &Listener> = BTreeMap::new();
-    let mut ports: BTreeMap<i64, &Listener> = BTreeMap::new();
+    // UDP has ports of its own; HTTPS and TLS are told apart by the name that a client asks for.
+    let alike = |one: &Listener, other: &Listener| {
+        let by_name = [ListenerProtocol::Https, ListenerProtocol::Tls];
+        one.protocol == other.protocol || by_name.contains(&one.protocol) && by_name.contains(&other.protocol)
+    };
+    let mut seen: BTreeMap<(i64, bool, &str), &Listener> = BTreeMap::new();
+    let mut ports: BTreeMap<(i64, bool), &Listener> = BTreeMap::new();
     for listener in listeners {
-        let port = *ports.entry(listener.port).or_insert(listener);
+        let udp = listener.protocol == ListenerProtocol::Udp;
+        let port = *ports.entry((listener.port, udp)).or_insert(listener);
         let other = *seen
-            .entry((listener.port, listener.hostname.as_deref().unwrap_or_default()))
+            .entry((listener.port, udp, listener.hostname.as_deref().unwrap_or_default()))
             .or_insert(listener);
-        let why = if port.protocol != listener.protocol {
+        let why = if !alike(port, listener) {
             Some((port, "speaks something else"))
         } else if other.name != listener.name {
             Some((other, "serves the same hosts"))
@@ -236,13 +242,47 @@ fn lower_listener(
                 .help("give a number from 1 to 65535"),
         );
     }
-    let default = if protocol == ListenerProtocol::Https { 443 } else { 80 };
+    check_protocol(resolver, name, protocol, table);
+    let default = if protocol == ListenerProtocol::Http { 80 } else { 443 };
     Listener {
         name: name.to_owned(),
         port: table.port.map_or(default, |port| port.value),
         protocol,
         hostname: hostname.map(|host| host.value),
         secrets,
+    }
+}
+
+/// What a Gateway refuses of a listener that does not speak HTTP.
+fn check_protocol(
+    resolver: &mut Resolver<'_>,
+    name: &str,
+    protocol: ListenerProtocol,
+    table: &inventory::ingress::Listener,
+) {
+    let opaque = matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Udp);
+    if opaque && table.port.is_none() {
+        resolver.found.push(
+            inventory::MISSING_KEY
+                .at(table.span, "`port` is missing here", format!("listener `{name}` needs `port`"))
+                .help("add `port`"),
+        );
+    }
+    let certified = opaque || protocol == ListenerProtocol::Tls;
+    let useless = [
+        ("hostname", table.hostname.as_ref().filter(|_| opaque)),
+        ("certificate", table.certificate.as_ref().filter(|_| certified)),
+        ("secret", table.secret.as_ref().filter(|_| certified)),
+    ];
+    for (key, text) in useless {
+        let Some(text) = text else { continue };
+        let message = format!("listener `{name}` speaks {}, and `{key}` is not for that", protocol.word());
+        let help = if protocol == ListenerProtocol::Tls {
+            "drop it: TLS is passed on as it is, and the service has the certificate"
+        } else {
+            "drop it, or let it speak `HTTPS`"
+        };
+        resolver.found.push(CONFLICTING_KEYS.at(text.span, "not used", message).help(help));
     }
 }
 

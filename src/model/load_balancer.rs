@@ -12,6 +12,7 @@ use crate::inventory::value::Text;
 use crate::model::bgp::{
     BfdProfile, Peer, check_bounds, is_community, lower_bfd_profiles, lower_communities, lower_peers,
 };
+use crate::model::cilium_bgp;
 use crate::model::cluster::{Chart, NameKind, Node, check_name, known_only, list, optional_name, texts};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::references::Resolver;
@@ -138,10 +139,12 @@ impl Block {
 pub struct Cilium {
     /// The pools, by name.
     pub pools: Vec<Pool>,
-    /// The apiVersion of its pools: `cilium.io/v2` from version 1.18 on.
+    /// The apiVersion of its pools and of BGP: `cilium.io/v2` from version 1.18 on.
     pub pool_api: &'static str,
     /// How addresses are announced by ARP and NDP, if they are.
     pub l2: Option<CiliumL2>,
+    /// How they are announced by BGP, if they are.
+    pub bgp: Option<cilium_bgp::Bgp>,
 }
 
 /// How Cilium announces addresses by ARP and NDP.
@@ -271,22 +274,26 @@ pub fn lower_cilium(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Chart
             nodes: known_nodes(resolver, &l2.nodes, nodes),
             node_selector: texts(resolver, &l2.node_selector),
         }),
-        None => Some(CiliumL2::default()),
+        None => table.bgp.is_none().then(CiliumL2::default),
     };
+    let table_of_bgp = table.bgp.as_ref();
     let pools = table.pools.iter();
+    let pools: Vec<Pool> = pools
+        .map(|(name, entry)| {
+            let table = &entry.value;
+            let mut pool = plain_pool(resolver, ["cilium", name], &table.addresses, entry.key);
+            pool.namespaces = table.namespaces.iter().map(|text| resolver.text(text)).collect();
+            pool.services = known_services(resolver, &table.services);
+            pool.skips_ends = table.allow_first_last_ips.is_some_and(|flag| !flag.value);
+            pool.l2 = l2.is_some();
+            pool.bgp = table_of_bgp.is_some();
+            pool
+        })
+        .collect();
     Cilium {
         pool_api: if old { "cilium.io/v2alpha1" } else { "cilium.io/v2" },
-        pools: pools
-            .map(|(name, entry)| {
-                let table = &entry.value;
-                let mut pool = plain_pool(resolver, ["cilium", name], &table.addresses, entry.key);
-                pool.namespaces = table.namespaces.iter().map(|text| resolver.text(text)).collect();
-                pool.services = known_services(resolver, &table.services);
-                pool.skips_ends = table.allow_first_last_ips.is_some_and(|flag| !flag.value);
-                pool.l2 = l2.is_some();
-                pool
-            })
-            .collect(),
+        bgp: table_of_bgp.map(|bgp| cilium_bgp::lower(resolver, bgp, nodes, &pools)),
+        pools,
         l2,
     }
 }

@@ -127,6 +127,8 @@ pub enum End {
     ApiServer,
     /// A network.
     Network(String),
+    /// Hosts by name, which only Cilium's policies can say; `*` stands for one label or a part of it.
+    Host(String),
     /// A namespace, before the environment's suffix or with it.
     Namespace(String),
     /// The namespace of a stack.
@@ -249,17 +251,57 @@ fn lower_end(
                     .help("write it as networks such as 192.168.1.64/28"),
             ),
         },
+        Err(_) if words == EGRESS_WORDS && !names_a_table(written) && looks_like_host(written) => {
+            return host(resolver, around, written);
+        }
         Err(_) => {
             let known: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             let help = match words {
                 EGRESS_WORDS => "for another service, use `talks-to`",
                 _ => "a service that connects to this one says so in its own `talks-to`",
             };
-            let message = format!("`{written}` is neither {} nor a network", known.join(", "));
+            let or_host =
+                if words == EGRESS_WORDS { ", a network nor a host name" } else { " nor a network" };
+            let message = format!("`{written}` is neither {}{or_host}", known.join(", "));
             resolver.found.push(BAD_VALUE.at(written.span, "nowhere", message).help(help));
         }
     }
     None
+}
+
+/// `stacks.NAME` and the like: meant for `talks-to`.
+fn names_a_table(text: &str) -> bool {
+    ["stacks", "charts", "services"].iter().any(|table| text.split('.').next() == Some(table))
+}
+
+/// Labels of letters, digits and hyphens, at least two, the last with a letter; `*` may stand for parts of a label.
+fn looks_like_host(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let fits = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
+        (1..=63).contains(&label.len()) && label.bytes().all(inner)
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253
+        && name.contains('.')
+        && name.split('.').all(fits)
+        && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// A host's name. Those of the cluster have other addresses than their pods, so Cilium never lets them through.
+fn host(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Spanned<String>) -> Option<End> {
+    let name = written.strip_suffix('.').unwrap_or(written).to_ascii_lowercase();
+    let domain = around.model.cluster.domain.as_str();
+    let inside = name.ends_with(".svc") || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    if inside {
+        resolver.found.push(
+            BAD_VALUE
+                .at(written.span, "inside the cluster", format!("`{written}` is a Service of the cluster"))
+                .help("name the service or chart in `talks-to`, which lets its pods through"),
+        );
+        return None;
+    }
+    Some(End::Host(name))
 }
 
 fn word(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &Spanned<String>) -> Option<End> {
@@ -357,4 +399,32 @@ fn services_of(
     }
     let dependency = |name: &String| Dependency { name: Spanned::new(name.clone(), text.span), chart: false };
     services.iter().filter(|name| name.as_str() != key).map(dependency).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_like_host;
+
+    #[test]
+    fn hosts_have_a_dot_and_a_top_level() {
+        for name in ["example.org", "*.example.org", "a-b_c.example.org.", "s3.eu-*.example.com"] {
+            assert!(looks_like_host(name), "{name}");
+        }
+        let long = format!("{}.org", "a.".repeat(130));
+        for name in [
+            "",
+            ".",
+            "prowlarr",
+            "1.2.3.4",
+            "10.0.0.300",
+            "a..b",
+            "-",
+            "exa mple.org",
+            "é.org",
+            "a.b:c",
+            &long,
+        ] {
+            assert!(!looks_like_host(name), "{name}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::model::cluster::{
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
 use crate::model::env::{SourcedEnv, lower_sourced_env};
 use crate::model::ingress::{check_host, lower_paths};
+use crate::model::listeners::attach;
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
@@ -170,6 +171,8 @@ pub struct Service {
     pub ingress_rules: Option<Vec<Json>>,
     /// NetworkPolicy rules of what it may reach.
     pub egress_rules: Option<Vec<Json>>,
+    /// Rules of a CiliumNetworkPolicy about the hosts that it may reach.
+    pub host_rules: Vec<Json>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -223,6 +226,15 @@ pub struct Port {
     pub app_protocol: Option<String>,
     /// Traefik's entry point that leads to it.
     pub entry_point: Option<Spanned<String>>,
+    /// The Gateway's listener that leads to it.
+    pub listener: Option<Spanned<String>>,
+    /// The kind of that route.
+    pub route_kind: Option<&'static str>,
+    /// The host names of its TLS.
+    pub sni: Vec<Spanned<String>>,
+    /// Whether the inventory gives them for this port.
+    #[serde(skip)]
+    pub told_names: bool,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -389,6 +401,7 @@ pub fn lower_service(
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
     let load_balancer = lower_load_balancer(resolver, around, table);
     let hosts = lower_hosts(resolver, table);
+    attach(resolver, around.model.ingress.as_ref(), table, &hosts, &mut ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
     let fact = |resolver: &mut Resolver<'_>, fact: &str| {
@@ -483,6 +496,7 @@ pub fn lower_service(
         policy_types: Vec::new(),
         ingress_rules: None,
         egress_rules: None,
+        host_rules: Vec::new(),
         key: key.to_owned(),
         name: name.value,
         claim_templates: claim_templates(&volumes),
@@ -708,6 +722,10 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             host_port: table.host_port,
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
             entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
+            listener: None,
+            route_kind: None,
+            sni: Vec::new(),
+            told_names: false,
             place: entry.key,
         });
     }
@@ -765,6 +783,11 @@ fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service)
         .and_then(|host| host.on())
         .map(|OneOrMany(hosts)| hosts.as_slice())
         .unwrap_or_default();
+    full_hosts(resolver, written)
+}
+
+/// Host names with the environment's domain.
+pub fn full_hosts(resolver: &mut Resolver<'_>, written: &[Text]) -> Vec<Spanned<String>> {
     let domain = resolver.environment().and_then(|(_, environment)| environment.domain.as_ref());
     let domain = domain.map(|domain| resolver.text(domain).value);
     let mut hosts = Vec::new();

@@ -307,7 +307,7 @@ fn lower_stack(
             .iter()
             .map(|(target, entry)| (Spanned::new(target.clone(), entry.key), resolver.value(&entry.value.0)))
             .collect(),
-        argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref()),
+        argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref(), name),
         flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
             crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
         }),

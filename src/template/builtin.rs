@@ -128,6 +128,10 @@ pub const BUILTIN: &[(&str, &str)] = &[
         "infrastructure/controllers/{chart}.yaml.j2",
         include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2"),
     ),
+    (
+        "infrastructure/values/{chart}.values.j2",
+        include_str!("../../templates/infrastructure/values/{chart}.values.j2"),
+    ),
     ("sops.config.j2", include_str!("../../templates/sops.config.j2")),
 ];
 
