@@ -126,6 +126,9 @@ impl Duration {
     }
 }
 
+/// Go counts nanoseconds in an `int64`: some 292 years.
+const LONGEST: f64 = i64::MAX as f64 / 1e9;
+
 /// Go's `time.ParseDuration` as far as Flux and Argo CD accept it: `ms`, `s`, `m`, `h`, no sign.
 pub fn seconds(text: &str) -> Option<f64> {
     let mut total = 0.0;
@@ -144,7 +147,7 @@ pub fn seconds(text: &str) -> Option<f64> {
         total += number * size;
         rest = &unit[length..];
     }
-    (!text.is_empty()).then_some(total)
+    (!text.is_empty() && total < LONGEST).then_some(total)
 }
 
 /// One value, or a list of them.
