@@ -6,7 +6,7 @@ const FIELDS: [(&str, u32, u32); 5] = [
     ("hour", 0, 23),
     ("day of the month", 1, 31),
     ("month", 1, 12),
-    ("day of the week", 0, 7),
+    ("day of the week", 0, 6),
 ];
 
 const WORDS: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
@@ -57,6 +57,55 @@ fn check_part((name, least, most): (&str, u32, u32), part: &str) -> Result<(), S
     }
 }
 
+/// A schedule that can be read, in the form that VolSync takes: words, names, and lists of ranges spelled out as
+/// numbers. What cannot be read stays as it is.
+pub fn spelled_out(text: &str) -> String {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    match fields.as_slice() {
+        _ if parse(text).is_err() => text.to_owned(),
+        ["@midnight"] => "@daily".to_owned(),
+        [_] => text.trim().to_owned(),
+        _ => {
+            let fields = FIELDS.iter().zip(fields).map(|(field, text)| spell_field(*field, text));
+            fields.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn spell_field(field: (&str, u32, u32), text: &str) -> String {
+    if text == "?" {
+        return "*".to_owned();
+    }
+    let (first, step) = text.split_once('/').unwrap_or((text, "1"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let range = text.split_once('-').is_some_and(|(first, last)| digits(first) && digits(last));
+    if range || (digits(step) && (first == "*" || digits(first))) {
+        return text.to_owned();
+    }
+    let mut numbers: Vec<u32> = text.split(',').flat_map(|part| covered(field, part)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(",")
+}
+
+/// The numbers that a part of a field stands for.
+fn covered((name, least, most): (&str, u32, u32), part: &str) -> Vec<u32> {
+    let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, step.parse().ok()));
+    let (first, last) = match range.split_once('-') {
+        _ if range == "*" || range == "?" => (Some(least), Some(most)),
+        Some((first, last)) => (number(name, first), number(name, last)),
+        None if step.is_some() => (number(name, range), Some(most)),
+        None => (number(name, range), number(name, range)),
+    };
+    match (first, last) {
+        (Some(first), Some(last)) => {
+            (first..=last.min(most)).step_by(step.map_or(1, |step: usize| step.max(1))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A number, or the name of a month or day.
 fn number(field: &str, text: &str) -> Option<u32> {
     let names = match field {
@@ -73,11 +122,11 @@ fn number(field: &str, text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, spelled_out};
 
     #[test]
     fn schedules_that_can_be_read() {
-        for text in ["0 3 * * *", "*/15 * * * *", "5,35 0-6/2 1 jan-mar MON-fri", "@daily", " 0  0 * * 7 "] {
+        for text in ["0 3 * * *", "*/15 * * * *", "5,35 0-6/2 1 jan-mar MON-fri", "@daily", " 0  0 * * 6 "] {
             assert_eq!(parse(text), Ok(()), "{text}");
         }
     }
@@ -93,11 +142,30 @@ mod tests {
             ("*/0 * * * *", "no step"),
             ("0 6-3 * * *", "runs backwards"),
             ("0 0 * * foo", "not `foo`"),
+            ("0 0 * * 7", "the day of the week is 0 to 6, not `7`"),
             ("@nightly", "known words"),
             ("0 0 * -1 *", "not ``"),
         ] {
             let found = parse(text).unwrap_err();
             assert!(found.contains(why), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn schedules_in_numbers() {
+        for (text, spelled) in [
+            ("0 3 * * *", "0 3 * * *"),
+            (" */15  0,12 1-5 * 5 ", "*/15 0,12 1-5 * 5"),
+            ("5/20 3 ? * MON-fri", "5/20 3 * * 1,2,3,4,5"),
+            ("*/15 0-4/2 * jan,Mar *", "*/15 0,2,4 * 1,3 *"),
+            ("0 3 1-5,10 * sun", "0 3 1,2,3,4,5,10 * 0"),
+            ("0 */8,3 * * *", "0 0,3,8,16 * * *"),
+            ("@midnight", "@daily"),
+            ("@weekly", "@weekly"),
+            ("nonsense", "nonsense"),
+            ("*/4000000000 * * * *", "*/4000000000 * * * *"),
+        ] {
+            assert_eq!(spelled_out(text), spelled, "{text}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a run has to say: codes, levels, labels. How it looks is decided in `report`.
 
+pub use crate::spelling::nearest;
+
 use crate::source::{Span, Spanned};
 
 /// How grave a finding is.
@@ -260,21 +262,6 @@ pub struct Outcome<T> {
     pub value: T,
     /// What was found on the way.
     pub diagnostics: Diagnostics,
-}
-
-/// The name of `known` nearest to `name`, if one is near enough to be meant.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match name.chars().count() {
-        0..=3 => 1,
-        4..=7 => 2,
-        _ => 3,
-    };
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 /// A spanned text is often the primary label; this saves naming its span.

@@ -22,13 +22,14 @@ pub mod render;
 pub mod report;
 pub mod secret;
 pub mod source;
+pub mod spelling;
 pub mod template;
 pub mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::check::manifests::{HandWritten, image_updates, manifests};
+use crate::check::manifests::{HandWritten, Manifest, image_updates, manifests};
 use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
@@ -129,14 +130,15 @@ pub fn values_files(inputs: &Inputs) -> Vec<String> {
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let mut found = Diagnostics::default();
-    manifests(inputs.hand_written(), &mut found);
-    judge(inputs, inputs.parse(), found)
+    let written = manifests(inputs.hand_written(), &mut found);
+    judge(inputs, inputs.parse(), &written, found)
 }
 
 /// `found` is what hand-written files have shown.
 fn judge(
     inputs: &Inputs,
     mut parsed: Outcome<Inventory>,
+    written: &[Manifest],
     mut found: Diagnostics,
 ) -> Outcome<Option<Checked>> {
     parsed.value.files = inputs.files.clone();
@@ -153,6 +155,7 @@ fn judge(
     let resolved = model::resolve(&parsed.value);
     drop_aside(parsed.value);
     found.extend(resolved.diagnostics);
+    check::objects::hand_written(written, &resolved.value, &mut found);
     secret_files::check(&resolved.value, inputs.hand_written(), inputs.rendered, &mut found);
     check::check(resolved.value, found, catalog::codes(), &inputs.levels)
 }
@@ -170,11 +173,11 @@ pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
 }
 
 /// What the rules say, and which manifests people have put into the output folder.
-fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<TreePath>) {
+fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<Manifest>) {
     let mut found = Diagnostics::default();
     let manifests = manifests(inputs.hand_written(), &mut found);
     let parsed = inputs.ahead.take().unwrap_or_else(|| inputs.parse());
-    (judge(inputs, parsed, found), manifests)
+    (judge(inputs, parsed, &manifests, found), manifests)
 }
 
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
@@ -186,7 +189,7 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
 fn render_checked(
     inputs: &mut Inputs,
     checked: Outcome<Option<Checked>>,
-    manifests: &[TreePath],
+    manifests: &[Manifest],
 ) -> Outcome<Option<Tree>> {
     let Outcome { value: checked, mut diagnostics } = checked;
     let Outcome { value: set, diagnostics: found } = templates(inputs);
@@ -231,7 +234,7 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 }
 
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
-/// fit whatever the rules let pass, so that leaves the user's own templates and patches.
+/// fit whatever the rules let pass, so that leaves the user's own templates, patches and manifests.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     let (checked, manifests) = judged(inputs);
     let patched = |checked: &Checked| {
@@ -239,7 +242,7 @@ pub fn findings(inputs: &mut Inputs) -> Diagnostics {
         checked.model().services().any(|service| !service.patches.is_empty())
             || stacks.any(|stack| !stack.patches.is_empty())
     };
-    if inputs.templates.is_empty() && !checked.value.as_ref().is_some_and(patched) {
+    if inputs.templates.is_empty() && manifests.is_empty() && !checked.value.as_ref().is_some_and(patched) {
         drop_aside(checked.value);
         return checked.diagnostics;
     }

@@ -39,6 +39,11 @@ impl Quantity {
         self.nanos < 0
     }
 
+    /// Whether it has no fraction, as what is counted has none.
+    pub fn is_whole(self) -> bool {
+        self.nanos % NANO == 0
+    }
+
     /// The sum; none if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.nanos.checked_add(other.nanos).map(|nanos| Self { nanos })

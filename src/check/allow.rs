@@ -1,9 +1,11 @@
 //! `[[allow]]`: findings that are known and accepted, each with its reason.
 
+use std::collections::BTreeSet;
+
 use crate::check::settings::unchangeable;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes, nearest};
 use crate::model::{Allow, Model};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 codes! {
     /// An entry that accepts nothing.
@@ -12,8 +14,15 @@ codes! {
     UNKNOWN_RULE = ("unknown-rule", Inventory, Error, "the name of a rule that does not exist");
 }
 
-/// Takes out what is allowed, and reports entries that allow nothing.
-pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Code]) {
+/// Takes out what is allowed, and reports entries that allow nothing: those for rules that are `judged` by now.
+/// `accepted` are the places of those that have allowed something; more are added.
+pub fn apply(
+    model: &Model,
+    diagnostics: &mut Diagnostics,
+    known: &[&'static Code],
+    judged: impl Fn(&Code) -> bool,
+    accepted: &mut BTreeSet<Span>,
+) {
     let mut used: Vec<Vec<bool>> = model.allow.iter().map(|allow| vec![false; allow.on.len()]).collect();
     diagnostics.retain(|diagnostic| {
         if unchangeable(diagnostic.code) {
@@ -26,6 +35,7 @@ pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Cod
             }
             for (on, used) in allow.on.iter().zip(used) {
                 if diagnostic.subjects.iter().any(|subject| covers(on, subject)) {
+                    accepted.insert(on.span);
                     *used = true;
                     keep = false;
                 }
@@ -35,14 +45,18 @@ pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Cod
     });
     for (allow, used) in model.allow.iter().zip(&used) {
         match known.iter().find(|code| code.name == allow.rule.value) {
-            None => diagnostics.push(unknown_rule(&allow.rule, known)),
+            Some(code) if !judged(code) => {}
+            None if judged(&UNKNOWN_RULE) => diagnostics.push(unknown_rule(&allow.rule, known)),
+            None => {}
             Some(code) if unchangeable(code) => diagnostics.push(UNUSED_ALLOW.at(
                 allow.rule.span,
                 "cannot be accepted",
                 format!("`{}` cannot be accepted: nothing could be rendered without it", allow.rule),
             )),
             Some(_) => {
-                for (on, _) in allow.on.iter().zip(used).filter(|(_, used)| !**used) {
+                let unused =
+                    allow.on.iter().zip(used).filter(|(on, used)| !**used && !accepted.contains(&on.span));
+                for (on, _) in unused {
                     report_unused(allow, on, diagnostics);
                 }
             }

@@ -26,21 +26,51 @@ pub struct HandWritten {
     pub file: FileId,
 }
 
-/// The manifests among hand-written files: those that a kustomization can list. Reports Secrets in clear text (a
+/// A hand-written file that was read.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Its path below the output folder.
+    pub path: TreePath,
+    /// The file.
+    pub file: FileId,
+    /// Its text.
+    pub text: String,
+    /// What it holds.
+    pub documents: Vec<Value>,
+}
+
+impl Manifest {
+    /// Whether a kustomization can list it.
+    pub fn is_listed(&self) -> bool {
+        !is_kustomization(self.path.name())
+            && !self.documents.is_empty()
+            && self.documents.iter().all(|document| Id::of(document).is_some())
+    }
+}
+
+/// The names that kustomize looks for.
+pub fn is_kustomization(name: &str) -> bool {
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"].contains(&name)
+}
+
+/// The YAML among hand-written files. Reports Secrets in clear text (a
 /// SOPS-encrypted one is none, and a SealedSecret is no Secret) and YAML that cannot be read. No report shows what
 /// stands in the file of a Secret.
 pub fn manifests<'f>(
     files: impl Iterator<Item = (&'f HandWritten, &'f Source)>,
     found: &mut Diagnostics,
-) -> Vec<TreePath> {
-    let mut listed = Vec::new();
+) -> Vec<Manifest> {
+    let mut read = Vec::new();
     for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name())) {
         match read_documents(&source.text) {
             Ok(documents) => {
                 report_secrets(file, source, &documents, found);
-                if !documents.is_empty() && documents.iter().all(|document| Id::of(document).is_some()) {
-                    listed.push(file.path.clone());
-                }
+                read.push(Manifest {
+                    path: file.path.clone(),
+                    file: file.file,
+                    text: source.text.clone(),
+                    documents,
+                });
             }
             Err(error) => {
                 let line =
@@ -55,7 +85,7 @@ pub fn manifests<'f>(
             }
         }
     }
-    listed
+    read
 }
 
 /// What Flux wrote last: the image of each service. Nothing of a file that cannot be read, which is reported.
@@ -97,10 +127,10 @@ fn entries(text: &str) -> BTreeMap<&str, Range<usize>> {
     found
 }
 
-/// Kustomizations of their own and files that begin with a dot are somebody's settings.
+/// Files that begin with a dot are somebody's settings.
 fn is_yaml(name: &str) -> bool {
-    let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-    yaml && !name.starts_with('.') && !["kustomization.yaml", "kustomization.yml"].contains(&name)
+    let yaml = name.ends_with(".yaml") || name.ends_with(".yml") || is_kustomization(name);
+    yaml && !name.starts_with('.')
 }
 
 fn report_secrets(file: &HandWritten, source: &Source, documents: &[Value], found: &mut Diagnostics) {
@@ -143,8 +173,11 @@ mod tests {
         let file = HandWritten { path, file: FileId(0) };
         let source = Source::new("out/mine.yaml", text);
         let mut found = Diagnostics::default();
-        let listed = manifests([(&file, &source)].into_iter(), &mut found);
-        (listed.len(), found.iter().map(|one| one.code.name).collect())
+        let read = manifests([(&file, &source)].into_iter(), &mut found);
+        (
+            read.iter().filter(|manifest| manifest.is_listed()).count(),
+            found.iter().map(|one| one.code.name).collect(),
+        )
     }
 
     const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web\n";

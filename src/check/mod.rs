@@ -6,8 +6,10 @@ pub mod backup;
 pub mod bgp;
 pub mod engines;
 pub mod gitops;
+pub mod handed;
 pub mod images;
 pub mod manifests;
+pub mod objects;
 pub mod placement;
 pub mod policies;
 pub mod pools;
@@ -20,22 +22,43 @@ pub mod secrets;
 pub mod security;
 pub mod settings;
 pub mod sharing;
+pub mod spelling;
 pub mod storage;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use std::collections::BTreeSet;
 
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
 use crate::model::Model;
+use crate::source::Span;
 
 /// A model that no rule objects to. Only [`check`] makes one, and only it can be rendered.
 #[derive(Clone, Debug)]
-pub struct Checked(Model);
+pub struct Checked {
+    model: Model,
+    /// How rules count for whoever asked.
+    asked: Levels,
+    /// Every rule there is.
+    known: Vec<&'static Code>,
+    /// The places of `[[allow]]` entries that were needed.
+    accepted: BTreeSet<Span>,
+}
 
 impl Checked {
     /// The model.
     pub fn model(&self) -> &Model {
-        &self.0
+        &self.model
+    }
+
+    /// What was found in the objects that the model makes: less what the inventory accepts, each with the level
+    /// that is asked for. Entries of `[[allow]]` for these rules that accept nothing are reported here, as only now
+    /// all of their findings are known.
+    pub fn accept(&self, found: &mut Diagnostics) {
+        let known = &self.known;
+        found.sort();
+        allow::apply(&self.model, found, known, objects::is_of_objects, &mut self.accepted.clone());
+        settings::set_levels(&self.model, found, known, &self.asked);
     }
 }
 
@@ -58,6 +81,9 @@ const FAMILIES: &[Rules] = &[
     gitops::check,
     engines::check,
     images::check,
+    spelling::check,
+    handed::check,
+    objects::check,
 ];
 
 /// What those rules report: a judgement on a whole model, which settings may change.
@@ -77,6 +103,7 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     images::CODES,
     manifests::CODES,
     secret_files::CODES,
+    objects::CODES,
 ];
 
 /// Every code of this floor.
@@ -102,8 +129,14 @@ pub fn check(
     let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
     judged.into_iter().for_each(|found| diagnostics.extend(found));
     diagnostics.sort();
-    allow::apply(&model, &mut diagnostics, known);
+    let mut accepted = BTreeSet::new();
+    allow::apply(&model, &mut diagnostics, known, |code| !objects::is_of_objects(code), &mut accepted);
     settings::apply(&model, &mut diagnostics, known, asked);
-    let value = (!diagnostics.has_errors()).then(|| Checked(model));
+    let value = (!diagnostics.has_errors()).then(|| Checked {
+        model,
+        asked: asked.clone(),
+        known: known.to_vec(),
+        accepted,
+    });
     Outcome { value, diagnostics }
 }

@@ -523,6 +523,15 @@ fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
             let Some(wanted) = wanted else { continue };
             let number = word(wanted.value, port.protocol);
             crowded(model, service, &number, wanted.span, found);
+            if own.contains(&number) && port.host_port.is_some() && !on_host {
+                let message = format!("service `{}` takes port {number} of a node twice", service.key);
+                found.push(
+                    HOST_PORT_CLASH
+                        .at(wanted.span, "taken already", message)
+                        .about(format!("services.{}", service.key))
+                        .help("give each of its ports another `host-port`"),
+                );
+            }
             if !own.contains(&number) {
                 groups.entry(number.clone()).or_default().push(Holder {
                     environment,

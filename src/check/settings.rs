@@ -24,18 +24,23 @@ pub fn unchangeable(code: &Code) -> bool {
 
 /// Gives every finding the level that is asked for, or else that of the inventory; those that are off go.
 pub fn apply(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Code], asked: &Levels) {
-    let mut levels = Levels::new();
     for check in &model.checks {
         match known.iter().find(|code| code.name == check.rule.value) {
             None => diagnostics.push(allow::unknown_rule(&check.rule, known)),
             Some(code) if unchangeable(code) && check.setting.value != Setting::Error => {
                 report_unchangeable(check, diagnostics);
             }
-            Some(_) => {
-                levels.insert(check.rule.value.clone(), check.setting.value);
-            }
+            Some(_) => {}
         }
     }
+    set_levels(model, diagnostics, known, asked);
+}
+
+/// The same without a word about the settings themselves.
+pub fn set_levels(model: &Model, diagnostics: &mut Diagnostics, known: &[&'static Code], asked: &Levels) {
+    let changeable = |rule: &str| known.iter().any(|code| code.name == rule && !unchangeable(code));
+    let settings = model.checks.iter().filter(|check| changeable(&check.rule.value));
+    let mut levels: Levels = settings.map(|check| (check.rule.value.clone(), check.setting.value)).collect();
     levels.extend(asked.iter().map(|(rule, setting)| (rule.clone(), *setting)));
     diagnostics.retain(|diagnostic| {
         match levels.get(diagnostic.code.name).filter(|_| !unchangeable(diagnostic.code)) {

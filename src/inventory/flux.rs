@@ -76,7 +76,7 @@ record! {
 record! {
     /// A webhook that makes Flux look at once: a Receiver.
     pub struct FluxReceiver {
-        /// Who calls, as Flux's Receiver names it: `github`, `gitlab`, `gitea`, `generic`, `generic-hmac` …
+        /// Who calls, as Flux's Receiver names it: `github`, `gitlab`, `generic`, `generic-hmac` …
         #[required]
         r#type: Option<Text>,
         /// The events it is about, as the caller names them. Default: `ping` and `push` for GitHub.

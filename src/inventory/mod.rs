@@ -43,6 +43,7 @@ use crate::inventory::secret::{Secret, SecretStore, Sops};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
+use crate::inventory::value::Text;
 use crate::record;
 use crate::source::{FileId, Source, Spanned};
 
@@ -64,6 +65,8 @@ codes! {
 record! {
     /// Every fact of a cluster, once. `bayplan check` compares them, `bayplan render` writes the manifests.
     pub struct Tables {
+        /// Objects that are made elsewhere and named by the tree, as `Kind/namespace/name`; `*` stands for any part of a name: `Secret/media*/registry`.
+        external: List<Text>,
         /// What is true of the whole cluster.
         cluster: Option<Cluster>,
         /// The network that the nodes stand in.

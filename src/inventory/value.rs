@@ -135,7 +135,11 @@ pub fn seconds(text: &str) -> Option<f64> {
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
+        let written = &rest[..digits];
+        let number: f64 = written.parse().ok()?;
+        if written.starts_with('.') || written.ends_with('.') {
+            return None;
+        }
         let unit = &rest[digits..];
         let (size, length) = match unit {
             unit if unit.starts_with("ms") => (0.001, 2),

@@ -3,13 +3,14 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::cron;
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Retain};
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
-use crate::inventory::value::{OrOff, PassthroughTable};
-use crate::model::cluster::{optional, report_unknown};
+use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::model::cluster::{NameKind, optional, optional_name, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::{Stack, known_secret};
 use crate::model::storage::Claim;
@@ -128,7 +129,7 @@ pub fn lower_failover(
         return None;
     }
     let passive = if active.value == primary.value { &standby } else { &primary };
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     Some(Failover {
         passive: passive.value.clone(),
         primary: primary.value.clone(),
@@ -265,7 +266,7 @@ fn lower_backup(
             format!("`{days}` is no number of days"),
         ));
     }
-    let schedule = table.schedule.as_ref().map(|text| resolver.text(text));
+    let schedule = table.schedule.as_ref().map(|text| spelled_out(resolver, text));
     let default_copy =
         if claim.backend == Some(Backend::Block) { CopyMethod::Snapshot } else { CopyMethod::Direct };
     Some(Backup {
@@ -276,10 +277,20 @@ fn lower_backup(
         paused: table.paused.is_some_and(|flag| flag.value),
         retain: retain(resolver, table.retain.as_ref()),
         copy_method: table.copy_method.map_or(default_copy, |method| method.value),
-        class: optional(resolver, table.class.as_ref()),
-        snapshot_class: optional(resolver, table.snapshot_class.as_ref()),
+        class: optional_name(resolver, table.class.as_ref(), "a storage class", NameKind::Subdomain),
+        snapshot_class: optional_name(
+            resolver,
+            table.snapshot_class.as_ref(),
+            "a snapshot class",
+            NameKind::Subdomain,
+        ),
         cache: table.cache.as_ref().and_then(|size| resolver.quantity(size)),
-        cache_class: optional(resolver, table.cache_class.as_ref()),
+        cache_class: optional_name(
+            resolver,
+            table.cache_class.as_ref(),
+            "a storage class",
+            NameKind::Subdomain,
+        ),
         prune_interval_days: table.prune_interval_days.map_or(14, |days| days.value),
         rclone_path: optional(resolver, table.rclone_path.as_ref())
             .unwrap_or_else(|| format!("{}/{}", stack.namespace.value, claim.name)),
@@ -288,11 +299,52 @@ fn lower_backup(
         port: table.port.map(|port| port.value),
         mover_security_context: context(resolver, table.mover_security_context.as_ref()),
         restore: optional(resolver, table.restore.as_ref()),
-        restore_as_of: optional(resolver, table.restore_as_of.as_ref()),
+        restore_as_of: point_in_time(resolver, table.restore_as_of.as_ref()),
         mover,
         secret_key: secret,
         place,
     })
+}
+
+/// A point in time as RFC 3339 has it: VolSync takes no other.
+fn point_in_time(resolver: &mut Resolver<'_>, text: Option<&Text>) -> Option<String> {
+    let time = resolver.text(text?);
+    if !time.contains("${") && !is_point_in_time(&time) {
+        let message = format!("`{time}` is no point in time");
+        let finding = BAD_VALUE.at(time.span, "cannot be read", message);
+        resolver.found.push(finding.help("write date, time and zone: `2026-01-31T03:00:00Z`"));
+    }
+    Some(time.value)
+}
+
+fn is_point_in_time(text: &str) -> bool {
+    let shape = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                wanted => byte == wanted,
+            })
+    };
+    let Some((time, rest)) = text.split_at_checked(19) else { return false };
+    let rest =
+        rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let number = |from: usize| text.get(from..from + 2).and_then(|text| text.parse::<u32>().ok());
+    let within = |from: usize, least: u32, most: u32| {
+        number(from).is_some_and(|number| (least..=most).contains(&number))
+    };
+    shape(time, "0000-00-00T00:00:00")
+        && (rest == "Z" || shape(rest, "+00:00") || shape(rest, "-00:00"))
+        && within(5, 1, 12)
+        && within(8, 1, 31)
+        && within(11, 0, 23)
+        && within(14, 0, 59)
+        && within(17, 0, 59)
+}
+
+/// A schedule in numbers: VolSync's kinds refuse names and lists of ranges.
+fn spelled_out(resolver: &mut Resolver<'_>, text: &Text) -> Spanned<String> {
+    let written = resolver.text(text);
+    Spanned::new(cron::spelled_out(&written), written.span)
 }
 
 /// Between two and four at night, at a minute that depends on the claim's name: not all at once.
@@ -319,4 +371,26 @@ fn retain(resolver: &mut Resolver<'_>, table: Option<&Retain>) -> Vec<(&'static 
         ));
     }
     given.into_iter().filter_map(|(name, count)| Some((name, count?.value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_point_in_time;
+
+    #[test]
+    fn points_in_time() {
+        for good in ["2026-01-31T03:00:00Z", "2026-01-31T03:00:00.25Z", "2026-01-31T23:59:59+01:00"] {
+            assert!(is_point_in_time(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-01-31",
+            "2026-01-31 03:00:00Z",
+            "2026-13-31T03:00:00Z",
+            "2026-01-31T03:00:00",
+            "é026-01-31T03:00:00Z",
+        ] {
+            assert!(!is_point_in_time(bad), "{bad}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::inventory::load_balancer::{Bgp, DynamicAsn};
 use crate::inventory::value::Duration;
-use crate::model::cluster::{NameKind, Node, check_name, known_only, one_of, optional, texts};
+use crate::model::cluster::{NameKind, Node, check_name, known_only, one_of, optional, optional_name, texts};
 use crate::model::load_balancer::known_nodes;
 use crate::model::references::Resolver;
 use crate::model::{BAD_PORT, BAD_VALUE};
@@ -198,7 +198,12 @@ pub fn lower_peers(
                 vrf: optional(resolver, peer.vrf.as_ref()),
                 nodes: known_nodes(resolver, &peer.nodes, nodes),
                 node_selectors: peer.node_selectors.iter().map(|labels| texts(resolver, labels)).collect(),
-                password_secret: optional(resolver, peer.password_secret.as_ref()),
+                password_secret: optional_name(
+                    resolver,
+                    peer.password_secret.as_ref(),
+                    "a Secret",
+                    NameKind::Subdomain,
+                ),
                 name: name.clone(),
                 place: entry.key,
             }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
 use crate::inventory::value::Text;
-use crate::model::cluster::{NameKind, check_name, one_of, optional, report_unknown};
+use crate::model::cluster::{NameKind, check_name, one_of, optional, optional_name, report_unknown};
 use crate::model::ingress::check_host;
 use crate::model::references::Resolver;
 use crate::source::Spanned;
@@ -67,9 +67,19 @@ pub fn lower_certificates(
         }
         let hosts: Vec<Spanned<String>> = entry.hosts.iter().map(|text| resolver.text(text)).collect();
         hosts.iter().for_each(|host| check_host(resolver, host));
+        if hosts.is_empty() {
+            let message = format!("`ingress.certificates.{name}` is for no host");
+            let finding = inventory::MISSING_KEY.at(entry.span, "`hosts` is empty", message);
+            resolver.found.push(finding.help("name the hosts that it is for"));
+        }
+        let namespace = entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+        if !namespace.is_empty() {
+            check_name(resolver, &namespace, namespace.span, "a namespace", NameKind::Label);
+        }
         certificates.push(Certificate {
-            namespace: entry.namespace.as_ref().map(|text| resolver.text(text)).unwrap_or_default(),
-            secret: optional(resolver, entry.secret.as_ref()).unwrap_or_else(|| name.clone()),
+            namespace,
+            secret: optional_name(resolver, entry.secret.as_ref(), "a Secret", NameKind::Subdomain)
+                .unwrap_or_else(|| name.clone()),
             hosts: hosts.into_iter().map(|host| host.value).collect(),
             issuer: optional(resolver, issuer).unwrap_or_default(),
             kind: entry.kind.map_or(IssuerKind::ClusterIssuer, |kind| kind.value),
@@ -104,7 +114,9 @@ pub fn lower_issuers(resolver: &mut Resolver<'_>, table: &inventory::ingress::In
         }
         let spec = match (&entry.acme, &entry.ca) {
             (Some(acme), _) => acme_spec(resolver, name, acme),
-            (None, Some(ca)) => json!({ "ca": { "secretName": optional(resolver, ca.secret.as_ref()) } }),
+            (None, Some(ca)) => {
+                json!({ "ca": { "secretName": optional_name(resolver, ca.secret.as_ref(), "a Secret", NameKind::Subdomain) } })
+            }
             (None, None) => json!({ "selfSigned": {} }),
         };
         issuers.push(Issuer { name: name.clone(), spec });
@@ -130,7 +142,7 @@ fn acme_spec(resolver: &mut Resolver<'_>, name: &str, acme: &inventory::ingress:
             solvers.push(json!({ key: resolver.value(&solver.0) }));
         }
     }
-    let account = optional(resolver, acme.account_secret.as_ref());
+    let account = optional_name(resolver, acme.account_secret.as_ref(), "a Secret", NameKind::Subdomain);
     json!({ "acme": {
         "server": optional(resolver, acme.server.as_ref()).unwrap_or_else(|| ACME_SERVER.to_owned()),
         "email": optional(resolver, acme.email.as_ref()),

@@ -495,6 +495,23 @@ fn release_namespace(gitops: Option<&Gitops>, namespace: &str) -> String {
     }
 }
 
+/// Helm takes release names of at most so many characters.
+const LONGEST_RELEASE: usize = 53;
+
+fn release_name(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart::Chart) -> String {
+    let own = optional_name(resolver, table.release.as_ref(), "a Helm release", NameKind::Subdomain);
+    let release = own.unwrap_or_else(|| name.to_owned());
+    if release.len() > LONGEST_RELEASE {
+        let shown: String = release.chars().take(80).collect();
+        let message =
+            format!("`{shown}` cannot name a Helm release: it is longer than {LONGEST_RELEASE} characters");
+        let span = table.release.as_ref().map_or(table.span, |text| text.span);
+        let finding = BAD_NAME.at(span, "too long for Helm", message).about(format!("charts.{name}"));
+        resolver.found.push(finding.help("give it a shorter `release`"));
+    }
+    release
+}
+
 fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart::Chart) -> Chart {
     let charts = &resolver.inventory.tables.charts;
     let repository = optional(resolver, table.repository.as_ref()).unwrap_or_default();
@@ -511,7 +528,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         writes_namespace: false,
         release_namespace: String::new(),
         namespace_labels: BTreeMap::new(),
-        release: optional(resolver, table.release.as_ref()).unwrap_or_else(|| name.to_owned()),
+        release: release_name(resolver, name, table),
         description: optional(resolver, table.description.as_ref()),
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
@@ -730,6 +747,21 @@ fn mend_name(name: &str, kind: NameKind) -> String {
 /// An amount for sums; absent counts as nothing.
 pub fn amount(quantity: Option<&Spanned<QuantityValue>>) -> Option<Quantity> {
     quantity.map(|quantity| quantity.value.amount)
+}
+
+/// An optional name of an object, references replaced; reported if Kubernetes refuses it. What Flux fills in later is
+/// not known yet.
+pub fn optional_name(
+    resolver: &mut Resolver<'_>,
+    text: Option<&Text>,
+    what: &str,
+    kind: NameKind,
+) -> Option<String> {
+    let name = resolver.text(text?);
+    if !name.contains("${") {
+        check_name(resolver, &name, name.span, what, kind);
+    }
+    Some(name.value)
 }
 
 /// Of keys that exclude each other exactly one must be given. `what` is the table they stand in, `place` where.

@@ -10,7 +10,7 @@ use crate::inventory::gitops::Flux as Table;
 use crate::inventory::record::Map;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine, OrOff, Text};
-use crate::model::cluster::{NameKind, check_name, list, optional, texts};
+use crate::model::cluster::{NameKind, check_name, list, optional, optional_name, texts};
 use crate::model::gitops::SubstituteFrom;
 use crate::model::images::{ImageUpdate, ImageUpdates, lower_updates};
 use crate::model::references::Resolver;
@@ -262,7 +262,12 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table, name: &str) -> Extras {
         receivers: lower_receivers(resolver, &table.receivers, own_repository),
         images: Vec::new(),
         image_updates: Some(lower_updates(resolver, table)),
-        service_account: optional(resolver, table.service_account.as_ref()),
+        service_account: optional_name(
+            resolver,
+            table.service_account.as_ref(),
+            "a service account",
+            NameKind::Subdomain,
+        ),
         deletion_policy: policy(table.deletion_policy.as_ref()),
     }
 }
@@ -353,6 +358,76 @@ fn targets(resolver: &mut Resolver<'_>, texts: &[Text], about: &str) -> Vec<Targ
     targets
 }
 
+/// The services that Flux's Provider knows.
+const PROVIDERS: &[&str] = &[
+    "alertmanager",
+    "azuredevops",
+    "azureeventhub",
+    "bitbucket",
+    "bitbucketserver",
+    "datadog",
+    "discord",
+    "generic",
+    "generic-hmac",
+    "gitea",
+    "giteapullrequestcomment",
+    "github",
+    "githubdispatch",
+    "githubpullrequestcomment",
+    "gitlab",
+    "gitlabmergerequestcomment",
+    "googlechat",
+    "googlepubsub",
+    "grafana",
+    "lark",
+    "matrix",
+    "msteams",
+    "nats",
+    "opsgenie",
+    "otel",
+    "pagerduty",
+    "rocket",
+    "sentry",
+    "slack",
+    "telegram",
+    "webex",
+    "zulip",
+];
+
+/// The callers that Flux's Receiver knows and that a secret guards.
+const RECEIVERS: &[&str] = &[
+    "acr",
+    "bitbucket",
+    "cdevents",
+    "dockerhub",
+    "gcr",
+    "generic",
+    "generic-hmac",
+    "github",
+    "gitlab",
+    "harbor",
+    "nexus",
+    "quay",
+];
+
+/// One of the words that Flux knows; reported if it is another.
+fn one_word(resolver: &mut Resolver<'_>, text: Option<&Text>, what: &str, known: &[&str]) -> String {
+    let Some(word) = text.map(|text| resolver.text(text)) else { return String::new() };
+    if !word.is_empty() && !known.contains(&word.as_str()) {
+        let near = crate::diagnostic::nearest(&word, known.iter().copied());
+        let help = match near {
+            _ if ["gitea", "forgejo"].contains(&word.as_str()) => {
+                "write `github`: Gitea and Forgejo call as GitHub does".to_owned()
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        let message = format!("Flux has no {what} of type `{word}`");
+        resolver.found.push(BAD_VALUE.at(word.span, "no such type", message).about("gitops.flux").help(help));
+    }
+    word.value
+}
+
 fn lower_notifications(
     resolver: &mut Resolver<'_>,
     tables: &Map<written::FluxNotification>,
@@ -371,10 +446,10 @@ fn lower_notifications(
         }
         Notification {
             name: name.clone(),
-            r#type: optional(resolver, entry.r#type.as_ref()).unwrap_or_default(),
+            r#type: one_word(resolver, entry.r#type.as_ref(), "notification", PROVIDERS),
             channel: optional(resolver, entry.channel.as_ref()),
             address: optional(resolver, entry.address.as_ref()),
-            secret: optional(resolver, entry.secret.as_ref()),
+            secret: optional_name(resolver, entry.secret.as_ref(), "a Secret", NameKind::Subdomain),
             severity: entry.severity.as_ref().map_or("info", |severity| severity.value.word()),
             sources,
             exclude: list(resolver, &entry.exclude),
@@ -392,7 +467,7 @@ fn lower_receivers(
 ) -> Vec<Receiver> {
     let lower = |(name, entry): (&String, &inventory::record::Named<written::FluxReceiver>)| {
         check_name(resolver, name, entry.key, "a receiver", NameKind::Label);
-        let r#type = optional(resolver, entry.r#type.as_ref()).unwrap_or_default();
+        let r#type = one_word(resolver, entry.r#type.as_ref(), "receiver", RECEIVERS);
         let mut events = list(resolver, &entry.events);
         if events.is_empty() && r#type == "github" {
             events = vec!["ping".to_owned(), "push".to_owned()];
@@ -401,7 +476,8 @@ fn lower_receivers(
         Receiver {
             name: name.clone(),
             events,
-            secret: optional(resolver, entry.secret.as_ref()).unwrap_or_default(),
+            secret: optional_name(resolver, entry.secret.as_ref(), "a Secret", NameKind::Subdomain)
+                .unwrap_or_default(),
             resources: if entry.resources.is_empty() { own() } else { resources },
             r#type,
         }
@@ -464,7 +540,9 @@ pub fn lower_stack(
     apply.force = on(table.force.as_ref());
     apply.suspend = on(table.suspend.as_ref());
     apply.deletion_policy = policy(table.deletion_policy.as_ref()).or(apply.deletion_policy);
-    apply.service_account = optional(resolver, table.service_account.as_ref()).or(apply.service_account);
+    apply.service_account =
+        optional_name(resolver, table.service_account.as_ref(), "a service account", NameKind::Subdomain)
+            .or(apply.service_account);
     match &table.substitute {
         Some(OrOff::Off(_)) => {
             apply.substitute.clear();
@@ -498,7 +576,7 @@ pub fn lower_release(resolver: &mut Resolver<'_>, table: Option<&written::ChartF
         interval: written_time(table.interval.as_ref()),
         timeout: written_time(table.timeout.as_ref()),
         source_interval: written_time(table.source_interval.as_ref()).unwrap_or_else(|| "24h".to_owned()),
-        source_secret: optional(resolver, table.source_secret.as_ref()),
+        source_secret: optional_name(resolver, table.source_secret.as_ref(), "a Secret", NameKind::Subdomain),
         suspend: on(table.suspend.as_ref()),
         install: lower_step(resolver, table.install.as_ref()),
         upgrade: lower_step(resolver, table.upgrade.as_ref()),
@@ -509,7 +587,12 @@ pub fn lower_release(resolver: &mut Resolver<'_>, table: Option<&written::ChartF
         }),
         drift_ignore: lower_drift(resolver, &table.drift_ignore),
         values_from: table.values_from.iter().map(|from| lower_values_from(resolver, from)).collect(),
-        service_account: optional(resolver, table.service_account.as_ref()),
+        service_account: optional_name(
+            resolver,
+            table.service_account.as_ref(),
+            "a service account",
+            NameKind::Subdomain,
+        ),
     }
 }
 

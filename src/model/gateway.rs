@@ -9,10 +9,10 @@ use crate::inventory;
 use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
-use crate::model::cluster::{NameKind, addresses, check_name, optional, report_unknown, texts};
+use crate::model::cluster::{NameKind, addresses, check_name, optional_name, report_unknown, texts};
 use crate::model::ingress::{check_host, too_many};
 use crate::model::references::Resolver;
-use crate::model::{BAD_PORT, BAD_VALUE, Model};
+use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::Spanned;
 
 /// A Gateway has at most this many listeners: its kind says so.
@@ -92,6 +92,7 @@ pub fn lower_gateway(
             issuer,
         ));
     }
+    check_apart(resolver, table, &listeners);
     if listeners.is_empty() {
         listeners = default_listeners(&namespace, certificates);
     }
@@ -109,13 +110,49 @@ pub fn lower_gateway(
     });
     certificates.extend(own);
     Gateway {
-        class: optional(resolver, table.class.as_ref()).unwrap_or_default(),
+        class: optional_name(resolver, table.class.as_ref(), "a GatewayClass", NameKind::Subdomain)
+            .unwrap_or_default(),
         addresses: addresses(resolver, table.ip.as_ref()),
         service_annotations: BTreeMap::new(),
         listeners,
         annotations: texts(resolver, &table.annotations),
         name: name.value,
         namespace,
+    }
+}
+
+/// Listeners of one port speak the same, each for a host name of its own.
+fn check_apart(resolver: &mut Resolver<'_>, table: &GatewayTable, listeners: &[Listener]) {
+    let mut seen: BTreeMap<(i64, &str), &Listener> = BTreeMap::new();
+    let mut ports: BTreeMap<i64, &Listener> = BTreeMap::new();
+    for listener in listeners {
+        let port = *ports.entry(listener.port).or_insert(listener);
+        let other = *seen
+            .entry((listener.port, listener.hostname.as_deref().unwrap_or_default()))
+            .or_insert(listener);
+        let why = if port.protocol != listener.protocol {
+            Some((port, "speaks something else"))
+        } else if other.name != listener.name {
+            Some((other, "serves the same hosts"))
+        } else {
+            None
+        };
+        let place = |listener: &Listener| table.listeners.get(&listener.name).map(|entry| entry.key);
+        if let Some((other, why)) = why
+            && let (Some(span), Some(first)) = (place(listener), place(other))
+        {
+            let message = format!(
+                "listener `{}` is on port {} where listener `{}` {why}",
+                listener.name, listener.port, other.name
+            );
+            resolver.found.push(
+                CONFLICTING_KEYS
+                    .at(span, "cannot be told apart", message)
+                    .because(first, "from this")
+                    .about("ingress.gateway")
+                    .help("give one of them another `port`, or a `hostname` of its own"),
+            );
+        }
     }
 }
 
@@ -155,7 +192,8 @@ fn lower_listener(
     hostname.iter().for_each(|host| check_host(resolver, host));
     let own: Vec<&Certificate> =
         certificates.iter().filter(|certificate| certificate.namespace.value == namespace).collect();
-    let mut secrets: Vec<String> = optional(resolver, table.secret.as_ref()).into_iter().collect();
+    let mut secrets: Vec<String> =
+        optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain).into_iter().collect();
     if let Some(wanted) = table.certificate.as_ref().map(|text| resolver.text(text)) {
         match own.iter().find(|certificate| certificate.name == wanted.value) {
             Some(certificate) => secrets.push(certificate.secret.clone()),
@@ -179,6 +217,17 @@ fn lower_listener(
                     .help("add `certificate` or `secret`; with `ingress.issuer` a `hostname` is enough"),
             ),
         }
+    }
+    if let Some(key) = table.certificate.as_ref().or(table.secret.as_ref())
+        && protocol == ListenerProtocol::Http
+    {
+        let message = format!("listener `{name}` speaks HTTP and has a certificate");
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(key.span, "shown to nobody", message)
+                .about("ingress.gateway")
+                .help("drop it, or set `protocol = \"HTTPS\"`"),
+        );
     }
     if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
         resolver.found.push(
@@ -209,7 +258,7 @@ pub fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> O
     let parts: Vec<&str> = written.split('/').collect();
     let (namespace, name, listener) = match parts.as_slice() {
         [namespace, name] => (namespace, name, None),
-        [namespace, name, listener] => (namespace, name, Some((*listener).to_owned())),
+        [namespace, name, listener] => (namespace, name, Some(*listener)),
         _ => {
             resolver.found.push(
                 BAD_VALUE
@@ -219,6 +268,16 @@ pub fn gateway_name(resolver: &mut Resolver<'_>, written: &Spanned<String>) -> O
             return None;
         }
     };
+    for (part, what, kind) in [
+        (Some(*namespace), "a namespace", NameKind::Label),
+        (Some(*name), "a Gateway", NameKind::Subdomain),
+        (listener, "a listener", NameKind::Subdomain),
+    ] {
+        if let Some(part) = part {
+            check_name(resolver, part, written.span, what, kind);
+        }
+    }
+    let listener = listener.map(str::to_owned);
     Some(GatewayName { namespace: (*namespace).to_owned(), name: (*name).to_owned(), listener })
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::inventory;
 use crate::inventory::value::{Duration, Engine};
-use crate::model::cluster::{DEFAULT_NAME, optional, texts};
+use crate::model::cluster::{DEFAULT_NAME, NameKind, optional, optional_name, texts};
 use crate::model::delivery::Delivery;
 use crate::model::references::Resolver;
 use crate::source::{Span, Spanned};
@@ -193,7 +193,8 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
     let absent = inventory::gitops::Argocd::default();
     let table = table.unwrap_or(&absent);
     let cluster = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.name.as_ref());
-    let project = optional(resolver, table.project.as_ref().or(cluster));
+    let cluster = optional_name(resolver, cluster, "a cluster that is delivered to", NameKind::Subdomain);
+    let project = optional_name(resolver, table.project.as_ref(), "an AppProject", NameKind::Subdomain);
     let retry = table.retry.clone().unwrap_or_default();
     let backoff = retry.backoff.unwrap_or_default();
     Argocd {
@@ -202,8 +203,9 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
         destinations: Vec::new(),
         cluster_kinds: Vec::new(),
         extras: crate::model::argocd::lower(resolver, table),
-        namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "argocd".to_owned()),
-        project: project.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        namespace: optional_name(resolver, table.namespace.as_ref(), "a namespace", NameKind::Label)
+            .unwrap_or_else(|| "argocd".to_owned()),
+        project: project.or(cluster).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         prune: table.prune.as_ref().is_none_or(|flag| flag.value),
         self_heal: table.self_heal.as_ref().is_none_or(|flag| flag.value),
         retry_limit: retry.limit.map_or(5, |limit| limit.value),
@@ -251,13 +253,15 @@ fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flu
         applies: false,
         reference: extras.source.reference.clone().unwrap_or(whole),
         extras,
-        namespace: optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| "flux-system".to_owned()),
+        namespace: optional_name(resolver, table.namespace.as_ref(), "a namespace", NameKind::Label)
+            .unwrap_or_else(|| "flux-system".to_owned()),
         interval: written(table.interval.as_ref(), "10m"),
         retry_interval: written(table.retry_interval.as_ref(), "1m"),
         timeout: written(table.timeout.as_ref(), "5m"),
         decryption: table.decryption.as_ref().map(|decryption| Decryption {
             provider: decryption.provider.as_ref().map_or("sops", |provider| provider.value.word()),
-            secret: optional(resolver, decryption.secret.as_ref()).unwrap_or_default(),
+            secret: optional_name(resolver, decryption.secret.as_ref(), "a Secret", NameKind::Subdomain)
+                .unwrap_or_default(),
         }),
         substitute_from: table
             .substitute_from
@@ -269,7 +273,7 @@ fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flu
             })
             .collect(),
         substitute: texts(resolver, &table.substitute),
-        secret: optional(resolver, table.secret.as_ref()),
+        secret: optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain),
         times,
     }
 }

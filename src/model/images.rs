@@ -9,7 +9,7 @@ use crate::inventory::gitops::Flux as Table;
 use crate::inventory::images::{self as written, DigestPolicy};
 use crate::inventory::service::Service as WrittenService;
 use crate::model::Model;
-use crate::model::cluster::{one_of, optional};
+use crate::model::cluster::{NameKind, one_of, optional, optional_name};
 use crate::model::references::Resolver;
 use crate::source::{Span, Spanned};
 
@@ -110,7 +110,7 @@ pub fn lower_policy(resolver: &mut Resolver<'_>, table: &written::ImagePolicy) -
             DigestPolicy::Never => "Never",
         }),
         interval: table.interval.as_ref().map_or_else(|| "1h".to_owned(), |time| time.0.value.clone()),
-        secret: optional(resolver, table.secret.as_ref()),
+        secret: optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain),
         place: table.span,
     }
 }

@@ -10,7 +10,9 @@ use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
-use crate::model::cluster::{Chart, NameKind, check_name, list, name_fault, optional, report_unknown, texts};
+use crate::model::cluster::{
+    Chart, NameKind, check_name, list, name_fault, optional, optional_name, report_unknown, texts,
+};
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
@@ -95,7 +97,7 @@ pub fn lower_ingress(
     };
     let mut ingress = Ingress {
         provider,
-        class: optional(resolver, table.class.as_ref()),
+        class: optional_name(resolver, table.class.as_ref(), "an ingress class", NameKind::Subdomain),
         entry_points: if entry_points.is_empty() { vec![default_entry.to_owned()] } else { entry_points },
         issuer,
         tls,
@@ -237,6 +239,10 @@ pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>) {
             "not a host name",
             format!("`{host}` is not a host name: {reason}"),
         ));
+    } else if host.parse::<std::net::IpAddr>().is_ok() {
+        let message = format!("`{host}` is an address, and no host name");
+        let finding = BAD_NAME.at(host.span, "not a host name", message);
+        resolver.found.push(finding.help("give it a name that your DNS knows"));
     }
 }
 

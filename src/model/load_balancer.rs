@@ -12,7 +12,7 @@ use crate::inventory::value::Text;
 use crate::model::bgp::{
     BfdProfile, Peer, check_bounds, is_community, lower_bfd_profiles, lower_communities, lower_peers,
 };
-use crate::model::cluster::{Chart, NameKind, Node, check_name, known_only, list, optional, texts};
+use crate::model::cluster::{Chart, NameKind, Node, check_name, known_only, list, optional_name, texts};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Environment, Model};
@@ -195,8 +195,8 @@ pub fn lower_metallb(
 ) -> Metallb {
     let absent = inventory::load_balancer::Metallb::default();
     let table = resolver.inventory.tables.metallb.as_ref().unwrap_or(&absent);
-    let namespace =
-        optional(resolver, table.namespace.as_ref()).unwrap_or_else(|| DEFAULT_METALLB.to_owned());
+    let namespace = optional_name(resolver, table.namespace.as_ref(), "a namespace", NameKind::Label)
+        .unwrap_or_else(|| DEFAULT_METALLB.to_owned());
     let bgp = table.bgp.as_ref();
     let bfd_profiles = bgp.map(|bgp| lower_bfd_profiles(resolver, bgp)).unwrap_or_default();
     let communities = bgp.map(|bgp| lower_communities(resolver, bgp)).unwrap_or_default();

@@ -13,6 +13,7 @@ pub mod claims;
 pub mod cluster;
 pub mod dashboards;
 pub mod delivery;
+pub mod external;
 pub mod facts;
 pub mod flows;
 pub mod flux;
@@ -52,6 +53,7 @@ use crate::inventory::node::Node as Raw;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Chart, Cluster, Network, Nfs, Node, StorageClass};
+use crate::model::external::External;
 use crate::model::gitops::Gitops;
 use crate::model::ingress::Ingress;
 use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
@@ -141,6 +143,9 @@ pub struct Model {
     /// Findings that are accepted.
     #[serde(skip)]
     pub allow: Vec<Allow>,
+    /// Objects that are made elsewhere.
+    #[serde(skip)]
+    pub external: Vec<Spanned<External>>,
     /// What Flux wrote last, by service.
     #[serde(skip)]
     pub image_updates: BTreeMap<String, Spanned<String>>,
@@ -243,6 +248,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
     let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
+    let external = external::lower(shared);
     let allow = lower_allow(inventory, &mut shared.found);
     let mut model = Model {
         cluster,
@@ -267,6 +273,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         claims: Vec::new(),
         checks,
         allow,
+        external,
         image_updates: inventory.image_updates.clone(),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),

@@ -71,7 +71,26 @@ pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::clu
 
 /// A length of time, as written.
 pub fn written(time: Option<&Duration>) -> Option<String> {
-    time.map(|time| time.0.value.clone())
+    time.map(|time| prometheus_time(&time.0.value, time.seconds()))
+}
+
+/// Prometheus reads hours, minutes and seconds in this order, each once and without a fraction.
+fn prometheus_time(text: &str, seconds: f64) -> String {
+    let units: String = text.replace("ms", "u").chars().filter(|c| c.is_ascii_alphabetic()).collect();
+    let ordered =
+        ["h", "m", "s", "u"].concat().chars().filter(|unit| units.contains(*unit)).collect::<String>();
+    if units == ordered && !text.contains('.') {
+        return text.to_owned();
+    }
+    let mut left = (seconds * 1000.0).round().max(1.0) as u64;
+    let mut spelled = String::new();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if left >= size {
+            spelled.push_str(&format!("{}{unit}", left / size));
+            left %= size;
+        }
+    }
+    spelled
 }
 
 /// How a service's metrics are read.
@@ -274,6 +293,29 @@ pub fn mark(model: &mut Model) {
                 monitor.labels.append(&mut monitor.own_labels);
                 monitor.labels.extend(chosen_by.clone());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prometheus_time;
+    use crate::inventory::value::seconds;
+
+    #[test]
+    fn times_as_prometheus_reads_them() {
+        for (text, spelled) in [
+            ("30s", "30s"),
+            ("1h30m", "1h30m"),
+            ("90m", "90m"),
+            ("500ms", "500ms"),
+            ("1.5h", "1h30m"),
+            ("1m1h", "1h1m"),
+            ("30s30s", "1m"),
+            ("0.0001s", "1ms"),
+            ("2h0.5s", "2h500ms"),
+        ] {
+            assert_eq!(prometheus_time(text, seconds(text).unwrap_or_default()), spelled, "{text}");
         }
     }
 }

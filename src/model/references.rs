@@ -242,6 +242,11 @@ impl<'a> Resolver<'a> {
     pub fn quantity(&mut self, quantity: &QuantityText) -> Option<Spanned<QuantityValue>> {
         let text = self.resolved(&quantity.0)?;
         match Quantity::parse(&text) {
+            Ok(amount) if amount.is_negative() => {
+                let message = format!("`{}` is less than nothing", text.value);
+                self.found.push(BAD_QUANTITY.at(text.span, "less than nothing", message));
+                None
+            }
             Ok(amount) => Some(Spanned::new(QuantityValue { text: text.value, amount }, text.span)),
             Err(bad) => {
                 let help = bad.help();

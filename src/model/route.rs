@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol, Tls};
 use crate::inventory::value::Text;
-use crate::model::cluster::known_only;
+use crate::model::cluster::{NameKind, known_only, optional_name};
 use crate::model::gateway::Listener;
 use crate::model::ingress::{Ingress, too_many};
 use crate::model::middleware::{Copy, MOST_COPIES, copies, copy_name, position};
@@ -32,6 +32,8 @@ pub struct Route {
     pub hosts: Vec<Spanned<String>>,
     /// Paths.
     pub paths: Vec<Spanned<String>>,
+    /// Paths that one rule of an HTTPRoute serves: it can take away only one.
+    pub path_groups: Vec<Vec<String>>,
     /// Paths as an Ingress has them: as regular expressions where a prefix is taken away.
     pub ingress_paths: Vec<String>,
     /// Hosts and paths as a rule of Traefik.
@@ -115,6 +117,8 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     let named = route_middlewares(resolver, ingress, &wanted);
     let strip_prefix = wanted.strip_prefix.is_some_and(|flag| flag.value) && any_path(&wanted.paths);
     check_rewrite(resolver, ingress, &wanted);
+    check_paths(resolver, ingress, &wanted);
+    check_route_limits(resolver, ingress, &wanted, strip_prefix);
     let tls_on = wanted.tls.map_or(ingress.tls, Tls::on);
     let tls = route_tls(resolver, ingress, &wanted, tls_on);
     let redirect = ingress.redirect_http && tls_on;
@@ -142,12 +146,15 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     let (entry_points, redirect_points) = entry_points(ingress, wanted.tls, tls_on, redirect);
     let unserved = unserved(ingress, &wanted.hosts, tls_on);
     let (listeners, redirect_listeners) = listeners(ingress, &wanted.hosts, wanted.tls, tls_on);
+    let over = listeners.len().max(redirect_listeners.len()) > MOST_PARENTS;
+    too_many(resolver, over.then_some(wanted.place), MOST_PARENTS, "listeners for one route");
     Route {
         name: wanted.name.to_owned(),
         namespace: String::new(),
         labels: BTreeMap::new(),
         annotations: own_annotations(ingress, tls.as_ref(), strip_prefix, redirect),
         other_annotations: BTreeMap::new(),
+        path_groups: path_groups(&wanted.paths, strip_prefix),
         ingress_paths: wanted.paths.iter().map(|path| ingress_path(path, strip_prefix)).collect(),
         rule: rule(&wanted.hosts, &wanted.paths),
         hosts: wanted.hosts,
@@ -184,6 +191,72 @@ fn check_rewrite(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: &Wanted
                 .help("drop it, and write the router's own annotation under `ingress.annotations`"),
         );
     }
+}
+
+/// An HTTPRoute has at most so many hosts, rules and parents: its kind says so.
+const MOST_HOSTS: usize = 16;
+const MOST_RULES: usize = 16;
+const MOST_PARENTS: usize = 32;
+
+fn check_route_limits(
+    resolver: &mut Resolver<'_>,
+    ingress: &Ingress,
+    wanted: &Wanted<'_>,
+    strip_prefix: bool,
+) {
+    if ingress.provider != IngressProvider::Gateway {
+        return;
+    }
+    let over = wanted.hosts.get(MOST_HOSTS).map(|host| host.span);
+    too_many(resolver, over, MOST_HOSTS, "hosts of one route");
+    let over = wanted.paths.get(MOST_RULES).filter(|_| strip_prefix).map(|path| path.span);
+    too_many(resolver, over, MOST_RULES, "paths that are taken away by one route");
+}
+
+/// Reports paths that no request has, or that Kubernetes refuses.
+fn check_paths(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: &Wanted<'_>) {
+    for path in &wanted.paths {
+        let fault = path_fault(path)
+            .or_else(|| Some("it has what a URL escapes").filter(|_| is_escaped(ingress.provider, path)));
+        if let Some(reason) = fault {
+            let message = format!("`{path}` is no path of {}: {reason}", wanted.owner);
+            let finding = BAD_VALUE.at(path.span, "not a path", message).about(&wanted.subject);
+            resolver.found.push(finding.help("write it as the address bar shows it: `/photos`"));
+        }
+    }
+}
+
+/// Why no router serves a path, if none does.
+fn path_fault(path: &str) -> Option<&'static str> {
+    let lower = path.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+    if !path.starts_with('/') {
+        Some("it does not begin with `/`")
+    } else if has(&["//", "/./", "/../"]) || lower.ends_with("/.") || lower.ends_with("/..") {
+        Some("browsers and routers shorten `//`, `/.` and `/..`")
+    } else if has(&["%2f"]) {
+        Some("it has an escaped `/`")
+    } else if has(&["#"]) {
+        Some("what follows `#` stays in the browser")
+    } else {
+        None
+    }
+}
+
+/// A Gateway compares paths as they are sent: escaped.
+fn is_escaped(provider: IngressProvider, path: &str) -> bool {
+    let hex = |at: usize| path.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    let plain = |(at, byte): (usize, u8)| match byte {
+        b'%' => hex(at + 1) && hex(at + 2),
+        _ => byte.is_ascii_alphanumeric() || b"-/._~!$&'()*+,;=:@".contains(&byte),
+    };
+    provider == IngressProvider::Gateway && !path.bytes().enumerate().all(plain)
+}
+
+/// A rule of an HTTPRoute that takes a prefix away may have only that one.
+fn path_groups(paths: &[Spanned<String>], strip_prefix: bool) -> Vec<Vec<String>> {
+    let all: Vec<String> = paths.iter().map(|path| path.value.clone()).collect();
+    if strip_prefix { all.into_iter().map(|path| vec![path]).collect() } else { vec![all] }
 }
 
 fn any_path(paths: &[Spanned<String>]) -> bool {
@@ -243,7 +316,8 @@ fn route_tls(
     };
     let issuer = text(resolver, &table.issuer);
     Some(RouteTls {
-        secret: text(resolver, &table.secret).or_else(|| issuer.as_ref().and_then(|_| own_secret())),
+        secret: optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain)
+            .or_else(|| issuer.as_ref().and_then(|_| own_secret())),
         issuer_kind: issuer.as_ref().map(|_| table.kind.map_or(IssuerKind::ClusterIssuer, |kind| kind.value)),
         issuer,
         cert_resolver: text(resolver, &table.cert_resolver),
@@ -414,7 +488,8 @@ fn any_of(terms: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{matches, rule};
+    use super::{is_escaped, matches, path_fault, rule};
+    use crate::inventory::ingress::IngressProvider;
     use crate::source::{FileId, Span, Spanned};
 
     fn spanned(texts: &[&str]) -> Vec<Spanned<String>> {
@@ -435,6 +510,20 @@ mod tests {
             rule(&["a.lab"], &["/x", "/y"]),
             "Host(`a.lab`) && (PathPrefix(\"/x\") || PathPrefix(\"/y\"))"
         );
+    }
+
+    #[test]
+    fn paths_are_as_a_request_has_them() {
+        for good in ["/", "/a", "/a/", "/a.b/..c", "/~me/@x:y", "/a%20b"] {
+            assert!(path_fault(good).is_none() && !is_escaped(IngressProvider::Gateway, good), "{good}");
+        }
+        for bad in ["", "a", "/a//b", "/a/../b", "/a/..", "/.", "/a%2Fb", "/a#b"] {
+            assert!(path_fault(bad).is_some(), "{bad}");
+        }
+        for bad in ["/a b", "/\u{e4}", "/{a}", "/a?b", "/a%", "/a%2"] {
+            assert!(is_escaped(IngressProvider::Gateway, bad), "{bad}");
+            assert!(!is_escaped(IngressProvider::Traefik, bad), "{bad}");
+        }
     }
 
     #[test]

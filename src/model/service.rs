@@ -10,7 +10,9 @@ use crate::inventory::record::Map;
 use crate::inventory::service::{Kind, PortTable, Protocol, Strategy};
 use crate::inventory::value::{OneOrMany, Scalar, Text};
 use crate::model::balancer::{LoadBalancer, lower_load_balancer};
-use crate::model::cluster::{NameKind, check_name, gpus, list, optional, report_unknown, texts};
+use crate::model::cluster::{
+    NameKind, check_name, gpus, list, optional, optional_name, report_unknown, texts,
+};
 use crate::model::ingress::{check_host, lower_paths};
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
@@ -387,7 +389,12 @@ pub fn lower_service(
         gpus,
         security_context: passthrough(resolver, table.security_context.as_ref()),
         pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
-        service_account: optional(resolver, table.service_account.as_ref()),
+        service_account: optional_name(
+            resolver,
+            table.service_account.as_ref(),
+            "a service account",
+            NameKind::Subdomain,
+        ),
         automount_token: table.automount_token.is_some_and(|flag| flag.value),
         strategy: match table.strategy {
             Some(strategy) => strategy.value,
@@ -547,8 +554,9 @@ fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     ordered
 }
 
-/// Kubernetes takes any printable name without `=`; people mean letters, digits, `_`, `-` and `.`.
-fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+/// Kubernetes takes any printable name without `=`, but not as a key of a ConfigMap; people mean letters, digits,
+/// `_`, `-` and `.`.
+pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
         resolver.found.push(BAD_NAME.at(

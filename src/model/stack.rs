@@ -19,7 +19,7 @@ use crate::model::gitops::brings_along;
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
-use crate::model::service::{Service, lower_service};
+use crate::model::service::{Service, check_env_name, lower_service};
 use crate::model::storage::{Claim, Home, lower_claims};
 use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
@@ -263,7 +263,9 @@ fn lower_stack(
     }
     let model = around.model;
     let mut env = texts(resolver, &table.env);
+    table.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
     if let Some((_, own)) = resolver.environment() {
+        own.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
         env.extend(texts(resolver, &own.env));
     }
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);

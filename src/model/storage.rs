@@ -9,11 +9,15 @@ use crate::inventory;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
+use crate::inventory::value::QuantityText;
 use crate::model::backup::Failover;
-use crate::model::cluster::{NameKind, NfsPath, check_name, list, nfs_path, optional, report_unknown, texts};
+use crate::model::cluster::{
+    NameKind, NfsPath, check_name, list, nfs_path, optional_name, report_unknown, texts,
+};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::Around;
-use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, Model};
+use crate::model::{BAD_NAME, BAD_QUANTITY, BAD_VALUE, CONFLICTING_KEYS, Model};
+use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
 
 /// Storage that services mount.
@@ -192,7 +196,7 @@ fn lower_claim(
     let nfs = written.and_then(|written| nfs_path(resolver, &model.nfs, &written));
     let read_only = table.read_only.is_some_and(|flag| flag.value);
     let own = has_export || table.local.is_some() || table.csi.is_some();
-    let given_volume = optional(resolver, table.volume.as_ref());
+    let given_volume = optional_name(resolver, table.volume.as_ref(), "a volume", NameKind::Subdomain);
     let class = table.class.as_ref().map(|text| resolver.text(text));
     let class = class.and_then(|class| known_class(resolver, model, class));
     let default = model.storage_classes.iter().find(|class| class.default).map(|class| class.name.clone());
@@ -205,6 +209,7 @@ fn lower_claim(
         (None, None, None) => None,
     };
     let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
+    check_modes(resolver, table);
     let mount_options = match (&table.mount_options[..], &nfs) {
         ([], Some(nfs)) => nfs.mount_options.clone(),
         (own, _) => list(resolver, own),
@@ -224,7 +229,7 @@ fn lower_claim(
         copies.iter().find(|copy| copies.len() == 2 && copy.node.as_deref() == Some(failover.active.as_str()))
     });
     Claim {
-        size: table.size.as_ref().and_then(|size| resolver.quantity(size)),
+        size: lower_size(resolver, table.size.as_ref()),
         access_modes: if modes.is_empty() { vec![AccessMode::ReadWriteOnce] } else { modes },
         class,
         nfs,
@@ -239,6 +244,30 @@ fn lower_claim(
         backend,
         name: name.to_owned(),
         place: table.span,
+    }
+}
+
+/// A claim holds something.
+fn lower_size(resolver: &mut Resolver<'_>, size: Option<&QuantityText>) -> Option<Spanned<QuantityValue>> {
+    let size = resolver.quantity(size?)?;
+    if size.value.amount == Quantity::ZERO {
+        let finding = BAD_QUANTITY.at(size.span, "nothing", "a claim of nothing");
+        resolver.found.push(finding.help("give a size such as `10Gi`"));
+    }
+    Some(size)
+}
+
+/// A claim of one pod alone has no other mode.
+fn check_modes(resolver: &mut Resolver<'_>, table: &inventory::stack::Claim) {
+    let alone = table.access_modes.iter().find(|mode| mode.value == AccessMode::ReadWriteOncePod);
+    let other = table.access_modes.iter().find(|mode| mode.value != AccessMode::ReadWriteOncePod);
+    if let (Some(alone), Some(other)) = (alone, other) {
+        resolver.found.push(
+            CONFLICTING_KEYS
+                .at(alone.span, "stands alone", "`ReadWriteOncePod` excludes every other access mode")
+                .because(other.span, "another")
+                .help("keep one of them"),
+        );
     }
 }
 

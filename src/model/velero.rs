@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::inventory;
-use crate::model::cluster::{list, optional, report_unknown, texts};
+use crate::model::cluster::{NameKind, check_name, list, optional, optional_name, report_unknown, texts};
 use crate::model::references::Resolver;
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
@@ -77,8 +77,14 @@ pub struct Schedule {
 pub fn lower(resolver: &mut Resolver<'_>, model: &Model) -> Option<Velero> {
     let table = resolver.inventory.tables.velero.as_ref()?;
     let chart = model.charts.iter().find(|chart| chart.chart == "velero");
-    let namespace = optional(resolver, table.namespace.as_ref())
+    let namespace = optional_name(resolver, table.namespace.as_ref(), "a namespace", NameKind::Label)
         .unwrap_or_else(|| chart.map_or_else(|| "velero".to_owned(), |chart| chart.namespace.value.clone()));
+    for (name, key) in table.locations.iter().map(|(name, entry)| (name, entry.key)) {
+        check_name(resolver, name, key, "a backup location", NameKind::Subdomain);
+    }
+    for (name, key) in table.schedules.iter().map(|(name, entry)| (name, entry.key)) {
+        check_name(resolver, name, key, "a schedule", NameKind::Subdomain);
+    }
     let only = table.locations.len() == 1;
     let locations = table.locations.iter().map(|(name, entry)| Location {
         name: name.clone(),

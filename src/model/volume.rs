@@ -7,7 +7,7 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::storage::Backend;
 use crate::model::BAD_VALUE;
-use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional, report_unknown};
+use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::source::{Span, Spanned};
@@ -159,7 +159,9 @@ fn source_of(
         return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
     }
     if let Some(table) = &written.host_path {
-        let path = optional(resolver, table.0.path.as_ref()).unwrap_or_default();
+        let path = table.0.path.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
+        check_host_path(resolver, &path);
+        let path = path.value;
         let mut source = json!({ "path": path });
         if let Some(kind) = &table.0.r#type {
             source["type"] = json!(kind.value.word());
@@ -167,12 +169,25 @@ fn source_of(
         return Some((Source::HostPath(path), json!({ "hostPath": source })));
     }
     if let Some(name) = &written.config_map {
-        let name = resolver.text(name).value;
+        let name =
+            optional_name(resolver, Some(name), "a ConfigMap", NameKind::Subdomain).unwrap_or_default();
         return Some((Source::ConfigMap(name.clone()), json!({ "configMap": { "name": name } })));
     }
     let secret = resolver.text(written.secret.as_ref()?);
     let known = known_secret(resolver, stack, &secret)?;
     Some((Source::Secret(known.name.clone()), json!({ "secret": { "secretName": known.name } })))
+}
+
+/// Kubernetes takes no way up, and a node has no folder that a path could begin in.
+fn check_host_path(resolver: &mut Resolver<'_>, path: &Spanned<String>) {
+    let open = path.is_empty() || path.starts_with("${");
+    if !open && (!path.starts_with('/') || path.split('/').any(|part| part == "..")) {
+        resolver.found.push(
+            BAD_VALUE
+                .at(path.span, "not an absolute path", format!("`{path}` is not a path on a node"))
+                .help("write an absolute path without `..`, such as /srv/media"),
+        );
+    }
 }
 
 fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> Json {

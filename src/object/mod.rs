@@ -4,11 +4,18 @@
 
 use std::fmt;
 
+pub mod bundle;
 pub mod emit;
+pub mod formats;
+pub mod links;
 pub mod merge;
 pub mod order;
 pub mod patch;
+pub mod place;
 pub mod read;
+pub mod schema;
+pub mod sense;
+pub mod served;
 
 /// A YAML or JSON value. Maps keep the order in which their keys were written.
 pub type Value = serde_json::Value;

@@ -40,7 +40,7 @@ pub fn read_documents(text: &str) -> Result<Vec<Value>, ReadError> {
 }
 
 /// Every node takes at least a byte, so a text without aliases never meets the limits that grow with it.
-fn options(length: usize) -> serde_saphyr::Options {
+pub(super) fn options(length: usize) -> serde_saphyr::Options {
     let nodes = length.saturating_mul(2).max(100_000);
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {

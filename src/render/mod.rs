@@ -5,8 +5,10 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod judge;
 mod kinds;
 mod kustomization;
+mod links;
 mod overlay;
 mod plan;
 mod stack_patches;
@@ -18,6 +20,7 @@ use minijinja::Value as Named;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::Checked;
+use crate::check::manifests::Manifest;
 use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
@@ -25,8 +28,10 @@ use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
 use crate::progress::Progress;
 use crate::render::context::{Contexts, Names};
+use crate::render::judge::{Found, Locator};
 use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
+use crate::render::links::Linked;
 use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
@@ -63,7 +68,7 @@ enum Rendered {
 pub fn render(
     checked: &Checked,
     templates: Templates<'_>,
-    hand_written: &[TreePath],
+    hand_written: &[Manifest],
     origin: &str,
     progress: &Progress,
 ) -> Outcome<Option<Tree>> {
@@ -90,12 +95,19 @@ pub fn render(
     for (number, job) in late {
         files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
     }
+    let mut found = Diagnostics::default();
+    noted.found.extend(links::dangling(model, &noted.linked, hand_written, &mut found));
+    found.extend(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
+    checked.accept(&mut found);
+    diagnostics.extend(found);
     rayon::spawn(|| drop(contexts));
     stack_patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
     diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
-    let tree = files.into_tree(hand_written, &mut diagnostics);
+    let listed = hand_written.iter().filter(|manifest| manifest.is_listed());
+    let listed: Vec<TreePath> = listed.map(|manifest| manifest.path.clone()).collect();
+    let tree = files.into_tree(&listed, &mut diagnostics);
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }
@@ -140,6 +152,10 @@ struct Noted {
     applied: Applied,
     /// The objects that stacks with patches have, by environment and stack.
     there: BTreeMap<(usize, usize), BTreeSet<String>>,
+    /// What Kubernetes would say.
+    found: Vec<Found>,
+    /// What objects need of each other.
+    linked: Vec<Linked>,
 }
 
 impl Noted {
@@ -156,8 +172,16 @@ impl Noted {
         }
     }
 
+    /// What is to be said of what a job has made, where it is applied.
+    fn judge(&mut self, model: &Model, number: usize, job: &Job<'_>, objects: &[Value]) {
+        self.found.extend(judge::judge(model, number, objects));
+        self.linked.push(links::linked(model, number, job, objects));
+    }
+
     fn absorb(&mut self, other: Self) {
         self.applied.absorb(other.applied);
+        self.found.extend(other.found);
+        self.linked.extend(other.linked);
         for (place, names) in other.there {
             self.there.entry(place).or_default().extend(names);
         }
@@ -183,6 +207,7 @@ impl Run<'_> {
             }
             (Ok(Rendered::Objects(objects)), Place::Plain(path)) if !objects.is_empty() => {
                 made.noted.note(self.model, job, &objects);
+                made.noted.judge(self.model, number, job, &objects);
                 made.files.push((path.clone(), emit_objects(&objects), job.file));
                 if let Some(folder) = path.parent() {
                     let mut kustomization = Kustomization::default();

@@ -43,11 +43,17 @@ impl Run<'_> {
         let mut made = Made::default();
         let mut versions: Versions<'_> = BTreeMap::new();
         let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
+        // Nobody applies a base: it is judged as what an environment has of it.
+        let mut judged = false;
         for (number, job) in &file.jobs {
             if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
                 self.progress.step();
                 if let Some((_, Version::Own(objects))) = versions.get(&None) {
                     made.noted.note(self.model, job, objects);
+                    if !judged {
+                        judged = true;
+                        made.noted.judge(self.model, *number, job, objects);
+                    }
                 }
                 versions.insert(job.environment, (job, Version::Same));
                 continue;
@@ -59,6 +65,9 @@ impl Run<'_> {
                         continue;
                     }
                     made.noted.note(self.model, job, &objects);
+                    if job.environment.is_some() {
+                        made.noted.judge(self.model, *number, job, &objects);
+                    }
                     if versions.insert(job.environment, (job, Version::Own(objects))).is_some() {
                         made.faults.push((*number, vec![twice(file, job)]));
                     }

@@ -72,7 +72,7 @@ pub struct Engine {
 }
 
 #[derive(Debug)]
-struct Compiled {
+pub(super) struct Compiled {
     file: FileId,
     source: String,
     guarded: Guarded,
@@ -134,6 +134,16 @@ impl Engine {
         };
         let render = Render { engine: self, template, context, what_for };
         render.run(environment).map(|(text, _)| text)
+    }
+
+    /// The text of a template with markers, and their values.
+    pub(super) fn rendered(&self, template: &str, context: &Value) -> Option<(String, Vec<Value>)> {
+        Render { engine: self, template, context, what_for: "" }.run(&self.objects).ok()
+    }
+
+    /// Every template, by path.
+    pub(super) fn templates(&self) -> &BTreeMap<String, Compiled> {
+        &self.templates
     }
 
     fn skeleton(&self, text: &str) -> Result<Arc<Skeleton>, Fault> {
@@ -404,6 +414,16 @@ impl Render<'_> {
 }
 
 impl Compiled {
+    /// The template's text.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its file.
+    pub(super) fn file(&self) -> FileId {
+        self.file
+    }
+
     /// Where in the template's own text an error is.
     fn place(&self, error: &Error) -> Range<usize> {
         match (error.range(), error.line()) {
@@ -445,7 +465,7 @@ impl Compiled {
     }
 }
 
-fn in_order(line: &str, literals: &[&str]) -> bool {
+pub(super) fn in_order(line: &str, literals: &[&str]) -> bool {
     let mut rest = line;
     literals.iter().all(|literal| match rest.find(literal) {
         Some(at) => {
@@ -457,7 +477,7 @@ fn in_order(line: &str, literals: &[&str]) -> bool {
 }
 
 /// The text of a rendered line between its markers.
-fn literals(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn literals(line: &str) -> impl Iterator<Item = &str> {
     let pieces = line.split(OPEN).enumerate();
     let outside = pieces.map(|(index, piece)| match index {
         0 => piece,

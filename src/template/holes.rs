@@ -390,6 +390,11 @@ impl<'a> Filler<'a> {
         Ok(joined)
     }
 
+    /// What a key with markers stands for.
+    pub(super) fn key(&mut self, text: &str) -> Option<String> {
+        parts(text).and_then(|parts| self.text(&parts, 0)).ok()
+    }
+
     /// A value as part of a text: scalars only.
     pub(super) fn scalar(&mut self, value: &Value, depth: usize) -> Result<String, Fault> {
         if value.is_undefined() {

@@ -15,6 +15,7 @@ use crate::markers::{Case, bless};
 
 /// Rules that no inventory alone can break: they need a template, or a tree on disk.
 const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
+    "dangling-reference",
     "duplicate-output",
     "hand-edited-file",
     "misplaced-object",
@@ -36,6 +37,9 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "template-syntax",
     "template-undefined",
     "template-yaml",
+    "unknown-field",
+    "unknown-kind",
+    "unserved-version",
 ];
 
 /// Folders of cases that are about no single rule.

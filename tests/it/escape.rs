@@ -89,7 +89,7 @@ fn a_template_can_be_for_one_stack() {
 fn a_template_can_be_for_one_service() {
     let inventory =
         INVENTORY.replace("patch.\"ConfigMap/nothing-here\".metadata.annotations.kept = \"yes\"\n", "");
-    let own = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ service.name }}\n  namespace: {{ stack.namespace }}\nspec:\n  replicas: 7\n";
+    let own = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ service.name }}\n  namespace: {{ stack.namespace }}\nspec:\n  replicas: 7\n  selector:\n    matchLabels:\n      own: plex\n  template:\n    metadata:\n      labels:\n        own: plex\n    spec:\n      containers:\n        - name: plex\n          image: plex:1\n";
     let tree = tree(&inventory, &[("apps/media/base/plex.yaml.j2", own)]);
     let plex = text(&tree, "apps/media/base/plex.yaml");
     assert!(plex.contains("replicas: 7") && !plex.contains("kind: Service"), "{plex}");

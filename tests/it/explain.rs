@@ -32,7 +32,10 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "template-undefined",
     "template-yaml",
     "too-much",
+    "unknown-field",
+    "unknown-kind",
     "unreadable-manifest",
+    "unserved-version",
 ];
 
 /// The fenced inventory below a heading of a page.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, floor by floor, from the bottom. A room is a file or folder directly under `src/`.
 pub const FLOORS: &[&[&str]] = &[
-    &["source", "address", "cron", "quantity", "progress"],
+    &["source", "address", "cron", "quantity", "progress", "spelling"],
     &["diagnostic", "object"],
     &["tree", "inventory"],
     &["model"],

@@ -67,7 +67,7 @@ pub fn tables<'v>(inventory: &'v Value, key: &str) -> impl Iterator<Item = (&'v 
 fn stack_change(stack: &Value, dice: &mut Dice) -> (&'static str, Value) {
     match dice.below(8) {
         0 => ("env", env(dice)),
-        1 => ("labels", json!({ "team": text(dice) })),
+        1 => ("labels", json!({ "team": word(dice) })),
         2 => ("isolate", json!(dice.one_in(2))),
         3 => ("limits", json!({ "default": { "memory": "700Mi" }, "default-request": { "memory": "70Mi" } })),
         4 => ("annotations", json!({ "example.com/note": text(dice) })),
@@ -101,15 +101,23 @@ fn service_change(service: &Value, dice: &mut Dice) -> (&'static str, Value) {
         14 => ("args", texts(dice)),
         15 => ("command", texts(dice)),
         16 => ("labels", json!({ (*dice.pick(&["tier", "example.com/tier"])): "x1" })),
-        17 => ("annotations", json!({ "example.com/a.b~c": text(dice) })),
+        17 => ("annotations", json!({ "example.com/a.b_c": text(dice) })),
         18 => ("node-selector", json!({ "kubernetes.io/arch": dice.pick(&["amd64", "arm64"]) })),
-        19 => ("tolerations", json!([{ "key": text(dice), "operator": "Exists" }])),
+        19 => (
+            "tolerations",
+            json!([{ "key": dice.pick(&["yes", "0755", "1e3", "a/b"]), "operator": "Exists" }]),
+        ),
         20 => ("termination-grace-period", json!(dice.below(100))),
         21 => ("kind", json!(dice.pick(&["deployment", "stateful-set", "daemon-set"]))),
         22 => ("strategy", json!(dice.pick(&["recreate", "rolling-update"]))),
         23 => ("monitor", json!(dice.one_in(2))),
         _ => ("security-context", json!({ "readOnlyRootFilesystem": dice.one_in(2), "runAsUser": 7 })),
     }
+}
+
+/// What a label's value may be, and YAML likes to misread.
+fn word(dice: &mut Dice) -> String {
+    (*dice.pick(&["yes", "null", "0755", "1e3", "", "1.10"])).to_owned()
 }
 
 fn text(dice: &mut Dice) -> String {

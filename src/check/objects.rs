@@ -1,0 +1,304 @@
+//! Objects, as Kubernetes will see them: those that templates make, and those that people wrote into the tree.
+
+use std::collections::BTreeSet;
+
+use crate::check::manifests::{Manifest, is_kustomization};
+use crate::check::spelling::everywhere;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
+use crate::inventory::node::{Node as Raw, Value as Written};
+use crate::model::Model;
+use crate::object::place;
+use crate::object::schema::{Path, Step, Verdict, judge, judge_value};
+use crate::object::{Map, Value};
+use crate::source::Span;
+use crate::tree::TreePath;
+
+codes! {
+    /// Kubernetes would not take it.
+    INVALID_OBJECT = ("invalid-object", Templates, Error, "an object that Kubernetes refuses: an unknown field, a wrong type or value, something missing");
+    /// A newer definition may have it.
+    UNKNOWN_FIELD = ("unknown-field", Templates, Warning, "a field that a custom kind does not have, as far as its definition is known");
+    /// It was not checked.
+    UNKNOWN_KIND = ("unknown-kind", Templates, Warning, "an object of a kind that is not known here, and so was not checked");
+    /// No such thing in this cluster.
+    UNSERVED_VERSION = ("unserved-version", Templates, Error, "an API version that the cluster no longer serves, or does not serve yet");
+    /// A name that leads nowhere.
+    DANGLING_REFERENCE = ("dangling-reference", References, Warning, "an object names another that neither the tree nor the inventory has");
+}
+
+/// Whether a rule is about objects: then not all is found before they are rendered.
+pub fn is_of_objects(code: &Code) -> bool {
+    CODES.iter().any(|own| own.name == code.name)
+}
+
+/// What is wrong with an object, before its place is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The rule.
+    pub code: &'static Code,
+    /// Where in the object.
+    pub path: Path,
+    /// The whole message.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+    /// The name that leads nowhere: where the inventory has it, it may come from there.
+    pub name: Option<String>,
+}
+
+impl Finding {
+    /// With its place.
+    pub fn at(&self, span: Span, label: impl Into<String>) -> Diagnostic {
+        let diagnostic = self.code.at(span, label, self.message.clone());
+        match &self.help {
+            Some(help) => diagnostic.help(help.clone()),
+            None => diagnostic,
+        }
+    }
+}
+
+/// `Deployment `web``, for messages.
+pub fn title(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+    let name = text("/metadata/name");
+    let name: String = name.escape_debug().take(80).collect();
+    format!("{} `{name}`", text("/kind"))
+}
+
+/// The minor version of Kubernetes that the cluster runs.
+pub fn minor(model: &Model) -> Option<u32> {
+    (model.cluster.version.0 == 1).then_some(model.cluster.version.1)
+}
+
+/// Judges an object by itself.
+pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
+    match judge(object, minor) {
+        Verdict::Checked(faults) => {
+            let title = || title(object);
+            let finding = |fault: crate::object::schema::Fault| Finding {
+                code: if fault.unsure { &UNKNOWN_FIELD } else { &INVALID_OBJECT },
+                message: format!("{}: `{}`: {}", title(), fault.path, fault.message),
+                path: fault.path,
+                help: fault.help,
+                name: None,
+            };
+            faults.into_iter().map(finding).collect()
+        }
+        Verdict::Unserved { field, reason, help } => {
+            let path = Path(vec![Step::Key(field.to_owned())]);
+            let message = format!("{}: `{field}`: {reason}", title(object));
+            vec![Finding { code: &UNSERVED_VERSION, path, message, help, name: None }]
+        }
+        Verdict::Unknown => {
+            let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+            let message = format!(
+                "`{}` `{}` is not known here: nothing of it was checked",
+                text("apiVersion"),
+                text("kind")
+            );
+            let path = Path(vec![Step::Key("kind".to_owned())]);
+            vec![Finding { code: &UNKNOWN_KIND, path, message, help: None, name: None }]
+        }
+    }
+}
+
+/// What is handed to Kubernetes as it stands, and the type that it must have.
+const HANDED: &[(&str, &str)] = &[
+    ("services.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.sidecars.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.init-containers.*.security-context", "api.core.v1.SecurityContext"),
+    ("services.*.init-containers.[].security-context", "api.core.v1.SecurityContext"),
+    ("services.*.pod-security-context", "api.core.v1.PodSecurityContext"),
+    ("stacks.*.claims.*.backup.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("stacks.*.failover.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("backup.mover-security-context", "api.core.v1.PodSecurityContext"),
+    ("services.*.tolerations.[]", "api.core.v1.Toleration"),
+    ("services.*.affinity", "api.core.v1.Affinity"),
+];
+
+/// Judges what is handed to Kubernetes as the inventory has it: nothing needs to be rendered for that.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for (pattern, of) in HANDED {
+        for place in everywhere(model, pattern).iter().filter(|place| place.node.table().is_some()) {
+            for fault in judge_value(&plain(place.node), of, minor(model)) {
+                let span = walked(place.node, &fault.path).unwrap_or(place.key);
+                let key = pattern.trim_end_matches(".[]").rsplit('.').next().unwrap_or_default();
+                let message =
+                    format!("`{key}` of `{}`: `{}`: {}", place.subject(), fault.path, fault.message);
+                let finding = Finding {
+                    code: &INVALID_OBJECT,
+                    path: fault.path,
+                    message,
+                    help: fault.help,
+                    name: None,
+                };
+                found.push(finding.at(span, "Kubernetes refuses it").about(place.subject()));
+            }
+        }
+    }
+}
+
+/// A node without its places; nesting is bounded by the reader.
+fn plain(node: &Raw) -> Value {
+    match &node.value {
+        Written::String(text) | Written::Datetime(text) => Value::from(text.as_str()),
+        Written::Integer(number) => Value::from(*number),
+        Written::Float(number) => Value::from(*number),
+        Written::Boolean(flag) => Value::from(*flag),
+        Written::Array(items) => items.iter().map(plain).collect(),
+        Written::Table(table) => {
+            Value::Object(table.iter().map(|(key, entry)| (key.clone(), plain(&entry.node))).collect())
+        }
+    }
+}
+
+/// The place of a path below a node: of the key, or of the element.
+fn walked(node: &Raw, path: &Path) -> Option<Span> {
+    let mut span = None;
+    let mut here = node;
+    for step in &path.0 {
+        let next = match (&here.value, step) {
+            (Written::Table(table), Step::Key(key)) => table.get(key).map(|entry| (entry.key, &entry.node)),
+            (Written::Array(items), Step::Index(index)) => items.get(*index).map(|item| (item.span, item)),
+            _ => None,
+        };
+        let Some((at, next)) = next else { break };
+        (span, here) = (Some(at), next);
+    }
+    span
+}
+
+/// Where the inventory has the last name of a path, below a place of its own.
+pub fn written_place(model: &Model, root: &[&str], path: &Path) -> Option<Span> {
+    let node = model.written.find(root.iter().copied())?;
+    let last = path.0.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(key.as_str()),
+        Step::Index(_) => None,
+    })?;
+    search(node, last, 0)
+}
+
+fn search(node: &Raw, name: &str, depth: usize) -> Option<Span> {
+    match &node.value {
+        Written::Table(table) if depth < 32 => {
+            let own = table.get(name).map(|entry| entry.key);
+            own.or_else(|| table.values().find_map(|entry| search(&entry.node, name, depth + 1)))
+        }
+        Written::Array(items) if depth < 32 => items.iter().find_map(|item| search(item, name, depth + 1)),
+        _ => None,
+    }
+}
+
+/// Where the inventory says a text, below a place of its own.
+pub fn said_place(model: &Model, root: &[&str], text: &str) -> Option<Span> {
+    said(model.written.find(root.iter().copied())?, text, 0)
+}
+
+fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
+    match &node.value {
+        Written::String(own) if own == text => Some(node.span),
+        Written::Table(table) if depth < 32 => {
+            table.values().find_map(|entry| said(&entry.node, text, depth + 1))
+        }
+        Written::Array(items) if depth < 32 => items.iter().find_map(|item| said(item, text, depth + 1)),
+        _ => None,
+    }
+}
+
+/// Judges what people wrote into the tree. Patches that a kustomization of theirs names are no objects.
+pub fn hand_written(manifests: &[Manifest], model: &Model, found: &mut Diagnostics) {
+    let patches = patches(manifests);
+    for manifest in manifests.iter().filter(|manifest| !patches.contains(manifest.path.as_str())) {
+        for (number, document) in manifest.documents.iter().enumerate() {
+            let whole = with_kind(document, &manifest.path);
+            let Some(object) = whole.as_ref() else { continue };
+            for finding in findings(object, minor(model)) {
+                found.push(
+                    finding
+                        .at(span(manifest, number, &finding.path), "")
+                        .about(format!("out/{}", manifest.path)),
+                );
+            }
+        }
+    }
+}
+
+/// The place of a value in a hand-written file.
+pub fn span(manifest: &Manifest, document: usize, path: &Path) -> Span {
+    let place = place::find(&manifest.text, document, path, &str::to_owned);
+    Span::new(manifest.file, place.map_or(0..0, |place| place.range))
+}
+
+/// What can be judged: an object; not what SOPS has encrypted, nor a file of values. A kustomization need not say
+/// what it is.
+fn with_kind(document: &Value, path: &TreePath) -> Option<Value> {
+    let members = document.as_object()?;
+    if members.contains_key("sops") {
+        return None;
+    }
+    if !is_kustomization(path.name()) {
+        return (members.contains_key("apiVersion") && members.contains_key("kind"))
+            .then(|| document.clone());
+    }
+    let mut whole = Map::new();
+    whole.insert("apiVersion".to_owned(), "kustomize.config.k8s.io/v1beta1".into());
+    whole.insert("kind".to_owned(), "Kustomization".into());
+    whole.extend(members.clone());
+    Some(Value::Object(whole))
+}
+
+/// The files that kustomizations of people's own name as patches.
+pub fn patches(manifests: &[Manifest]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for manifest in manifests.iter().filter(|manifest| is_kustomization(manifest.path.name())) {
+        let folder = manifest.path.parent();
+        for document in &manifest.documents {
+            for name in patch_files(document) {
+                let path = match &folder {
+                    Some(folder) => format!("{folder}/{}", name.trim_start_matches("./")),
+                    None => name.trim_start_matches("./").to_owned(),
+                };
+                found.insert(path);
+            }
+        }
+    }
+    found
+}
+
+fn patch_files(kustomization: &Value) -> impl Iterator<Item = &str> {
+    let list = |key: &str| kustomization.get(key).and_then(Value::as_array).into_iter().flatten();
+    let named =
+        list("patches").chain(list("patchesJson6902")).filter_map(|patch| patch.get("path")?.as_str());
+    let listed = ["patchesStrategicMerge", "configurations", "transformers", "generators", "replacements"];
+    let plain = listed.into_iter().flat_map(move |key| {
+        kustomization.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    });
+    named.chain(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::findings;
+    use serde_json::json;
+
+    #[test]
+    fn a_message_names_the_object_and_the_field() {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"ports": [{"port": 80, "nodeport": 1}]}});
+        let found = findings(&service, Some(34));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].message, "Service `web`: `spec.ports[0].nodeport`: unknown field");
+        assert_eq!(found[0].help.as_deref(), Some("did you mean `nodePort`?"));
+    }
+
+    #[test]
+    fn what_may_be_newer_is_a_warning() {
+        let pool = |field: &str| {
+            json!({"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
+            "metadata": {"name": "lan"}, "spec": {"addresses": ["10.0.0.0/24"], field: true}})
+        };
+        assert_eq!(findings(&pool("autoAsign"), None)[0].code.name, "invalid-object");
+        assert_eq!(findings(&pool("entirelyNewThing"), None)[0].code.name, "unknown-field");
+        assert!(findings(&pool("autoAssign"), None).is_empty());
+    }
+}

@@ -1,0 +1,375 @@
+//! Texts that Kubernetes spells strictly and the inventory hands on: labels, annotations, names of resources.
+//!
+//! They are looked at where they are written, so that a finding shows the very word.
+
+use crate::diagnostic::Diagnostics;
+use crate::inventory::node::{Entry, Node, Value};
+use crate::model::{BAD_VALUE, Model};
+use crate::quantity::Quantity;
+use crate::source::Span;
+
+/// Annotations of one object are at most so long, all together.
+const MOST_ANNOTATIONS: usize = 256 * 1024;
+
+/// What a word is made of.
+const ALLOWED: &str = "only letters, digits, `-`, `_` and `.` are allowed";
+
+/// Why a word is none of its kind, if it is not.
+type Judge = fn(&str, &Node) -> Option<String>;
+
+/// Keys of tables: where, what they are called, and why one is none.
+const KEYS: &[(&str, &str, Judge)] = &[
+    ("services.*.labels", "a label", label),
+    ("services.*.node-selector", "a node's label", label),
+    ("services.*.monitor.labels", "a label", label),
+    ("services.*.annotations", "an annotation", annotation),
+    ("services.*.resources.requests", "a container's resource", container_resource),
+    ("services.*.resources.limits", "a container's resource", container_resource),
+    ("services.*.gpu", "a container's resource", container_resource),
+    ("services.*.sidecars.*.resources.requests", "a container's resource", container_resource),
+    ("services.*.sidecars.*.resources.limits", "a container's resource", container_resource),
+    ("services.*.init-containers.[].resources.requests", "a container's resource", container_resource),
+    ("services.*.init-containers.[].resources.limits", "a container's resource", container_resource),
+    ("services.*.probe.headers", "a header", header),
+    ("services.*.readiness-probe.headers", "a header", header),
+    ("services.*.liveness-probe.headers", "a header", header),
+    ("services.*.startup-probe.headers", "a header", header),
+    ("stacks.*.labels", "a label", label),
+    ("stacks.*.annotations", "an annotation", annotation),
+    ("stacks.*.claims.*.annotations", "an annotation", annotation),
+    ("stacks.*.quota", "counted by a quota", quota),
+    ("stacks.*.limits.default", "a container's resource", container_resource),
+    ("stacks.*.limits.default-request", "a container's resource", container_resource),
+    ("stacks.*.limits.max", "a container's resource", container_resource),
+    ("stacks.*.limits.min", "a container's resource", container_resource),
+    ("stacks.*.limits.pod.max", "a pod's resource", container_resource),
+    ("stacks.*.limits.pod.min", "a pod's resource", container_resource),
+    ("stacks.*.alerts.labels", "a label of Prometheus", variable),
+    ("stacks.*.alerts.rules.*.labels", "a label of Prometheus", variable),
+    ("stacks.*.flux.substitute", "a variable of Flux", variable),
+    ("gitops.flux.substitute", "a variable of Flux", variable),
+    ("nodes.*.labels", "a node's label", label),
+    ("metallb.pools.*.node-selectors.[]", "a node's label", label),
+    ("metallb.bgp.peers.*.node-selectors.[]", "a node's label", label),
+    ("cilium.l2.node-selector", "a node's label", label),
+    ("ingress.annotations", "an annotation", annotation),
+    ("ingress.gateway.annotations", "an annotation", annotation),
+    ("monitoring.labels", "a label", label),
+    ("monitoring.pod-labels", "a label", label),
+    ("monitoring.dashboard-labels", "a label", label),
+    ("gitops.argocd.notifications.subscribe", "a trigger", annotation_part),
+    ("gitops.argocd.notifications.subscribe.*", "a service that tells", annotation_part),
+    ("gitops.argocd.notifications.config", "a key of a ConfigMap", config_key),
+];
+
+/// Single values, likewise.
+const VALUES: &[(&str, &str, Judge)] = &[
+    ("stacks.*.part-of", "a label's value", |_, node| label_value(node)),
+    ("services.*.ports.*.app-protocol", "a protocol", |_, node| qualified_text(node, false)),
+    ("storage-classes.*.provisioner", "a provisioner", |_, node| qualified_text(node, true)),
+    ("services.*.config-map-env.*", "a key of a ConfigMap", key_behind_slash),
+    ("services.*.job.time-zone", "a time zone", time_zone),
+    ("services.*.dns.searches.[]", "a domain", domain),
+    ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, false)),
+];
+
+/// A value of the inventory, with the keys that lead to it.
+pub(super) struct Place<'m> {
+    pub(super) path: Vec<&'m str>,
+    pub(super) key: Span,
+    pub(super) node: &'m Node,
+}
+
+impl Place<'_> {
+    /// What a finding is about: the service, stack or table.
+    pub(super) fn subject(&self) -> String {
+        let path = match self.path.as_slice() {
+            ["environments", _, rest @ ..] => rest,
+            path => path,
+        };
+        let named = ["services", "stacks", "nodes", "storage-classes"];
+        let length = if path.first().is_some_and(|table| named.contains(table)) { 2 } else { 1 };
+        path.iter().take(length).copied().collect::<Vec<_>>().join(".")
+    }
+}
+
+/// Reports words that Kubernetes refuses.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for (pattern, what, judge) in KEYS {
+        for place in everywhere(model, pattern) {
+            let Some(table) = place.node.table() else { continue };
+            for (key, Entry { key: span, node }) in table {
+                report(&place, *span, key, what, judge(key, node), found);
+            }
+            if *what == "an annotation" {
+                too_long(&place, found);
+            }
+        }
+    }
+    for (pattern, what, judge) in VALUES {
+        for place in everywhere(model, pattern) {
+            let text = scalar(place.node).unwrap_or_default();
+            report(&place, place.node.span, &text, what, judge("", place.node), found);
+        }
+    }
+}
+
+fn report(
+    place: &Place<'_>,
+    span: Span,
+    word: &str,
+    what: &str,
+    reason: Option<String>,
+    found: &mut Diagnostics,
+) {
+    let Some(reason) = reason else { return };
+    let shown: String = word.chars().take(80).collect();
+    let message = format!("`{shown}` cannot be {what}: {reason}");
+    found.push(BAD_VALUE.at(span, "refused by Kubernetes", message).about(place.subject()));
+}
+
+fn too_long(place: &Place<'_>, found: &mut Diagnostics) {
+    let table = place.node.table().into_iter().flatten();
+    let length: usize = table
+        .map(|(key, entry)| key.len() + scalar(&entry.node).map_or(0, |text| text.len()))
+        .fold(0, usize::saturating_add);
+    if length > MOST_ANNOTATIONS {
+        let message = "annotations of more than 256 KiB, which is all that Kubernetes takes";
+        found.push(BAD_VALUE.at(place.key, "too long", message).about(place.subject()));
+    }
+}
+
+/// What stands at a path, in the defaults and in every environment. `*` is any key, `[]` any item of a list.
+pub(super) fn everywhere<'m>(model: &'m Model, pattern: &'m str) -> Vec<Place<'m>> {
+    let steps: Vec<&str> = pattern.split('.').collect();
+    let mut all = places(&model.written, &steps);
+    if steps.first().is_some_and(|table| ["services", "stacks"].contains(table)) {
+        let below: Vec<&str> = ["environments", "*"].into_iter().chain(steps).collect();
+        all.extend(places(&model.written, &below));
+    }
+    all
+}
+
+fn places<'m>(root: &'m Node, steps: &[&'m str]) -> Vec<Place<'m>> {
+    let mut found = vec![Place { path: Vec::new(), key: root.span, node: root }];
+    for step in steps {
+        found = found.iter().flat_map(|place| below(place, step)).collect();
+    }
+    found
+}
+
+fn below<'m>(place: &Place<'m>, step: &'m str) -> Vec<Place<'m>> {
+    match (&place.node.value, step) {
+        (Value::Array(items), "[]") => {
+            items.iter().map(|item| Place { path: place.path.clone(), key: item.span, node: item }).collect()
+        }
+        (Value::Table(table), _) => table
+            .iter()
+            .filter(|(key, _)| step == "*" || *key == step)
+            .map(|(key, entry)| {
+                let path = place.path.iter().copied().chain([key.as_str()]).collect();
+                Place { path, key: entry.key, node: &entry.node }
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The text that a scalar becomes, unless a reference is still in it.
+fn scalar(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::String(text) if text.contains("${") => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn label(key: &str, node: &Node) -> Option<String> {
+    annotation(key, node).or_else(|| {
+        label_value(node)
+            .map(|reason| format!("its value `{}` is none: {reason}", scalar(node).unwrap_or_default()))
+    })
+}
+
+fn annotation(key: &str, _: &Node) -> Option<String> {
+    (!key.contains("${")).then(|| qualified_fault(key)).flatten()
+}
+
+/// What stands behind `subscribe.` in an annotation's key.
+fn annotation_part(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (key.is_empty() || !key.chars().all(plain)).then(|| ALLOWED.to_owned())
+}
+
+fn config_key(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let bad =
+        key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") || !key.chars().all(plain);
+    bad.then(|| ALLOWED.to_owned())
+}
+
+fn variable(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let bad = key.is_empty() || !key.chars().all(plain) || key.starts_with(|c: char| c.is_ascii_digit());
+    bad.then(|| "only letters, digits and `_` are allowed, no digit first".to_owned())
+}
+
+fn header(key: &str, _: &Node) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (key.is_empty() || !key.chars().all(plain)).then(|| "only letters, digits and `-` are allowed".to_owned())
+}
+
+/// `NAME/KEY`.
+fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let (_, key) = text.split_once('/')?;
+    config_key(key, node)
+}
+
+/// `Europe/Berlin`: which ones there are, only the cluster knows.
+fn time_zone(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let sound = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let named = text.split('/').next().is_some_and(sound) && !text.contains(char::is_whitespace);
+    (!named).then(|| "its name begins with a capital letter, as in `Europe/Berlin`".to_owned())
+}
+
+fn domain(_: &str, node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    let name = text.strip_suffix('.').unwrap_or(&text);
+    let fine = text == "." || name.split('.').all(|label| !label.is_empty() && label.chars().all(plain));
+    (!fine).then(|| "only lower-case letters, digits, `-` and `.` are allowed".to_owned())
+}
+
+fn label_value(node: &Node) -> Option<String> {
+    let text = scalar(node)?;
+    (!text.is_empty()).then(|| word_fault(&text)).flatten()
+}
+
+fn qualified_text(node: &Node, any_case: bool) -> Option<String> {
+    let text = scalar(node)?;
+    qualified_fault(&if any_case { text.to_lowercase() } else { text })
+}
+
+/// Why a text is no qualified name: a word, with or without a domain and `/` before it.
+pub(super) fn qualified_fault(text: &str) -> Option<String> {
+    let (domain, word) = match text.split_once('/') {
+        Some((domain, word)) => (Some(domain), word),
+        None => (None, text),
+    };
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(lower) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if domain.is_some_and(|domain| domain.len() > 253 || !domain.split('.').all(is_label)) {
+        return Some("before the `/` stands a domain: lower-case letters, digits, `-` and `.`".to_owned());
+    }
+    word_fault(word)
+}
+
+fn word_fault(word: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let end = |c: char| c.is_ascii_alphanumeric();
+    if word.is_empty() || !word.chars().all(plain) {
+        Some(ALLOWED.to_owned())
+    } else if word.len() > 63 {
+        Some("it is longer than 63 characters".to_owned())
+    } else if !word.starts_with(end) || !word.ends_with(end) {
+        Some("it begins and ends with a letter or digit".to_owned())
+    } else {
+        None
+    }
+}
+
+fn container_resource(key: &str, node: &Node) -> Option<String> {
+    let standard = ["cpu", "memory", "ephemeral-storage"].contains(&key) || key.starts_with("hugepages-");
+    if standard || key.contains("${") {
+        return None;
+    }
+    match key.split_once('/') {
+        None => Some(
+            "`cpu`, `memory`, `ephemeral-storage`, `hugepages-SIZE` or one with a domain, such as `nvidia.com/gpu`"
+                .to_owned(),
+        ),
+        Some((domain, _)) if domain == "kubernetes.io" || domain.ends_with(".kubernetes.io") => {
+            Some("Kubernetes has none of this name".to_owned())
+        }
+        Some((domain, _)) if domain.starts_with("requests.") => {
+            Some("only a quota says `requests.`".to_owned())
+        }
+        Some(_) => qualified_fault(key).or_else(|| fraction(node)),
+    }
+}
+
+const QUOTAS: &[&str] = &[
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+];
+
+const COUNTS: &[&str] = &[
+    "pods",
+    "persistentvolumeclaims",
+    "resourcequotas",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+];
+
+fn quota(key: &str, node: &Node) -> Option<String> {
+    if QUOTAS.contains(&key)
+        || key.contains("${")
+        || key.strip_prefix("requests.").unwrap_or(key).starts_with("hugepages-")
+    {
+        None
+    } else if COUNTS.contains(&key) {
+        fraction(node)
+    } else if key.contains('/') {
+        let counted = if key.starts_with("count/") { fraction(node) } else { None };
+        qualified_fault(key).or(counted)
+    } else {
+        let near = crate::diagnostic::nearest(key, QUOTAS.iter().chain(COUNTS).copied());
+        Some(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("kinds of objects are counted as `count/{key}.GROUP`"),
+        })
+    }
+}
+
+/// Some things come whole.
+fn fraction(node: &Node) -> Option<String> {
+    if let Value::Float(number) = &node.value {
+        return Some(format!("{number} is no whole number"));
+    }
+    let Value::String(text) = &node.value else { return None };
+    let amount = Quantity::parse(text).ok()?;
+    (!amount.is_whole()).then(|| format!("{text} is no whole number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{qualified_fault, word_fault};
+
+    #[test]
+    fn qualified_names() {
+        for good in ["a", "A.b_c-1", "example.org/a", "a.b-c/D"] {
+            assert_eq!(qualified_fault(good), None, "{good}");
+        }
+        for bad in ["", "a b", "-a", "a.", "/a", "A/b", "a/", "a/b/c", "a..b/c", &"a".repeat(64)] {
+            assert!(qualified_fault(bad).is_some(), "{bad}");
+        }
+        assert_eq!(word_fault(&"a".repeat(63)), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! Where in a YAML text a value of one of its objects stands. Only findings ask, so the text is read anew for each.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::object::read::options;
+use crate::object::schema::{Path, Step};
+
+/// A place in a text, as near to what was asked for as the text goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The bytes.
+    pub range: Range<usize>,
+    /// How many steps of the way the text has.
+    pub steps: usize,
+    /// The text of the value there, if it is a scalar.
+    pub scalar: Option<String>,
+}
+
+/// Finds a value of the document with this number, empty ones not counted. `name` is what a key of the text stands
+/// for.
+pub fn find(text: &str, document: usize, path: &Path, name: &dyn Fn(&str) -> String) -> Option<Place> {
+    let documents: Vec<Spanned<Raw>> =
+        serde_saphyr::from_multiple_with_options(text, options(text.len())).ok()?;
+    let root = documents.iter().filter(|raw| !matches!(raw.value, Raw::Null)).nth(document)?;
+    let mut place = Place { range: range(root, text), steps: 0, scalar: None };
+    let mut here = root;
+    for step in &path.0 {
+        let (at, next) = match (&here.value, step) {
+            (Raw::Map(entries), Step::Key(key)) => {
+                let Some((at, value)) = entries.iter().find(|(known, _)| name(&known.value) == *key) else {
+                    break;
+                };
+                (range(at, text), value)
+            }
+            (Raw::List(items), Step::Index(index)) => {
+                let Some(item) = items.get(*index) else { break };
+                (range(item, text), item)
+            }
+            _ => break,
+        };
+        place = Place { range: at, steps: place.steps + 1, scalar: None };
+        here = next;
+    }
+    if let Raw::Scalar(scalar) = &here.value {
+        place.scalar = Some(scalar.clone());
+        let value = range(here, text);
+        let one_line = text.get(place.range.start..value.end).is_some_and(|piece| !piece.contains('\n'));
+        if one_line {
+            place.range.end = value.end;
+        }
+    }
+    place.range.end = first_line(text, &place.range);
+    Some(place)
+}
+
+/// A range never goes over its first line.
+fn first_line(text: &str, range: &Range<usize>) -> usize {
+    let piece = text.get(range.clone()).unwrap_or_default();
+    range.start + piece.lines().next().unwrap_or_default().trim_end().len()
+}
+
+fn range<T>(at: &Spanned<T>, text: &str) -> Range<usize> {
+    let span = at.defined.span();
+    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(text.len());
+    let start = span.byte_offset().map_or(0, number);
+    let end = start.saturating_add(span.byte_len().map_or(0, number)).min(text.len());
+    text.floor_char_boundary(start)..text.floor_char_boundary(end)
+}
+
+enum Raw {
+    Null,
+    Scalar(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+    use crate::object::schema::{Path, Step};
+
+    const TEXT: &str = "# x\n---\n---\na: 1\n---\nkind: Pod\nspec:\n  list:\n    - name: ä\n      deep: {x: y}\n    - {name: b, more: [1, 2]}\n";
+
+    fn at(document: usize, steps: &[&str]) -> (String, usize) {
+        let step = |text: &&str| text.parse().map_or_else(|_| Step::Key((*text).to_owned()), Step::Index);
+        let path = Path(steps.iter().map(step).collect());
+        let place = find(TEXT, document, &path, &str::to_owned).unwrap();
+        (TEXT[place.range].to_owned(), place.steps)
+    }
+
+    #[test]
+    fn values_are_found() {
+        assert_eq!(at(0, &["a"]), ("a: 1".to_owned(), 1));
+        assert_eq!(at(1, &["spec", "list", "0", "name"]), ("name: ä".to_owned(), 4));
+        assert_eq!(at(1, &["spec", "list", "0", "deep", "x"]), ("x: y".to_owned(), 5));
+        assert_eq!(at(1, &["spec", "list", "1", "more", "1"]), ("2".to_owned(), 5));
+        assert_eq!(at(1, &["spec", "list"]).0, "list");
+    }
+
+    #[test]
+    fn what_is_not_there_is_found_as_near_as_it_goes() {
+        assert_eq!(at(1, &["spec", "list", "0", "image"]).1, 3);
+        assert_eq!(at(1, &["spec", "none", "x"]), ("spec".to_owned(), 1));
+        assert!(find(TEXT, 7, &Path::default(), &str::to_owned).is_none());
+        assert!(find("a: [", 0, &Path::default(), &str::to_owned).is_none());
+    }
+}

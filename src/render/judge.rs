@@ -1,0 +1,146 @@
+//! What Kubernetes would say to the objects that were rendered, each fault once and at its place in a template.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value as Named;
+
+use crate::check::objects::{Finding, findings, minor, said_place, written_place};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::Model;
+use crate::object::Value;
+use crate::render::Templates;
+use crate::render::context::Contexts;
+use crate::render::plan::Job;
+use crate::source::Span;
+
+/// How many findings have their places looked for: each takes a render of its own.
+const PLACES: usize = 500;
+
+/// What is found in one object of one job.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The job, by number.
+    pub job: usize,
+    /// Which of its objects.
+    pub object: usize,
+    /// The object's kind.
+    pub kind: String,
+    /// What it is.
+    pub finding: Finding,
+}
+
+/// Judges what a job has made.
+pub(super) fn judge(model: &Model, job: usize, objects: &[Value]) -> Vec<Found> {
+    let minor = minor(model);
+    let all = objects.iter().enumerate().flat_map(|(number, object)| {
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let found = findings(object, minor).into_iter();
+        found.map(move |finding| Found { job, object: number, kind: kind.to_owned(), finding })
+    });
+    all.collect()
+}
+
+/// The findings with their places. A fault that a second environment has, too, is the same fault.
+pub(super) fn placed(locator: &Locator<'_>, jobs: &[Job<'_>], mut found: Vec<Found>) -> Diagnostics {
+    found.sort_by_key(|one| (one.job, one.object));
+    let mut first = BTreeMap::new();
+    for (at, one) in found.iter().enumerate() {
+        let (job, finding) = (&jobs[one.job], &one.finding);
+        // What leads nowhere is told once, whatever the namespace.
+        let what = finding.name.as_ref().unwrap_or(&finding.message);
+        let key = (job.template, subject(job, locator.model), finding.code.name, &finding.path, what);
+        first.entry(key).or_insert(at);
+    }
+    let mut kept: Vec<usize> = first.into_values().collect();
+    kept.sort_unstable();
+    let mut merged: BTreeMap<(Span, &'static str, String), (Diagnostic, usize)> = BTreeMap::new();
+    for (count, at) in kept.into_iter().enumerate() {
+        let one = &found[at];
+        let diagnostic = locator.diagnostic(&jobs[one.job], one, count < PLACES);
+        // One line of a template is at fault for every service in the same way.
+        let what = format!("{} {}", one.finding.path, one.finding.help.as_deref().unwrap_or_default());
+        let key = (diagnostic.primary(), one.finding.code.name, what);
+        merged
+            .entry(key)
+            .and_modify(|(first, more)| {
+                first.subjects.extend(diagnostic.subjects.iter().cloned());
+                *more += 1;
+            })
+            .or_insert((diagnostic, 0));
+    }
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(merged.into_values().map(|(diagnostic, more)| super::with_count(diagnostic, more)));
+    diagnostics
+}
+
+/// The inventory path of what a job is for, whatever the environment.
+pub(super) fn subject(job: &Job<'_>, model: &Model) -> String {
+    if let Some(service) = job.service(model) {
+        return format!("services.{}", service.key);
+    }
+    if let Some(stack) = job.stack(model) {
+        return format!("stacks.{}", stack.name);
+    }
+    match (job.chart, job.node) {
+        (Some(chart), _) => format!("charts.{}", model.charts[chart].name),
+        (_, Some(node)) => format!("nodes.{}", model.nodes[node].name),
+        _ => "cluster".to_owned(),
+    }
+}
+
+/// Looks for the places of findings.
+#[derive(Clone, Copy)]
+pub(super) struct Locator<'m> {
+    pub(super) model: &'m Model,
+    pub(super) contexts: &'m Contexts,
+    pub(super) templates: Templates<'m>,
+}
+
+impl Locator<'_> {
+    /// A finding with its place: in the template, or in the inventory if the value comes from there.
+    fn diagnostic(&self, job: &Job<'_>, found: &Found, look: bool) -> Diagnostic {
+        let finding = &found.finding;
+        let what_for = job.what_for(self.model);
+        let subject = subject(job, self.model);
+        let context = Named::from_dyn_object(self.contexts.of(job));
+        let engine = self.templates.engine;
+        let located =
+            look.then(|| engine.locate(job.template, &context, found.object, &finding.path)).flatten();
+        let span = located.as_ref().map_or(Span::new(job.file, 0..0), |located| located.span);
+        let outside =
+            located.as_ref().is_none_or(|located| located.given || located.steps < finding.path.0.len());
+        let patched = self.patched(job, found);
+        let written = if outside { patched.or_else(|| self.written(job, finding)) } else { None };
+        let rendered = format!("rendered for {what_for}");
+        let diagnostic = match written {
+            Some(place) => finding.at(place, "given here").because(span, rendered),
+            None => finding.at(span, rendered),
+        };
+        let template = located.map_or_else(|| job.template.to_owned(), |located| located.template);
+        let mut diagnostic = diagnostic.about(subject).about(format!("templates/{template}"));
+        diagnostic.message = format!("{}, in template `{template}`", diagnostic.message);
+        diagnostic
+    }
+
+    /// The place in a service's own patch for such an object.
+    fn patched(&self, job: &Job<'_>, found: &Found) -> Option<Span> {
+        let (kind, finding) = (found.kind.as_str(), &found.finding);
+        let service = job.service(self.model)?;
+        let environment = &job.environment(self.model).name;
+        let own = ["environments", environment, "services", &service.key, "patch", kind];
+        written_place(self.model, &own, &finding.path)
+            .or_else(|| written_place(self.model, &["services", &service.key, "patch", kind], &finding.path))
+    }
+
+    /// The place in what the job is for.
+    fn written(&self, job: &Job<'_>, finding: &Finding) -> Option<Span> {
+        let environment = job.environment(self.model).name.as_str();
+        let subject = subject(job, self.model);
+        let (table, name) = subject.split_once('.')?;
+        let roots = [&["environments", environment, table, name][..], &[table, name]];
+        roots.iter().find_map(|root| match &finding.name {
+            Some(said) => said_place(self.model, root, said),
+            None => written_place(self.model, root, &finding.path),
+        })
+    }
+}
