@@ -25,10 +25,38 @@ pub const MAX_TEMPLATE: u64 = 1 << 20;
 pub const MAX_TEMPLATES: usize = 10_000;
 /// The largest file that can be one of ours, in bytes.
 pub const MAX_OURS: u64 = 64 << 20;
+/// How many bytes all templates of a folder may have together.
+pub const MAX_ALL_TEMPLATES: u64 = 64 << 20;
 /// How many bytes of the output folder are held in memory, at most.
 const MAX_READ: u64 = 1 << 30;
 /// How many files and folders the output folder may hold: more, and it is the wrong folder.
 const MAX_ENTRIES: usize = 1_000_000;
+
+/// Reads the inventory, as [`read_text`] does, but through no symbolic link that leads out of the folder it stands in:
+/// a message shows lines of it, and in a repository anybody may have made the link.
+///
+/// # Errors
+///
+/// As [`read_text`]'s, and if there is such a link.
+pub fn read_inventory(path: &Path) -> Result<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_symlink()
+        && let (Ok(target), Ok(folder)) = (path.canonicalize(), folder.canonicalize())
+        && !is_own(&folder, &target)
+    {
+        bail!(
+            "`{}` is a symbolic link out of its folder: name the file that it leads to with --inventory",
+            path.display()
+        );
+    }
+    read_text(path, MAX_INVENTORY)
+}
+
+/// Whether a file lies below a folder, and is not Git's own.
+fn is_own(folder: &Path, target: &Path) -> bool {
+    let is_git = |part: std::path::Component<'_>| part.as_os_str().eq_ignore_ascii_case(".git");
+    target.strip_prefix(folder).is_ok_and(|below| !below.components().any(is_git))
+}
 
 /// Reads a text file of at most `limit` bytes, following symbolic links. A byte order mark is dropped.
 /// Errors name the file: missing, a folder, a pipe or device (never waits), too large, not UTF-8 (and where).
@@ -125,7 +153,7 @@ fn open_named(path: &Path) -> Result<Option<Folder>> {
 pub fn read_templates(dir: &Path) -> Result<Option<Vec<(TreePath, String)>>> {
     let Some(root) = open_named(dir)? else { return Ok(None) };
     let mut templates = Vec::new();
-    read_templates_in(&root, None, dir, &mut templates)?;
+    read_templates_in(&root, None, dir, &mut templates, &mut 0)?;
     templates.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(Some(templates))
 }
@@ -135,6 +163,7 @@ fn read_templates_in(
     at: Option<&TreePath>,
     dir: &Path,
     templates: &mut Vec<(TreePath, String)>,
+    bytes: &mut u64,
 ) -> Result<()> {
     for (name, kind) in folder.list().with_context(|| format!("cannot list `{}`", shown(dir, at)))? {
         let is_template = name.ends_with(".j2");
@@ -149,7 +178,7 @@ fn read_templates_in(
             Kind::Special => bail!("`{full}` is no regular file"),
             Kind::Folder => {
                 let below = folder.open(&name).with_context(|| format!("cannot open `{full}`"))?;
-                read_templates_in(&below, Some(&path), dir, templates)?;
+                read_templates_in(&below, Some(&path), dir, templates, bytes)?;
             }
             Kind::File if templates.len() == MAX_TEMPLATES => {
                 bail!("`{}` holds more than {MAX_TEMPLATES} templates", dir.display())
@@ -157,6 +186,14 @@ fn read_templates_in(
             Kind::File => {
                 let file = folder.read(&name).with_context(|| format!("cannot read `{full}`"))?;
                 let text = into_text(file, MAX_TEMPLATE).map_err(|fault| fault.told(&full, MAX_TEMPLATE))?;
+                *bytes += text.len() as u64;
+                if *bytes > MAX_ALL_TEMPLATES {
+                    bail!(
+                        "the templates in `{}` are larger than {} MiB",
+                        dir.display(),
+                        MAX_ALL_TEMPLATES >> 20
+                    );
+                }
                 templates.push((path, text));
             }
         }

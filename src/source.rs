@@ -76,6 +76,19 @@ pub struct Source {
     lines: Vec<u32>,
 }
 
+/// Whether a `[` behind `before` would begin a command: the runners of GitHub and Azure obey `##[error]` and
+/// `##vso[…]` wherever they stand in a line of their log.
+pub fn begins_command(before: &str) -> bool {
+    let ends = |mark: &str| {
+        before
+            .len()
+            .checked_sub(mark.len())
+            .and_then(|at| before.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(mark))
+    };
+    ends("##") || ends("##vso")
+}
+
 /// A line and a column, both from 1. The column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Position {

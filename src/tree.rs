@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
-use crate::source::{Source, Sources, Span};
+use crate::source::{Source, Sources, Span, begins_command};
 
 codes! {
     /// A file that carries our signature was changed by a person.
@@ -664,7 +664,8 @@ fn below(folder: &str, path: &TreePath) -> String {
 /// Where a diff goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
-    /// To eyes: control and invisible characters are escaped, CRLF shows as LF.
+    /// To eyes, in a terminal or the log of a workflow: control and invisible characters and what the runner would
+    /// obey are escaped, CRLF shows as LF.
     Terminal,
     /// To a program: every byte as it stands, so that `git apply` takes it.
     Pipe,
@@ -826,15 +827,19 @@ fn write_lines(out: &mut String, sign: char, lines: &[&str]) {
     }
 }
 
-/// A file on disk may hold what moves the cursor or hides text.
+/// A file on disk may hold what moves the cursor, hides text or gives the runner of a workflow a command: that is
+/// `::error::` at the start of a line, blanks before it or not, and `##[error]` anywhere.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut at_start = true;
     for c in text.chars() {
-        if matches!(c, '\n' | '\t') || !(c.is_control() || is_invisible(c)) {
+        let command = at_start && c == ':' || c == '[' && begins_command(&out);
+        if matches!(c, '\n' | '\t') || !(c.is_control() || is_invisible(c) || command) {
             out.push(c);
         } else {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         }
+        at_start = c == '\n' || at_start && c.is_whitespace();
     }
     out
 }

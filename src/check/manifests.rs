@@ -1,6 +1,7 @@
 //! What people put into the tree by hand: read, so that kustomize does not fail on it and no secret stands in it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::model::images::is_image;
@@ -104,13 +105,26 @@ pub fn image_updates(
         }
     };
     let data = documents.first().and_then(|document| document.get("data")).and_then(Value::as_object);
+    let lines = entries(&source.text);
     let images = data.into_iter().flatten().filter_map(|(name, image)| {
         let image = image.as_str().filter(|image| is_image(image))?;
-        let at = source.text.find(&format!("\n  {name}:")).map_or(0, |at| at + 3);
-        let end = source.text[at..].find('\n').map_or(source.text.len(), |end| at + end);
-        Some((name.clone(), Spanned::new(image.to_owned(), Span::new(file, at..end))))
+        let line = lines.get(name.as_str()).cloned().unwrap_or_default();
+        Some((name.clone(), Spanned::new(image.to_owned(), Span::new(file, line))))
     });
     images.collect()
+}
+
+/// Where the lines stand that give a key a value, by the key: one look at the text for all of them.
+fn entries(text: &str) -> BTreeMap<&str, Range<usize>> {
+    let mut found = BTreeMap::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((key, _)) = line.strip_prefix("  ").and_then(|entry| entry.split_once(':')) {
+            found.entry(key).or_insert(start + 2..start + line.trim_end_matches('\n').len());
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// Files that begin with a dot are somebody's settings.

@@ -10,7 +10,7 @@ use bayplan::tree::{Entry, Existing, TreePath};
 use bayplan::{Inputs, wanted_files};
 
 use super::args::Input;
-use crate::disk::{MAX_INVENTORY, MAX_TEMPLATE, read_below, read_beside, read_templates, read_text};
+use crate::disk::{MAX_TEMPLATE, read_below, read_beside, read_inventory, read_templates};
 
 /// The names that are looked for, the first one first.
 pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
@@ -54,7 +54,7 @@ pub fn find(input: &Input) -> Result<Found> {
 ///
 /// If one cannot be read, is larger than bayplan takes, or is not UTF-8.
 pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
-    let text = read_text(&found.path, MAX_INVENTORY)?;
+    let text = read_inventory(&found.path)?;
     let mut inputs = Inputs::new(&found.path.display().to_string(), &text);
     for path in wanted_files(&inputs) {
         inputs.files.add(&path, read_beside(&found.folder, &path));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use bayplan::check::settings::Levels;
 use bayplan::diagnostic::Diagnostics;
-use bayplan::report::{Format, Style};
+use bayplan::report::{Format, Style, visible};
 use bayplan::source::Sources;
 use bayplan::tree::{Medium, Plan, Tree};
 use bayplan::{Inputs, catalog, compile, report};
@@ -90,7 +90,7 @@ pub fn run(
         style,
     ))?;
     if let (Some(plan), Format::Text) = (&compared.plan, findings.format) {
-        print(&shown(&plan.diff_of_edits(&out.display().to_string(), medium(style)), style))?;
+        print(&shown(&plan.diff_of_edits(&out.display().to_string(), Medium::Terminal), style))?;
     }
     let exit = Exit::of(&compared.diagnostics, findings.deny_warnings());
     let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
@@ -129,7 +129,7 @@ fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> 
     let stale = plan.change.keys().map(|path| ("stale", path));
     let left = plan.remove.keys().map(|path| ("left over", path));
     for (what, path) in missing.chain(stale).chain(left) {
-        lines.push_str(&format!("{what:<10}{}/{path}\n", out.display()));
+        lines.push_str(&format!("{what:<10}{}\n", visible(&format!("{}/{path}", out.display()))));
     }
     print(&lines)?;
     say(quiet, "the tree is not what the inventory says: run `bayplan render` and commit what it writes");

@@ -1,6 +1,7 @@
 //! `bayplan templates`: what there is, and how to make it your own.
 
 use anyhow::{Context, Result, bail};
+use bayplan::report::visible;
 use bayplan::template::{Origin, builtin::BUILTIN};
 use bayplan::tree::TreePath;
 use bayplan::{diagnostic::nearest, templates};
@@ -28,7 +29,7 @@ pub fn list(input: &Input) -> Result<Exit> {
             Origin::Own => "yours",
         };
         let partial = if template.partial { ", included by others" } else { "" };
-        lines.push_str(&format!("{:<width$}  {origin}{partial}\n", template.path));
+        lines.push_str(&format!("{:<width$}  {origin}{partial}\n", visible(template.path)));
     }
     print(&lines)?;
     Ok(Exit::Clean)

@@ -1,10 +1,10 @@
 //! Files beside the tree: those that the inventory names, and those of an export.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::read_text;
+use super::{is_own, read_text};
 
 /// Larger files than this are not read. A ConfigMap holds no more.
 const MAX_FILE: u64 = 1 << 20;
@@ -19,8 +19,8 @@ pub fn read_beside(folder: &Path, path: &str) -> std::result::Result<String, Str
     let target = here.join(path);
     let real = |path: &Path| std::fs::canonicalize(path);
     match (real(here), real(&target)) {
-        (Ok(here), Ok(target)) if !target.starts_with(&here) => {
-            Err("a symbolic link leads out of the inventory's folder".to_owned())
+        (Ok(here), Ok(target)) if !is_own(&here, &target) => {
+            Err("it leads out of the inventory's folder, or to what belongs to Git".to_owned())
         }
         (Ok(_), Ok(real)) => read_text(&real, MAX_FILE).map_err(|error| reason(&error, &real)),
         _ => Err("it is not there".to_owned()),
@@ -37,8 +37,11 @@ fn reason(error: &anyhow::Error, path: &Path) -> String {
 ///
 /// # Errors
 ///
-/// If somebody else's file is in the way, or it cannot be written.
+/// If the folder is a symbolic link, if somebody else's file is in the way, or if it cannot be written.
 pub fn write_signed(folder: &Path, name: &str, text: &str, signature: &str) -> Result<()> {
+    if folder.components().collect::<PathBuf>().is_symlink() {
+        bail!("`{}` is a symbolic link: name the folder that it leads to", folder.display());
+    }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let target = folder.join(name);
     let shown = target.display();

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::source::begins_command;
+
 /// A longer message is cut: nobody reads it, and a name may be as long as a file.
 const LONGEST: usize = 1000;
 
@@ -10,10 +12,11 @@ const MOST_LINES: usize = 20;
 
 /// `text` on one line, with every character that a terminal or a log viewer might obey or hide
 /// (controls, line ends, direction overrides, zero-width characters) spelled as an escape such as
-/// `\u{1b}`. Longer than 1000 characters is cut.
+/// `\u{1b}`, and what the runner of a workflow would obey (`##[error]`) broken by one. Longer than 1000 characters
+/// is cut.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let short = first_chars(text, LONGEST);
-    if short.len() == text.len() && !text.chars().any(is_deceptive) {
+    if short.len() == text.len() && !text.contains("##") && !text.chars().any(is_deceptive) {
         return Cow::Borrowed(text);
     }
     let mut spelled = spell(short);
@@ -25,8 +28,18 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// As [`visible`], but keeps line ends.
 pub(super) fn visible_lines(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').take(MOST_LINES).map(visible).collect();
+    let lines: Vec<_> = text.split('\n').take(MOST_LINES).map(|line| no_command(visible(line))).collect();
     lines.join("\n")
+}
+
+/// The runner of a GitHub workflow obeys `::error::` at the start of a line, blanks before it or not.
+fn no_command(line: Cow<'_, str>) -> Cow<'_, str> {
+    let text = line.trim_start();
+    if !text.starts_with("::") {
+        return line;
+    }
+    let blanks = line.len() - text.len();
+    Cow::Owned(format!("{}\\u{{3a}}{}", &line[..blanks], &text[1..]))
 }
 
 /// As [`visible`] for a piece of source: never cut, and a tab is four columns wide.
@@ -52,6 +65,8 @@ fn spell(text: &str) -> String {
     for c in text.chars() {
         if is_deceptive(c) {
             spelled.extend(c.escape_default());
+        } else if c == '[' && begins_command(&spelled) {
+            spelled.extend(c.escape_unicode());
         } else {
             spelled.push(c);
         }
@@ -67,7 +82,7 @@ fn first_chars(text: &str, count: usize) -> &str {
 pub(super) fn visible_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
-        if c != '\n' && is_deceptive(c) {
+        if c != '\n' && is_deceptive(c) || c == '[' && begins_command(&safe) {
             let units =
                 c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
             safe.push_str(&units);
