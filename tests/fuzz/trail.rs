@@ -10,12 +10,13 @@ use bayplan::diagnostic::Diagnostics;
 pub struct Trail(pub BTreeSet<u64>);
 
 impl Trail {
-    /// Notes a message by its shape: names in backticks and digits do not count.
+    /// Notes a message by its shape: what stands between the first backtick and the last, and digits, do not count.
     pub fn note(&mut self, place: &str, message: &str) {
+        let before = message.split('`').next().unwrap_or_default();
+        let after = message.rsplit_once('`').map_or("", |(_, after)| after);
         let mut hash = DefaultHasher::new();
         place.hash(&mut hash);
-        for (index, piece) in message.split('`').enumerate().filter(|(index, _)| index % 2 == 0) {
-            index.min(4).hash(&mut hash);
+        for piece in [before, after] {
             piece.chars().filter(|c| !c.is_ascii_digit()).take(80).for_each(|c| c.hash(&mut hash));
         }
         self.0.insert(hash.finish());

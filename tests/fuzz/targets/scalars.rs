@@ -362,7 +362,9 @@ fn signatures(input: &[u8], trail: &mut Trail) {
         let path = TreePath::parse(path).unwrap();
         let signed = sign(&path, "inventory.toml", &text);
         assert_eq!(signature(&signed), Signed::Ours);
-        assert_eq!(signature(&signed.replace('\n', "\r\n").replace("\r\r", "\r")), Signed::Ours);
+        if !text.contains('\r') {
+            assert_eq!(signature(&signed.replace('\n', "\r\n")), Signed::Ours);
+        }
         assert_eq!(signature(&format!("\u{feff}{signed}")), Signed::Ours);
         assert_ne!(signature(&format!("{signed}\nmore\n")), Signed::Ours);
         assert_ne!(signature(&format!("{signed}x")), Signed::Ours);

@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Everything that is not a text, in any of the readers.
+/// Everything that is not a text, in any of the readers. (The page lets a float have several dots; no reader does, or
+/// addresses would be numbers.)
 static OTHER_THAN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     let kinds = [
         "~|null|Null|NULL|",
         "y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
         "[-+]?0[bB][0-1_]+|[-+]?0[oO]?[0-7_]+|[-+]?[0-9][0-9_]*|[-+]?0[xX][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+",
-        r"[-+]?([0-9][0-9_]*)?\.[0-9_.]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*([eE][-+]?[0-9]+)|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*",
+        r"[-+]?([0-9][0-9_]*)?\.[0-9_]*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*([eE][-+]?[0-9]+)|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*",
         r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?",
         "<<|=",
