@@ -15,6 +15,8 @@ use crate::markers::{Case, bless};
 
 /// Rules that no inventory alone can break: they need a template, or a tree on disk.
 const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
+    "circular-wait",
+    "duplicate-object",
     "dangling-reference",
     "duplicate-output",
     "hand-edited-file",
