@@ -368,11 +368,9 @@ fn mutations(text: &str) -> Vec<Mutation> {
         }
         let of_pods =
             line.above.starts_with(&["matchLabels", "selector", "spec"]) && !line.kind.contains("Policy");
-        let named = line.is(NAMES) && !(key == "serviceAccountName" && !line.above.contains(&"template"));
-        if (named || of_pods)
-            && line.is_scalar()
-            && !(line.above.len() > 1 && line.above[0] == "selector" && line.kind != "Service")
-        {
+        let named = line.is(NAMES) && (key != "serviceAccountName" || line.above.contains(&"template"));
+        let of_selector = line.above.len() > 1 && line.above[0] == "selector";
+        if (named || of_pods) && line.is_scalar() && (!of_selector || line.kind == "Service") {
             let number = value.parse::<u32>().is_ok();
             let with = match key {
                 "path" => format!("{head}{key}: {}/of-nothing", value.trim_matches('"')),
@@ -495,7 +493,7 @@ fn hand_written(clean: &[Clean]) -> Vec<(&Clean, String, String)> {
     for one in clean {
         let mut here: BTreeMap<(String, String), (String, Value)> = BTreeMap::new();
         for (path, content) in one.tree.iter().filter(|(path, _)| is_plain(path.as_str())) {
-            for object in read_documents(&content.to_string()).unwrap_or_default() {
+            for object in read_documents(content).unwrap_or_default() {
                 let Some(id) = Id::of(&object).filter(|id| id.kind != "Namespace") else { continue };
                 let folder = path.parent().map_or(String::new(), |folder| folder.to_string());
                 let longest =
