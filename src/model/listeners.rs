@@ -36,7 +36,7 @@ pub fn attach(
         if spoken == ListenerProtocol::Tls {
             port.sni = names.unwrap_or_else(|| hosts.to_vec());
         }
-        port.route_kind = gateway.and_then(|_| match spoken {
+        port.route_kind = gateway.and(match spoken {
             ListenerProtocol::Tls => Some("TLSRoute"),
             ListenerProtocol::Tcp => Some("TCPRoute"),
             ListenerProtocol::Udp => Some("UDPRoute"),
