@@ -23,7 +23,7 @@ const SLOW: Duration = Duration::from_secs(15);
 const SHORT: usize = 2000;
 
 /// A short run tries this many seeds as they are: other tests know them, too.
-const FEW: usize = 30;
+const FEW: usize = 12;
 
 /// Inputs that are gone on from.
 const POOL: usize = 4000;
@@ -56,7 +56,11 @@ impl End {
     }
 
     fn is_here(&self, runs: u64) -> bool {
-        runs >= self.runs || self.time.is_some_and(|time| Instant::now() >= time)
+        runs >= self.runs || self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.time.is_some_and(|time| Instant::now() >= time)
     }
 }
 
@@ -67,12 +71,14 @@ pub fn fuzz(target: &Target) {
     let mut bench = Bench::new(target);
     let step = if is_short() { pool.len().div_ceil(FEW) } else { 1 };
     let kept = kept(target.name);
-    for input in pool.iter().step_by(step).chain(&kept) {
+    let end = End::of(target);
+    let seeds = pool.iter().step_by(step).take_while(|_| !end.is_over());
+    for input in kept.iter().chain(seeds) {
         bench.try_on(input);
     }
     pool.extend(kept);
     let mut dice = Dice(setting("FUZZ_SEED").unwrap_or_default());
-    let (end, seeds) = (End::of(target), pool.len());
+    let seeds = pool.len();
     let mut runs = 0;
     while !end.is_here(runs) {
         let parent = dice.pick(&pool);

@@ -32,7 +32,7 @@ fn decisions() -> Vec<Vec<u8>> {
 
 pub const EMITTER: Target = Target {
     name: "emitter",
-    short: 2000,
+    short: 500,
     longest: 4000,
     seeds: decisions,
     words: &[
@@ -144,14 +144,8 @@ fn tree(from: &mut Decisions<'_>, depth: usize, texts: &dyn Fn(&mut Decisions<'_
     }
 }
 
-pub const DIFFERENCES: Target = Target {
-    name: "differences",
-    short: 1000,
-    longest: 4000,
-    seeds: decisions,
-    words: &[],
-    run: differences,
-};
+pub const DIFFERENCES: Target =
+    Target { name: "differences", short: 300, longest: 4000, seeds: decisions, words: &[], run: differences };
 
 /// Words that mean something to a merge, so that lists get merge keys, and keys directives.
 const KEYS: &[&str] = &[

@@ -19,7 +19,7 @@ fn assert_readable(message: &str) {
 
 pub const ADDRESSES: Target = Target {
     name: "addresses",
-    short: 20_000,
+    short: 5_000,
     longest: 2000,
     seeds: || {
         lines(&[
@@ -102,7 +102,7 @@ fn assert_range(range: Range) {
 
 pub const QUANTITIES: Target = Target {
     name: "quantities",
-    short: 20_000,
+    short: 5_000,
     longest: 400,
     seeds: || {
         lines(&[
@@ -183,7 +183,7 @@ fn quantities(input: &[u8], trail: &mut Trail) {
 
 pub const DURATIONS: Target = Target {
     name: "durations",
-    short: 20_000,
+    short: 5_000,
     longest: 500,
     seeds: || {
         lines(&[
@@ -219,7 +219,7 @@ fn durations(input: &[u8], trail: &mut Trail) {
 
 pub const SCHEDULES: Target = Target {
     name: "schedules",
-    short: 20_000,
+    short: 5_000,
     longest: 2000,
     seeds: || {
         lines(&[
@@ -247,7 +247,7 @@ fn schedules(input: &[u8], trail: &mut Trail) {
 
 pub const PATHS: Target = Target {
     name: "paths",
-    short: 20_000,
+    short: 5_000,
     longest: 1200,
     seeds: || {
         lines(&[

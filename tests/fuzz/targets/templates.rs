@@ -124,7 +124,7 @@ const WORDS: &[&str] = &[
 
 pub const OBJECTS: Target = Target {
     name: "templates-of-objects",
-    short: 500,
+    short: 150,
     longest: 16 * 1024,
     seeds: || {
         let mut seeds = files("templates", ".yaml.j2");
@@ -147,7 +147,7 @@ pub const OBJECTS: Target = Target {
 
 pub const TEXT: Target = Target {
     name: "templates-of-text",
-    short: 500,
+    short: 150,
     longest: 16 * 1024,
     seeds: || {
         let mut seeds = files("templates", ".md.j2");

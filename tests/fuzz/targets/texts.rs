@@ -53,7 +53,7 @@ fn inventories() -> Vec<Vec<u8>> {
 
 pub const INVENTORY_TOML: Target = Target {
     name: "inventory-toml",
-    short: 300,
+    short: 60,
     longest: 48 * 1024,
     seeds: inventories,
     words: TOML,
@@ -62,7 +62,7 @@ pub const INVENTORY_TOML: Target = Target {
 
 pub const INVENTORY_YAML: Target = Target {
     name: "inventory-yaml",
-    short: 300,
+    short: 60,
     longest: 48 * 1024,
     seeds: || {
         let as_yaml = |toml: Vec<u8>| {
@@ -128,7 +128,7 @@ fn assert_shows_nothing_dangerous(found: &Diagnostics, sources: &Sources) {
 
 pub const WHOLE_RUNS: Target = Target {
     name: "whole-runs",
-    short: 20,
+    short: 5,
     longest: 48 * 1024,
     seeds: || {
         let clean = |text: &Vec<u8>| {
@@ -165,7 +165,7 @@ fn whole_run(input: &[u8], trail: &mut Trail) {
 
 pub const REFERENCES: Target = Target {
     name: "references",
-    short: 500,
+    short: 60,
     longest: 4000,
     seeds: || {
         lines(&[
@@ -218,7 +218,7 @@ fn references(input: &[u8], trail: &mut Trail) {
 
 pub const MANIFESTS: Target = Target {
     name: "manifests",
-    short: 2000,
+    short: 100,
     longest: 16 * 1024,
     seeds: || {
         let mut seeds = files("out", ".yaml");
@@ -282,7 +282,7 @@ static UPDATED: LazyLock<String> = LazyLock::new(|| {
 
 pub const IMAGE_UPDATES: Target = Target {
     name: "image-updates",
-    short: 200,
+    short: 60,
     longest: 8 * 1024,
     seeds: || {
         let mut seeds = files("tests/golden", "images.yaml");
@@ -321,7 +321,7 @@ const WITH_FILES: &str = "[charts.c]\nrepository = \"https://charts.example.com\
 
 pub const VALUES_FILES: Target = Target {
     name: "values-files",
-    short: 500,
+    short: 60,
     longest: 16 * 1024,
     seeds: || {
         let mut seeds = files("tests/inventories/values", ".yaml");
@@ -361,7 +361,7 @@ pub const VALUES_FILES: Target = Target {
 
 pub const REPORTS: Target = Target {
     name: "reports",
-    short: 1000,
+    short: 200,
     longest: 4000,
     seeds: || {
         lines(&[
