@@ -285,7 +285,7 @@ fn object(version: &str, kind: &str, from: &mut Decisions<'_>) -> Value {
         1 => object["spec"] = json!({"template": {"spec": pod}}),
         2 => {
             object["spec"] =
-                json!({"template": {"spec": {"containers": named(from), "volumes": named(from)}}})
+                json!({"template": {"spec": {"containers": named(from), "volumes": named(from)}}});
         }
         _ => {}
     }
