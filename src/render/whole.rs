@@ -89,7 +89,12 @@ impl<'m> Whole<'m> {
         let mut found = Vec::new();
         for (maker, own, id) in self.all().filter(|(_, _, id)| id.kind != "Namespace") {
             let of_cluster = kinds::is_cluster_scoped(&id.group, &id.kind);
-            let namespace = if of_cluster { "" } else { id.namespace.as_deref().unwrap_or(own) };
+            let namespace = match maker {
+                _ if of_cluster => "",
+                // The overlay's kustomization sets it, whatever the file says.
+                Maker::File(..) if !own.is_empty() => own,
+                _ => id.namespace.as_deref().unwrap_or(own),
+            };
             let other = *first.entry((&id.group, &id.kind, namespace, &id.name)).or_insert(maker);
             if other != maker && !self.is_one(other, maker) {
                 let place = self.place(other);
