@@ -121,7 +121,7 @@ fn unused_strip(model: &Model, found: &mut Diagnostics) {
     let all = || model.services().chain(model.base.services());
     let pathed = |route: &Route| route.paths.iter().any(|path| !path.trim_end_matches('/').is_empty());
     let with_path: BTreeSet<&str> = all()
-        .filter(|service| service.route.as_ref().is_some_and(pathed))
+        .filter(|service| service.route.as_deref().is_some_and(pathed))
         .map(|service| service.key.as_str())
         .collect();
     let routed = all().filter(|service| service.route.is_some());
@@ -143,7 +143,7 @@ fn routes_of_services(model: &Model) -> impl Iterator<Item = &Route> {
     model
         .services()
         .filter(|service| service.main_port.is_some())
-        .filter_map(|service| service.route.as_ref())
+        .filter_map(|service| service.route.as_deref())
 }
 
 fn unrouted_charts(model: &Model, found: &mut Diagnostics) {

@@ -625,7 +625,7 @@ fn unused_secrets(model: &Model, found: &mut Diagnostics) {
         let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
         let copied: BTreeSet<&String> =
             copied.chain(stack.failover.iter().map(|failover| &failover.secret_key.value)).collect();
-        let routes = stack.services.iter().filter_map(|service| service.route.as_ref());
+        let routes = stack.services.iter().filter_map(|service| service.route.as_deref());
         let routes: BTreeSet<&str> = routes.flat_map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {

@@ -110,7 +110,7 @@ impl Decode for Gpu {
         if let Value::Integer(_) = node.value {
             let count = Whole::decode(node, reader)?;
             let named = crate::inventory::record::Named { key: node.span, value: count };
-            return Some(Self(Map::from([(DEFAULT_GPU.to_owned(), named)]), node.span));
+            return Some(Self(Map::from_iter([(DEFAULT_GPU.to_owned(), named)]), node.span));
         }
         if node.table().is_none() {
             reader.wrong_type(node, "a number of GPUs, or a table such as { \"nvidia.com/gpu\" = 1 }");

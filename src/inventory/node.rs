@@ -44,7 +44,7 @@ pub enum Value {
     /// A list.
     Array(Vec<Node>),
     /// A table, in the order of the file.
-    Table(Table),
+    Table(Box<Table>),
 }
 
 /// The entries of a table: each name, where the name stands, and its value.
@@ -133,7 +133,7 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         });
     }
     let span = Span::new(file, root.span());
-    (Node { span, value: Value::Table(toml_table(root.into_inner(), file, 0, found)) }, sound)
+    (Node { span, value: Value::Table(Box::new(toml_table(root.into_inner(), file, 0, found))) }, sound)
 }
 
 /// An unclosed bracket makes a dozen follow-up errors; more than this many help nobody.
@@ -261,7 +261,7 @@ fn toml_node(node: toml::Spanned<DeValue<'_>>, file: FileId, depth: usize, found
         DeValue::Array(items) => {
             Value::Array(items.into_iter().map(|item| toml_node(item, file, depth + 1, found)).collect())
         }
-        DeValue::Table(table) => Value::Table(toml_table(table, file, depth, found)),
+        DeValue::Table(table) => Value::Table(Box::new(toml_table(table, file, depth, found))),
     };
     Node { span, value }
 }
@@ -269,7 +269,7 @@ fn toml_node(node: toml::Spanned<DeValue<'_>>, file: FileId, depth: usize, found
 /// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.
 pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let whole = Span::new(file, 0..text.len());
-    let empty = || Node { span: whole, value: Value::Table(Table::new()) };
+    let empty = || Node { span: whole, value: Value::Table(Box::default()) };
     if text.trim().is_empty() {
         return (empty(), true);
     }
@@ -437,7 +437,7 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
     let span = Span::new(file, offsets.scalar(node.referenced));
     let value = match node.value {
         // A key without a value is an empty table: `production:` under `environments:`.
-        YamlNode::Null => Value::Table(Table::new()),
+        YamlNode::Null => Value::Table(Box::default()),
         YamlNode::Boolean(flag) => Value::Boolean(flag),
         YamlNode::Integer(number) => Value::Integer(number),
         YamlNode::Float(number) => Value::Float(number),
@@ -445,7 +445,7 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
         YamlNode::Array(items) => {
             Value::Array(items.into_iter().map(|item| yaml_node(item, offsets, file)).collect())
         }
-        YamlNode::Table(entries) => Value::Table(
+        YamlNode::Table(entries) => Value::Table(Box::new(
             entries
                 .into_iter()
                 .map(|(key, node)| {
@@ -458,7 +458,7 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
                     (key.value, Entry { key: key_span, node })
                 })
                 .collect(),
-        ),
+        )),
     };
     Node { span, value }
 }

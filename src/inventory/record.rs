@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use litemap::LiteMap;
+use rayon::prelude::{ParallelIterator, ParallelSlice};
 use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostics, nearest};
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::{BAD_TEXT, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
 use crate::object::emit::{unsafe_key, unsafe_text};
 use crate::source::{Span, Spanned};
@@ -37,6 +39,14 @@ impl Reader {
         let value = read(self);
         self.path.pop();
         value
+    }
+
+    /// Reads at the same place, with findings of its own.
+    fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics) {
+        let mut own =
+            Self { found: Diagnostics::default(), root: self.root.clone(), path: self.path.clone() };
+        let value = read(&mut own);
+        (value, own.found)
     }
 
     /// Whether an environment's table of this path is laid over one of the defaults, which has what it leaves out.
@@ -107,7 +117,7 @@ fn mended(node: &Node, wanted: &str) -> Option<String> {
 }
 
 /// A type that a node can be read as.
-pub trait Decode: Sized + Clone {
+pub trait Decode: Sized + Clone + Send {
     /// Reads a value. `None` after reporting why it cannot be.
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self>;
 
@@ -227,8 +237,9 @@ impl<T> Deref for Named<T> {
     }
 }
 
-/// A table whose keys the user chooses. Sorted, so that the order of the file changes nothing.
-pub type Map<T> = BTreeMap<String, Named<T>>;
+/// A table whose keys the user chooses. Sorted, so that the order of the file changes nothing; most have one entry or
+/// two, for which a tree would set aside room for eleven.
+pub type Map<T> = LiteMap<String, Named<T>>;
 
 impl<T: Decode> Field for Map<T> {
     fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
@@ -242,19 +253,37 @@ impl<T: Decode> Field for Map<T> {
     }
 }
 
+type Entries<T> = Vec<(String, Named<T>)>;
+
+/// Long tables are read in parts of so many entries, at the same time.
+const PART: usize = 128;
+
+fn decode_entries<T: Decode>(entries: &[(&String, &Entry)], reader: &mut Reader) -> Entries<T> {
+    let mut read = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        check_key(name, entry.key, reader);
+        let value = reader.within(name, |reader| T::decode(&entry.node, reader));
+        read.extend(value.map(|value| ((*name).clone(), Named { key: entry.key, value })));
+    }
+    read
+}
+
 impl<T: Decode> Decode for Map<T> {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
         let Some(table) = node.table() else {
             reader.wrong_type(node, "a table");
             return None;
         };
-        let mut map = Self::new();
-        for (name, entry) in table {
-            check_key(name, entry.key, reader);
-            let value = reader.within(name, |reader| T::decode(&entry.node, reader));
-            if let Some(value) = value {
-                map.insert(name.clone(), Named { key: entry.key, value });
-            }
+        let mut entries: Vec<(&String, &Entry)> = table.iter().collect();
+        entries.sort_unstable_by_key(|(name, _)| *name);
+        let parts: Vec<(Entries<T>, Diagnostics)> = match entries.len() {
+            0..PART => vec![(decode_entries(&entries, reader), Diagnostics::default())],
+            _ => entries.par_chunks(PART).map(|part| reader.apart(|own| decode_entries(part, own))).collect(),
+        };
+        let mut map = Self::with_capacity(entries.len());
+        for (part, found) in parts {
+            reader.found.extend(found);
+            map.extend(part);
         }
         Some(map)
     }

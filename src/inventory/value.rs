@@ -182,8 +182,8 @@ impl<T: Decode> Decode for OneOrMany<T> {
 pub enum OrOff<T> {
     /// `false`.
     Off(Span),
-    /// The value.
-    On(T),
+    /// The value, apart: most services do without most of what can be switched off.
+    On(Box<T>),
 }
 
 impl<T> OrOff<T> {
@@ -200,7 +200,7 @@ impl<T: Decode> Decode for OrOff<T> {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
         match node.value {
             Value::Boolean(false) => Some(Self::Off(node.span)),
-            _ => T::decode(node, reader).map(Self::On),
+            _ => T::decode(node, reader).map(|value| Self::On(Box::new(value))),
         }
     }
     fn schema(schemas: &mut Schemas) -> Json {
@@ -208,7 +208,7 @@ impl<T: Decode> Decode for OrOff<T> {
     }
     fn merged(&self, over: &Self) -> Self {
         match (self, over) {
-            (Self::On(base), Self::On(over)) => Self::On(base.merged(over)),
+            (Self::On(base), Self::On(over)) => Self::On(Box::new(base.merged(over))),
             _ => over.clone(),
         }
     }
@@ -236,7 +236,7 @@ fn check_texts(node: &Node, reader: &mut Reader) {
         Value::String(text) => check_text(text, node.span, reader),
         Value::Array(items) => items.iter().for_each(|item| check_texts(item, reader)),
         Value::Table(table) => {
-            for (key, entry) in table {
+            for (key, entry) in table.iter() {
                 check_key(key, entry.key, reader);
                 reader.within(key, |reader| check_texts(&entry.node, reader));
             }
@@ -251,7 +251,7 @@ fn merged_nodes(base: &Node, over: &Node) -> Node {
         return over.clone();
     };
     let mut table = base.clone();
-    for (key, entry) in changes {
+    for (key, entry) in changes.iter() {
         let mut entry = entry.clone();
         if let Some(under) = base.get(key) {
             entry.node = merged_nodes(&under.node, &entry.node);

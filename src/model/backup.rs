@@ -204,7 +204,7 @@ pub fn lower_backups(
                 .help("write it into the `backup` of the claim that is to be fetched back"),
         );
     }
-    let by_services = of_services(resolver, &around.on, &stack.name, &table.claims);
+    let by_services = of_services(resolver, around, &stack.name, &table.claims);
     let mut backups = Vec::new();
     for claim in &stack.claims {
         let Some(entry) = table.claims.get(&claim.name) else { continue };

@@ -60,7 +60,7 @@ pub struct Container {
     /// Its security context.
     pub security_context: Option<Spanned<Json>>,
     /// How its health is told.
-    pub probe: Option<Probe>,
+    pub probe: Option<Box<Probe>>,
     /// What is mounted.
     pub mounts: Vec<Mount>,
     /// Its files, until they have become mounts.
@@ -152,7 +152,7 @@ impl Service {
             secret_env: &self.secret_env,
             sourced_env: &self.sourced_env,
             resources: &self.resources,
-            security_context: self.security_context.as_ref(),
+            security_context: self.security_context.as_deref(),
             mounts: None,
             place: self.place,
         };

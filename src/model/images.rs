@@ -163,7 +163,7 @@ pub fn gather(model: &Model) -> Vec<ImageUpdate> {
             name: service.key.clone(),
             repository: repository(&service.image).to_owned(),
             image: service.image.value.clone(),
-            rule: rule.clone(),
+            rule: (**rule).clone(),
         });
     }
     updates.into_values().collect()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::inventory::service::Kind;
@@ -59,7 +60,7 @@ pub fn mark(model: &mut Model) {
 fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: &Texts) {
     let waits = environment.services().any(|service| !service.depends_on.is_empty());
     environment.has_dependencies = waits;
-    for stack in &mut environment.stacks {
+    environment.stacks.par_iter_mut().for_each(|stack| {
         let engine = gitops.map(|gitops| engine_of(gitops, stack.layer));
         let waves = engine == Some(Engine::Argocd);
         add(&mut stack.labels, PART_OF, &stack.part_of);
@@ -89,7 +90,7 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             order_claims(stack);
         }
         keep_data(stack, engine);
-    }
+    });
 }
 
 /// Who applies the stacks of a layer.
@@ -284,6 +285,6 @@ mod tests {
         assert_eq!(json!(web.annotated.pod), json!({ "a": "1" }));
         assert_eq!(json!(web.annotated.service), json!({ "argocd.argoproj.io/sync-wave": "1" }));
         let resources = json!({ "limits": { "cpu": "1", "nvidia.com/gpu": "2" } });
-        assert_eq!(web.container_resources, resources);
+        assert_eq!(json!(web.container_resources), resources);
     }
 }

@@ -1,6 +1,9 @@
 //! How a service's health is told.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
 use crate::inventory;
@@ -12,18 +15,52 @@ use crate::model::service::Port;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
-/// How health is told, in Kubernetes' spelling; null where it is not asked.
+/// How health is told; null where it is not asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probe {
     /// Until it succeeds, the other two wait.
-    pub startup: Json,
+    pub startup: Option<Ask>,
     /// Takes the pod out of the Service.
-    pub readiness: Json,
+    pub readiness: Option<Ask>,
     /// Restarts the container.
-    pub liveness: Json,
+    pub liveness: Option<Ask>,
     /// The ports it names, for rules: the key that names it, and the port.
     #[serde(skip)]
     pub ports: Vec<(&'static str, Spanned<String>)>,
+}
+
+/// A way to ask, and how often. Written out in Kubernetes' spelling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Whom and how: `httpGet`, `tcpSocket`, `grpc` or `exec`. Mostly the same for all three uses.
+    handler: Arc<Json>,
+    delay: Option<i64>,
+    period: i64,
+    timeout: i64,
+    failures: i64,
+    successes: Option<i64>,
+}
+
+impl Serialize for Ask {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, how) in self.handler.as_object().into_iter().flatten() {
+            map.serialize_entry(name, how)?;
+        }
+        let seconds = [
+            ("initialDelaySeconds", self.delay),
+            ("periodSeconds", Some(self.period)),
+            ("timeoutSeconds", Some(self.timeout)),
+            ("failureThreshold", Some(self.failures)),
+            ("successThreshold", self.successes),
+        ];
+        for (name, number) in seconds {
+            if let Some(number) = number {
+                map.serialize_entry(name, &number)?;
+            }
+        }
+        map.end()
+    }
 }
 
 /// What is written of a container's health: one probe for all uses, and those that differ.
@@ -47,7 +84,7 @@ pub fn lower_probes(
     ports: &[Port],
     own: Option<&str>,
     main: Option<&str>,
-) -> Option<Probe> {
+) -> Option<Box<Probe>> {
     let around = Ports { ports, own, main };
     let mut lower = |key: &'static str, written: Option<&OrOff<Written>>| -> Option<Lowered> {
         lower_probe(resolver, key, written?.on()?, &around)
@@ -70,23 +107,14 @@ pub fn lower_probes(
     // Whoever is restarted for bad health needs time to start.
     let startup = startup.or_else(|| liveness.clone().filter(|_| asked.startup.is_none()));
     report_useless(resolver, asked);
-    let json = |probe: Option<Lowered>, start: bool| match probe {
-        Some(probe) if start => probe.json(probe.startup),
-        Some(probe) => probe.json(probe.failures),
-        None => Json::Null,
-    };
-    let successes = readiness.as_ref().and_then(|probe| probe.successes);
-    let mut probe = Probe {
-        startup: json(startup, true),
-        readiness: json(readiness, false),
-        liveness: json(liveness, false),
+    let probe = Probe {
+        startup: startup.map(|probe| Ask { failures: probe.startup, successes: None, ..probe.ask }),
+        readiness: readiness.map(|probe| probe.ask),
+        liveness: liveness.map(|probe| Ask { successes: None, ..probe.ask }),
         ports,
     };
-    if let Some(successes) = successes {
-        probe.readiness["successThreshold"] = json!(successes);
-    }
-    let told = [&probe.startup, &probe.readiness, &probe.liveness].into_iter().any(|probe| !probe.is_null());
-    told.then_some(probe)
+    let told = [&probe.startup, &probe.readiness, &probe.liveness].into_iter().any(Option::is_some);
+    told.then(|| Box::new(probe))
 }
 
 /// Reports keys that a probe for one use has no use for.
@@ -136,31 +164,14 @@ impl Ports<'_> {
     }
 }
 
-/// One way to ask.
+/// One way to ask, with what only some uses of it need.
 #[derive(Clone, Debug)]
 struct Lowered {
     key: &'static str,
-    handler: Json,
-    period: i64,
-    timeout: i64,
-    failures: i64,
+    ask: Ask,
+    /// How often it may fail while the container starts.
     startup: i64,
-    delay: Option<i64>,
-    successes: Option<i64>,
     port: Option<Spanned<String>>,
-}
-
-impl Lowered {
-    fn json(&self, failures: i64) -> Json {
-        let mut json = self.handler.clone();
-        if let Some(delay) = self.delay {
-            json["initialDelaySeconds"] = json!(delay);
-        }
-        json["periodSeconds"] = json!(self.period);
-        json["timeoutSeconds"] = json!(self.timeout);
-        json["failureThreshold"] = json!(failures);
-        json
-    }
 }
 
 fn lower_probe(
@@ -197,7 +208,8 @@ fn lower_probe(
     let startup = seconds(&probe.startup, 300).saturating_add(period - 1) / period;
     let delay = probe.delay.as_ref().map(|time| time.seconds().round() as i64);
     let successes = probe.successes.map(|count| count.value);
-    Some(Lowered { key, handler, period, timeout, failures, startup, delay, successes, port })
+    let ask = Ask { handler: Arc::new(handler), delay, period, timeout, failures, successes };
+    Some(Lowered { key, ask, startup, port })
 }
 
 /// Reports keys of another way to ask.

@@ -3,10 +3,11 @@
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
 //! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value as Json;
 
@@ -15,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostics, nearest};
 use crate::inventory::Inventory;
 use crate::inventory::environment::Environment;
 use crate::inventory::node::{Node, Value};
-use crate::inventory::record::Record;
+use crate::inventory::record::{Decode, Map, Record};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::value::{AddressText, Passthrough, QuantityText, Text};
@@ -46,13 +47,13 @@ pub struct Resolver<'a> {
     pub escaping: bool,
     environment: Option<(&'a str, &'a Environment)>,
     chart: Option<&'a str>,
-    services: BTreeMap<&'a str, Service>,
-    stacks: BTreeMap<&'a str, Stack>,
-    tables: Vec<String>,
+    services: Arc<BTreeMap<&'a str, Service>>,
+    stacks: Arc<BTreeMap<&'a str, Stack>>,
+    tables: Arc<[String]>,
     /// The places of addresses that came by a reference.
     references: BTreeSet<Span>,
     /// How many bytes strings with references may still grow to.
-    room: Cell<usize>,
+    room: Arc<AtomicUsize>,
     /// How many names may still be compared with unknown ones.
     guesses: Cell<usize>,
 }
@@ -80,13 +81,32 @@ impl<'a> Resolver<'a> {
             escaping: false,
             environment: None,
             chart: None,
-            services: BTreeMap::new(),
-            stacks: BTreeMap::new(),
+            services: Arc::default(),
+            stacks: Arc::default(),
             references: BTreeSet::new(),
-            room: Cell::new(TOTAL_LIMIT),
+            room: Arc::new(AtomicUsize::new(TOTAL_LIMIT)),
             guesses: Cell::new(GUESS_LIMIT),
             tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
         }
+    }
+
+    /// So many resolvers for parts of the same environment, which may be resolved at the same time.
+    pub fn divided(&self, parts: usize) -> Vec<Self> {
+        let guesses = self.guesses.get() / parts.max(1);
+        let part = || Self {
+            inventory: self.inventory,
+            found: Diagnostics::default(),
+            escaping: self.escaping,
+            environment: self.environment,
+            chart: self.chart,
+            services: Arc::clone(&self.services),
+            stacks: Arc::clone(&self.stacks),
+            tables: Arc::clone(&self.tables),
+            references: BTreeSet::new(),
+            room: Arc::clone(&self.room),
+            guesses: Cell::new(guesses),
+        };
+        std::iter::repeat_with(part).take(parts).collect()
     }
 
     /// Takes over what another resolver of the same inventory has found.
@@ -99,20 +119,11 @@ impl<'a> Resolver<'a> {
     pub fn enter(&mut self, name: Option<&'a str>) {
         let tables = &self.inventory.tables;
         self.environment = name.and_then(|name| Some((name, &tables.environments.get(name)?.value)));
-        self.services.clear();
-        self.stacks.clear();
+        self.services = Arc::default();
+        self.stacks = Arc::default();
         if let Some((_, environment)) = self.environment {
-            use crate::inventory::record::Decode;
-            for (name, over) in &environment.services {
-                if let Some((name, base)) = tables.services.get_key_value(name) {
-                    self.services.insert(name, base.value.merged(&over.value));
-                }
-            }
-            for (name, over) in &environment.stacks {
-                if let Some((name, base)) = tables.stacks.get_key_value(name) {
-                    self.stacks.insert(name, base.value.merged(&over.value));
-                }
-            }
+            self.services = Arc::new(merged(&tables.services, &environment.services));
+            self.stacks = Arc::new(merged(&tables.stacks, &environment.stacks));
         }
     }
 
@@ -129,12 +140,9 @@ impl<'a> Resolver<'a> {
         self.services.get(name).or_else(|| Some(&self.inventory.tables.services.get(name)?.value))
     }
 
-    /// The same, apart from the resolver: copied only where the environment changes it.
-    pub fn service_apart(&self, name: &str) -> Option<Cow<'a, Service>> {
-        if let Some(own) = self.services.get(name) {
-            return Some(Cow::Owned(own.clone()));
-        }
-        Some(Cow::Borrowed(&self.inventory.tables.services.get(name)?.value))
+    /// The services that this environment changes, references still in place.
+    pub fn changed_services(&self) -> Arc<BTreeMap<&'a str, Service>> {
+        Arc::clone(&self.services)
     }
 
     /// A stack as this environment has it, references still in place.
@@ -331,9 +339,10 @@ impl<'a> Resolver<'a> {
                 return Err(Failure::TooLong);
             }
         }
-        let room = self.room.get().checked_sub(expanded.len());
-        self.room.set(room.unwrap_or_default());
-        room.map(|_| expanded).ok_or(Failure::TooLong)
+        let take = |room: usize| Some(room.saturating_sub(expanded.len()));
+        let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        let fits = room.is_ok_and(|room| room >= expanded.len());
+        if fits { Ok(expanded) } else { Err(Failure::TooLong) }
     }
 
     fn report(&mut self, path: &str, failure: Failure, span: Span) {
@@ -383,7 +392,7 @@ impl<'a> Resolver<'a> {
             return Err(Failure::Cycle(trail.path[start..].to_vec()));
         }
         trail.lookups += 1;
-        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 || self.room.get() == 0 {
+        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 || self.room.load(Ordering::Relaxed) == 0 {
             return Err(Failure::TooLong);
         }
         trail.path.push(path.to_owned());
@@ -621,6 +630,12 @@ enum Part<'t> {
     /// `$${`: a plain `${`.
     Escaped,
     Reference(&'t str),
+}
+
+/// The tables that an environment changes, its changes laid over them.
+fn merged<'a, T: Decode>(base: &Map<T>, own: &'a Map<T>) -> BTreeMap<&'a str, T> {
+    let both = own.iter().filter_map(|(name, over)| Some((name, base.get(name)?, over)));
+    both.map(|(name, base, over)| (name.as_str(), base.value.merged(&over.value))).collect()
 }
 
 /// A string as plain text and references, in order.

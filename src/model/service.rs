@@ -1,8 +1,12 @@
 //! Services of one environment: what runs, how it is reached, what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use serde::Serialize;
+use indexmap::IndexMap;
+use litemap::LiteMap;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
 use crate::inventory;
@@ -50,17 +54,17 @@ pub struct Service {
     pub image: Spanned<String>,
     /// Which newer ones Flux takes.
     #[serde(skip)]
-    pub image_policy: Option<crate::model::images::ImagePolicy>,
+    pub image_policy: Option<Box<crate::model::images::ImagePolicy>>,
     /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job` or `CronJob`.
     pub kind: Kind,
     /// How many pods, unless its kind or its autoscaler decides.
     pub replicas: Option<Spanned<i64>>,
     /// How the number of pods follows the load.
-    pub autoscale: Option<Autoscale>,
+    pub autoscale: Option<Box<Autoscale>>,
     /// How many pods must stay while nodes are drained.
     pub disruption_budget: Option<Budget>,
     /// How a job runs.
-    pub job: Option<Job>,
+    pub job: Option<Box<Job>>,
     /// Containers that Kubernetes starts before its own, in order: those that prepare, then native sidecars.
     pub init_containers: Vec<Container>,
     /// Containers beside its own.
@@ -68,7 +72,7 @@ pub struct Service {
     /// Settings of its pods.
     pub pod: Pod,
     /// What its pods may do with the Kubernetes API.
-    pub rbac: Option<Rbac>,
+    pub rbac: Option<Box<Rbac>>,
     /// Small files of its container.
     pub files: Files,
     /// Claims that each of its pods gets for itself.
@@ -96,15 +100,15 @@ pub struct Service {
     /// `LoadBalancer`, `NodePort` or `ClusterIP`.
     pub service_type: &'static str,
     /// Its load balancer.
-    pub load_balancer: Option<LoadBalancer>,
+    pub load_balancer: Option<Box<LoadBalancer>>,
     /// Requests and limits.
-    pub resources: Resources,
-    /// The same with its GPUs, in Kubernetes' spelling.
-    pub container_resources: Json,
+    pub resources: Arc<Resources>,
+    /// The same with its GPUs.
+    pub container_resources: ContainerResources,
     /// What is mounted, by name.
     pub volumes: Vec<Volume>,
     /// How its health is told.
-    pub probe: Option<Probe>,
+    pub probe: Option<Box<Probe>>,
     /// Host names, in full.
     pub hosts: Vec<Spanned<String>>,
     /// The first path it is routed by.
@@ -112,7 +116,7 @@ pub struct Service {
     /// Hosts and path as a rule of Traefik.
     pub traefik_rule: String,
     /// How its hosts lead to it, where something routes them.
-    pub route: Option<Route>,
+    pub route: Option<Box<Route>>,
     /// What must be ready before it, among what is on.
     pub depends_on: Vec<Dependency>,
     /// What it connects to, among what is on.
@@ -122,7 +126,7 @@ pub struct Service {
     /// Who else may reach it.
     pub allow_from: Vec<AllowFrom>,
     /// Where Prometheus finds its metrics.
-    pub monitor: Option<Monitor>,
+    pub monitor: Option<Box<Monitor>>,
     /// The node it must run on.
     pub node: Option<Spanned<String>>,
     /// Labels of the nodes it may run on, with the node's own name if it must run there.
@@ -134,9 +138,9 @@ pub struct Service {
     /// Whether it shares its node's network.
     pub host_network: Option<Spanned<bool>>,
     /// The container's security context.
-    pub security_context: Option<Spanned<Json>>,
+    pub security_context: Option<Box<Spanned<Json>>>,
     /// The pod's security context.
-    pub pod_security_context: Option<Spanned<Json>>,
+    pub pod_security_context: Option<Box<Spanned<Json>>>,
     /// Its service account.
     pub service_account: Option<String>,
     /// Whether it gets the service account's token.
@@ -240,15 +244,44 @@ pub struct Port {
     pub place: Span,
 }
 
+/// Amounts by resource.
+pub type Quantities = LiteMap<String, Spanned<QuantityValue>>;
+
 /// Requests and limits, by resource.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct Resources {
     /// What is set aside.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub requests: BTreeMap<String, Spanned<QuantityValue>>,
+    #[serde(skip_serializing_if = "LiteMap::is_empty")]
+    pub requests: Quantities,
     /// What may be used at most.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, Spanned<QuantityValue>>,
+    #[serde(skip_serializing_if = "LiteMap::is_empty")]
+    pub limits: Quantities,
+}
+
+/// Requests and limits with GPUs, which are counted by their limits. Written out in Kubernetes' spelling.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ContainerResources {
+    resources: Arc<Resources>,
+    gpus: BTreeMap<String, i64>,
+}
+
+impl Serialize for ContainerResources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Resources { requests, limits } = &*self.resources;
+        let amounts = |amounts: &Quantities| -> Vec<(String, String)> {
+            amounts.iter().map(|(name, amount)| (name.clone(), amount.text.clone())).collect()
+        };
+        let gpus = self.gpus.iter().map(|(name, count)| (name.clone(), count.to_string()));
+        let mut map = serializer.serialize_map(None)?;
+        for (key, amounts) in
+            [("requests", amounts(requests)), ("limits", amounts(limits).into_iter().chain(gpus).collect())]
+        {
+            if !amounts.is_empty() {
+                map.serialize_entry(key, &amounts.into_iter().collect::<IndexMap<_, _>>())?;
+            }
+        }
+        map.end()
+    }
 }
 
 /// A thing that another one waits for or talks to.
@@ -391,7 +424,7 @@ pub fn lower_service(
     let beside = &mut [init_containers.as_mut_slice(), sidecars.as_mut_slice()];
     let files = lower_files(resolver, &table.files, &name, &mut volumes, beside);
     let namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
-    let rbac = lower_rbac(resolver, table, &name, &namespace);
+    let rbac = lower_rbac(resolver, table, &name, &namespace).map(Box::new);
     let asked = Asked {
         probe: table.probe.as_ref(),
         readiness: table.readiness_probe.as_ref(),
@@ -399,7 +432,7 @@ pub fn lower_service(
         startup: table.startup_probe.as_ref(),
     };
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
-    let load_balancer = lower_load_balancer(resolver, around, table);
+    let load_balancer = lower_load_balancer(resolver, around, table).map(Box::new);
     let hosts = lower_hosts(resolver, table);
     attach(resolver, around.model.ingress.as_ref(), table, &hosts, &mut ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
@@ -412,9 +445,9 @@ pub fn lower_service(
     let paths = lower_paths(resolver, paths, place);
     let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
     let path = paths.first().cloned().unwrap_or_default();
-    let route = route.map(|route| behind(route, &ports, main_port.as_deref(), &name));
+    let route = route.map(|route| Box::new(behind(route, &ports, main_port.as_deref(), &name)));
     let gpus = gpus(table.gpu.as_ref());
-    let resources = lower_resources(resolver, table.resources.as_ref());
+    let resources = Arc::new(lower_resources(resolver, table.resources.as_ref()));
     let rollout = lower_rollout(resolver, key, table, kind);
     let strategy = match table.strategy {
         Some(strategy) => strategy.value,
@@ -428,12 +461,12 @@ pub fn lower_service(
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
         namespace,
         description: optional(resolver, table.description.as_ref()),
-        service_type: service_type(load_balancer.as_ref(), &ports),
+        service_type: service_type(load_balancer.as_deref(), &ports),
         image: crate::model::images::image(resolver, key, table),
         image_policy: table
             .image_policy
             .as_ref()
-            .map(|policy| crate::model::images::lower_policy(resolver, policy)),
+            .map(|policy| Box::new(crate::model::images::lower_policy(resolver, policy))),
         replicas: match kind {
             Kind::DaemonSet => table.replicas,
             Kind::Job | Kind::CronJob => None,
@@ -448,7 +481,7 @@ pub fn lower_service(
         env: lower_env(resolver, &table.env),
         secret_env: lower_secret_env(resolver, stack, &table.secret_env),
         main_port: main_port.clone(),
-        container_resources: container_resources(&resources, &gpus),
+        container_resources: ContainerResources { resources: Arc::clone(&resources), gpus: gpus.clone() },
         resources,
         probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
         pod: lower_pod(resolver, around, stack, table),
@@ -461,13 +494,13 @@ pub fn lower_service(
         }),
         egress: lower_egress(resolver, around, table),
         allow_from: lower_allow_from(resolver, around, table),
-        monitor: lower_monitor(resolver, around, stack, table, main_port.as_deref()),
+        monitor: lower_monitor(resolver, around, stack, table, main_port.as_deref()).map(Box::new),
         node: lower_node(resolver, around, table).or_else(|| active_node(stack, table, kind)),
         node_selector: lower_node_selector(resolver, table, active_node(stack, table, kind)),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),
         gpus,
-        security_context: passthrough(resolver, table.security_context.as_ref()),
-        pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()),
+        security_context: passthrough(resolver, table.security_context.as_ref()).map(Box::new),
+        pod_security_context: passthrough(resolver, table.pod_security_context.as_ref()).map(Box::new),
         service_account: match &rbac {
             Some(rbac) => Some(rbac.account.value.clone()),
             None => optional_name(
@@ -501,9 +534,9 @@ pub fn lower_service(
         name: name.value,
         claim_templates: claim_templates(&volumes),
         claim_retention: workload.claim_retention,
-        autoscale: workload.autoscale,
+        autoscale: workload.autoscale.map(Box::new),
         disruption_budget: workload.budget,
-        job: workload.job,
+        job: workload.job.map(Box::new),
         init_containers,
         sidecars,
         files,
@@ -516,15 +549,6 @@ pub fn lower_service(
         host_network,
         place,
     }
-}
-
-/// GPUs are counted by their limits.
-fn container_resources(resources: &Resources, gpus: &BTreeMap<String, i64>) -> Json {
-    let mut json = json!(resources);
-    for (name, count) in gpus {
-        json["limits"][name] = json!(count.to_string());
-    }
-    json
 }
 
 /// Requests and limits.
@@ -622,6 +646,9 @@ pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> 
             EnvVar { name: name.clone(), value: value.value, place: value.span }
         })
         .collect();
+    if !variables.iter().any(|variable| variable.value.contains("$(")) {
+        return variables;
+    }
     let index: BTreeMap<&str, usize> =
         variables.iter().enumerate().map(|(at, variable)| (variable.name.as_str(), at)).collect();
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); variables.len()];
@@ -696,7 +723,7 @@ pub fn lower_secret_env(
 
 /// The ports of a container.
 pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
-    let mut ports = Vec::new();
+    let mut ports = Vec::with_capacity(map.len());
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
         let table = &entry.value.0;

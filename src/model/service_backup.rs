@@ -6,18 +6,19 @@ use crate::inventory;
 use crate::inventory::backup::BackupTable;
 use crate::inventory::value::OrOff;
 use crate::model::references::Resolver;
+use crate::model::stack::Around;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 
 /// What the services of a stack say of the claims that they mount, by claim.
 pub fn of_services(
     resolver: &mut Resolver<'_>,
-    on: &BTreeSet<String>,
+    around: &Around<'_>,
     stack: &str,
     claims: &inventory::record::Map<inventory::stack::Claim>,
 ) -> BTreeMap<String, BackupTable> {
     let mut wanted: BTreeMap<String, (String, BackupTable)> = BTreeMap::new();
-    for name in on {
-        let Some((table, mounted)) = asked(resolver, name, stack) else { continue };
+    for name in around.saved.get(stack).into_iter().flatten() {
+        let Some((table, mounted)) = asked(resolver, name) else { continue };
         let about = format!("services.{name}");
         if let Some(restore) = &table.restore {
             resolver.found.push(
@@ -72,13 +73,10 @@ pub fn of_services(
     wanted.into_iter().map(|(claim, (_, table))| (claim, table)).collect()
 }
 
-/// The backup of a service of this stack, and the claims that it mounts.
-fn asked(resolver: &Resolver<'_>, name: &str, stack: &str) -> Option<(BackupTable, BTreeSet<String>)> {
+/// The backup of a service, and the claims that it mounts.
+fn asked(resolver: &Resolver<'_>, name: &str) -> Option<(BackupTable, BTreeSet<String>)> {
     let service = resolver.service(name)?;
     let table = service.backup.as_ref().and_then(OrOff::on)?.0.clone();
-    if service.stack.as_ref().is_none_or(|own| own.value != stack) {
-        return None;
-    }
     let volumes = service.volumes.values().filter_map(|entry| entry.value.on());
     let claims = volumes.filter_map(|volume| volume.claim.as_ref());
     Some((table, claims.map(|claim| resolver.quiet_text(claim)).collect()))

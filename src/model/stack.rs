@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -136,6 +137,8 @@ pub struct Around<'m> {
     pub on: BTreeSet<String>,
     /// Those of them that open a port, by stack.
     pub reachable: BTreeMap<String, Vec<String>>,
+    /// Those whose claims are to be backed up, by stack.
+    pub saved: BTreeMap<String, Vec<String>>,
     /// Whether missing keys are reported: not for the base, if environments may add them.
     pub complete: bool,
 }
@@ -151,13 +154,14 @@ pub fn lower_environment<'a>(
     let on = services_on(resolver);
     let around = Around {
         model,
-        reachable: reachable(resolver, &on),
+        reachable: of_stacks(resolver, &on, |service| !service.ports.is_empty()),
+        saved: of_stacks(resolver, &on, |service| service.backup.is_some()),
         on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
     let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
     if let Some((name, table)) = resolver.environment() {
-        environment.place = tables.environments[name].key;
+        environment.place = tables.environments.get(name).map_or(Span::default(), |table| table.key);
         environment.description = optional(resolver, table.description.as_ref());
         environment.domain = optional(resolver, table.domain.as_ref());
         environment.namespace_suffix =
@@ -217,15 +221,20 @@ fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
         .collect()
 }
 
-fn reachable(resolver: &Resolver<'_>, on: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
-    let mut reachable: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// The services of some sort, by stack.
+fn of_stacks(
+    resolver: &Resolver<'_>,
+    on: &BTreeSet<String>,
+    wanted: fn(&inventory::service::Service) -> bool,
+) -> BTreeMap<String, Vec<String>> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in on {
-        let table = resolver.service(name).filter(|table| !table.ports.is_empty());
+        let table = resolver.service(name).filter(|table| wanted(table));
         if let Some(stack) = table.and_then(|table| table.stack.as_ref()) {
-            reachable.entry(stack.value.clone()).or_default().push(name.clone());
+            names.entry(stack.value.clone()).or_default().push(name.clone());
         }
     }
-    reachable
+    names
 }
 
 fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
@@ -382,42 +391,66 @@ fn lower_order(
 }
 
 /// A map of quantities; those that cannot be read are reported and left out.
-pub fn quantities(
+pub fn quantities<C: FromIterator<(String, Spanned<QuantityValue>)>>(
     resolver: &mut Resolver<'_>,
     map: &inventory::record::Map<inventory::value::QuantityText>,
-) -> BTreeMap<String, Spanned<QuantityValue>> {
+) -> C {
     map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))).collect()
 }
+
+/// Services are lowered in so many parts, at the same time.
+const PARTS: usize = 8;
 
 fn lower_services(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
     stacks: &[Stack],
 ) -> BTreeMap<String, Vec<Service>> {
-    let tables = &resolver.inventory.tables.services;
     let by_name: BTreeMap<&str, &Stack> = stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
+    let names: Vec<&str> = around.on.iter().map(String::as_str).collect();
+    let parts: Vec<&[&str]> = names.chunks(names.len().div_ceil(PARTS).max(1)).collect();
+    let resolvers = resolver.divided(parts.len());
+    let lowered: Vec<(Vec<Service>, Resolver<'_>)> = parts
+        .into_par_iter()
+        .zip(resolvers)
+        .map(|(names, mut own)| (lower_part(&mut own, around, &by_name, names), own))
+        .collect();
     // Services are large: lists that grow by doubling would waste more than they hold.
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for stack in tables.values().filter_map(|service| service.value.stack.as_ref()) {
-        *counts.entry(stack.value.as_str()).or_default() += 1;
+    for service in lowered.iter().flat_map(|(services, _)| services) {
+        *counts.entry(&service.stack).or_default() += 1;
     }
-    let room = |stack: &str| Vec::with_capacity(counts.get(stack).copied().unwrap_or_default());
-    let mut services: BTreeMap<String, Vec<Service>> = BTreeMap::new();
-    for (name, entry) in tables {
-        if !around.on.contains(name) {
-            continue;
+    let mut services: BTreeMap<String, Vec<Service>> =
+        counts.into_iter().map(|(stack, count)| (stack.to_owned(), Vec::with_capacity(count))).collect();
+    for (part, own) in lowered {
+        resolver.absorb(own);
+        for service in part {
+            services.entry(service.stack.clone()).or_default().push(service);
         }
-        let Some(table) = resolver.service_apart(name) else { continue };
+    }
+    services
+}
+
+fn lower_part(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    stacks: &BTreeMap<&str, &Stack>,
+    names: &[&str],
+) -> Vec<Service> {
+    let tables = &resolver.inventory.tables.services;
+    let changed = resolver.changed_services();
+    let mut services = Vec::with_capacity(names.len());
+    for (name, entry) in names.iter().filter_map(|name| Some((*name, tables.get(*name)?))) {
+        let table = changed.get(name).unwrap_or(&entry.value);
         let stack_name = table.stack.as_ref().map(|stack| stack.value.as_str()).unwrap_or_default();
-        let stack = by_name.get(stack_name).copied();
+        let stack = stacks.get(stack_name).copied();
         if around.complete {
-            report_missing(resolver, name, entry, &table);
+            report_missing(resolver, name, entry, table);
         }
         resolver.escaping =
             stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
-        let service = lower_service(resolver, around, stack, name, &table, entry.key);
+        services.push(lower_service(resolver, around, stack, name, table, entry.key));
         resolver.escaping = false;
-        services.entry(stack_name.to_owned()).or_insert_with(|| room(stack_name)).push(service);
     }
     services
 }

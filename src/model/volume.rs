@@ -95,7 +95,7 @@ pub fn lower_volumes(
     stack: Option<&Stack>,
     table: &inventory::service::Service,
 ) -> Vec<Volume> {
-    let mut volumes: Vec<Volume> = Vec::new();
+    let mut volumes: Vec<Volume> = Vec::with_capacity(table.volumes.len());
     for (name, entry) in &table.volumes {
         let Some(written) = entry.value.on() else { continue };
         check_name(resolver, name, entry.key, "a volume", NameKind::Label);

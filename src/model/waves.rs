@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
+
 use crate::diagnostic::Diagnostics;
 use crate::inventory::stack::Layer;
 use crate::model::{DEPENDENCY_CYCLE, Environment, Model, UNORDERABLE_DEPENDENCY};
@@ -15,13 +17,17 @@ pub fn order(model: &mut Model, found: &mut Diagnostics) {
     for (chart, wave) in model.charts.iter_mut().zip(waves) {
         chart.wave = wave;
     }
-    order_environment(&mut model.base, &mut Diagnostics::default());
-    for environment in &mut model.environments {
-        order_environment(environment, found);
-    }
+    let environments = &mut model.environments;
+    let (_, of_environments) = rayon::join(
+        || order_environment(&mut model.base),
+        || environments.par_iter_mut().map(order_environment).collect::<Vec<_>>(),
+    );
+    of_environments.into_iter().for_each(|own| found.extend(own));
 }
 
-fn order_environment(environment: &mut Environment, found: &mut Diagnostics) {
+fn order_environment(environment: &mut Environment) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let found = &mut diagnostics;
     let circles = report_circles_of_services(environment, found);
     link_stacks(environment, &circles);
     report_layers(environment, found);
@@ -46,6 +52,7 @@ fn order_environment(environment: &mut Environment, found: &mut Diagnostics) {
             service.wave = wave;
         }
     }
+    diagnostics
 }
 
 /// A circle of services is reported once, whatever stacks it runs through. Returns the places of its dependencies.

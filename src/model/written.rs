@@ -51,7 +51,7 @@ fn walk<'m>(node: &'m Node, path: &mut Vec<&'m str>, key: Span, read: &mut impl 
         Value::Table(table) => {
             // A list of `{ name, value }` is a map in Kubernetes' spelling: the name is the key.
             let name = table.get("name").and_then(|entry| entry.node.text());
-            for (word, entry) in table {
+            for (word, entry) in table.iter() {
                 path.push(name.filter(|_| word == "value").unwrap_or(word));
                 walk(&entry.node, path, entry.key, read);
                 path.pop();

@@ -4,10 +4,14 @@
 //! what it does with lists whose elements lack a merge key: [`crate::object::patch`] uses this model
 //! to know what a patch will make of its base. `tests/kustomize.rs` holds the model to the real tool.
 
+mod proof;
+
 use std::fmt;
 
 use crate::object::emit::is_plain;
 use crate::object::{Map, Value};
+
+pub(crate) use proof::makes;
 
 /// Why a patch does not fit its base.
 #[derive(Clone, Debug, PartialEq, Eq)]

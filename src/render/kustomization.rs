@@ -1,6 +1,6 @@
 //! Kustomizations: each lists what was rendered beside it, so that it can never be out of step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -21,18 +21,17 @@ pub struct Kustomization {
     pub namespace: Option<String>,
     /// The bases that it builds on, as relative folders.
     pub bases: BTreeSet<String>,
-    resources: BTreeSet<String>,
+    resources: Vec<String>,
     patches: Vec<Value>,
-    objects: BTreeMap<Id, Vec<FileId>>,
+    /// What its files make, and the template of each: lists, for most parts of a folder add one file.
+    objects: Vec<(Id, FileId)>,
 }
 
 impl Kustomization {
     /// A file of objects beside it.
     pub fn resource(&mut self, name: &str, objects: &[Value], template: FileId) {
-        self.resources.insert(name.to_owned());
-        for id in objects.iter().filter_map(Id::of) {
-            self.objects.entry(id).or_default().push(template);
-        }
+        self.resources.push(name.to_owned());
+        self.objects.extend(objects.iter().filter_map(Id::of).map(|id| (id, template)));
     }
 
     /// Takes over what another part of the same folder lists.
@@ -41,9 +40,7 @@ impl Kustomization {
         self.bases.extend(other.bases);
         self.resources.extend(other.resources);
         self.patches.extend(other.patches);
-        for (id, templates) in other.objects {
-            self.objects.entry(id).or_default().extend(templates);
-        }
+        self.objects.extend(other.objects);
     }
 
     /// A file of patches beside it.
@@ -72,11 +69,14 @@ impl Kustomization {
 
     /// Two objects of one identity in a build: kustomize refuses it.
     pub fn report_twins(&self, folder: &TreePath, diagnostics: &mut Diagnostics) {
-        for (id, templates) in self.objects.iter().filter(|(_, templates)| templates.len() > 1) {
-            let mut places = templates.iter().map(|file| Span::new(*file, 0..0));
+        let mut objects: Vec<&(Id, FileId)> = self.objects.iter().collect();
+        objects.sort_by_key(|(id, _)| id);
+        for alike in objects.chunk_by(|(one, _), (other, _)| one == other).filter(|alike| alike.len() > 1) {
+            let mut places = alike.iter().map(|(_, file)| Span::new(*file, 0..0));
             let Some(first) = places.next() else { continue };
+            let id = &alike[0].0;
             let mut diagnostic =
-                DUPLICATE_OUTPUT.at(first, "", format!("`{folder}` gets {id} {} times", templates.len()));
+                DUPLICATE_OUTPUT.at(first, "", format!("`{folder}` gets {id} {} times", alike.len()));
             for place in places.take(4).filter(|place| *place != first) {
                 diagnostic = diagnostic.because(place, "and here");
             }
@@ -91,7 +91,8 @@ impl Kustomization {
         if let Some(namespace) = &self.namespace {
             kustomization["namespace"] = json!(namespace);
         }
-        let resources: Vec<&String> = self.bases.iter().chain(&self.resources).collect();
+        let own: BTreeSet<&String> = self.resources.iter().collect();
+        let resources: Vec<&String> = self.bases.iter().chain(own).collect();
         kustomization["resources"] = json!(resources);
         if !self.patches.is_empty() {
             kustomization["patches"] = json!(self.patches);

@@ -1,6 +1,9 @@
 //! Whether what objects name is there: in the tree, in what people put into it, or elsewhere as the inventory says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::manifests::Manifest;
 use crate::check::objects::{self, DANGLING_REFERENCE, Finding, title};
@@ -9,7 +12,7 @@ use crate::inventory::node::{Node, Value as Written};
 use crate::model::Model;
 use crate::model::stack::Stack;
 use crate::object::Value;
-use crate::object::links::{Links, Need, Needed, Offer, Offered};
+use crate::object::links::{Links, Need, Needed, Offered};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
 use crate::render::whole::Whole;
@@ -24,9 +27,17 @@ pub(super) struct Linked {
     /// The namespace of objects that name none.
     pub namespace: String,
     /// The kind and name of each object that others or a folder matter to, by number.
-    pub titles: BTreeMap<usize, (String, String)>,
+    pub titles: Vec<(usize, (String, String))>,
     /// What they need and offer.
     pub links: Links,
+}
+
+impl Linked {
+    /// The kind and name of an object.
+    pub fn title(&self, object: usize) -> Option<(&str, &str)> {
+        let found = self.titles.iter().find(|(at, _)| *at == object);
+        found.map(|(_, (kind, title))| (kind.as_str(), title.as_str()))
+    }
 }
 
 /// Reads what a job has made.
@@ -37,19 +48,31 @@ pub(super) fn linked(model: &Model, number: usize, job: &Job<'_>, objects: &[Val
     let needs = links.needs.iter().map(|need| need.object);
     let others = links.waits.iter().map(|wait| wait.object);
     let numbers = needs.chain(others).chain(links.folders.iter().map(|folder| folder.object));
-    let titles = numbers.map(|at| (at, (kind(at), title(&objects[at])))).collect();
+    let numbers: BTreeSet<usize> = numbers.collect();
+    let titles = numbers.into_iter().map(|at| (at, (kind(at), title(&objects[at])))).collect();
     Linked { job: number, namespace: namespace.to_owned(), titles, links }
 }
 
 /// Everything that is offered, by namespace.
 #[derive(Default)]
 struct There<'l> {
+    /// The labels that anything is chosen by.
+    selected: BTreeSet<&'l str>,
     names: BTreeMap<(&'static str, &'l str), BTreeMap<&'l str, &'l Offered>>,
     services: BTreeMap<&'l str, BTreeMap<&'l str, &'l Offered>>,
     /// Pods by one of their labels.
     pods: Labelled<'l>,
     /// Services by one of theirs.
     labelled: Labelled<'l>,
+}
+
+/// The labels that something is chosen by.
+fn selected(what: &Needed) -> impl Iterator<Item = &str> {
+    let labels = match what {
+        Needed::Pods(labels, _) | Needed::Services(labels, _) => labels.as_slice(),
+        _ => &[],
+    };
+    labels.iter().map(|(key, _)| key.as_str())
 }
 
 /// What has labels, by namespace and one of them.
@@ -63,12 +86,12 @@ impl<'l> There<'l> {
             }
             Offered::Service(name, _, labels) => {
                 self.services.entry(namespace).or_default().insert(name, offered);
-                for (key, value) in labels {
+                for (key, value) in labels.iter().filter(|(key, _)| self.selected.contains(key.as_str())) {
                     self.labelled.entry((namespace, key, value)).or_default().push(offered);
                 }
             }
             Offered::Pods(labels, _) => {
-                for (key, value) in labels {
+                for (key, value) in labels.iter().filter(|(key, _)| self.selected.contains(key.as_str())) {
                     self.pods.entry((namespace, key, value)).or_default().push(offered);
                 }
             }
@@ -165,27 +188,20 @@ pub(super) fn dangling(
 ) -> Vec<Found> {
     let written = hand_written(model, manifests);
     let elsewhere = elsewhere(model);
-    let mut there = There::default();
-    let of_namespace =
-        |own: &'_ str, offer: &Offer| offer.namespace.clone().unwrap_or_else(|| own.to_owned());
-    let mut offered: Vec<(String, &Offered)> = Vec::new();
-    for one in linked {
-        offered
-            .extend(one.links.offers.iter().map(|offer| (of_namespace(&one.namespace, offer), &offer.what)));
+    let all = || {
+        let rendered = linked.iter().map(|one| (one.namespace.as_str(), &one.links));
+        rendered.chain(written.iter().map(|file| (file.namespace.as_str(), &file.links)))
+    };
+    let needs = all().flat_map(|(_, links)| &links.needs);
+    let mut there =
+        There { selected: needs.flat_map(|need| selected(&need.what)).collect(), ..There::default() };
+    let mut kinds = BTreeSet::new();
+    for (own, offer) in all().flat_map(|(own, links)| links.offers.iter().map(move |offer| (own, offer))) {
+        there.add(offer.namespace.as_deref().unwrap_or(own), &offer.what);
+        if let Offered::Name(kind, ..) = offer.what {
+            kinds.insert(kind);
+        }
     }
-    for file in &written {
-        offered.extend(
-            file.links.offers.iter().map(|offer| (of_namespace(&file.namespace, offer), &offer.what)),
-        );
-    }
-    for (namespace, what) in &offered {
-        there.add(namespace, what);
-    }
-    let kinds = offered.iter().filter_map(|(_, what)| match what {
-        Offered::Name(kind, ..) => Some(*kind),
-        _ => None,
-    });
-    let mut kinds: BTreeSet<&'static str> = kinds.collect();
     if let Some(ingress) = &model.ingress {
         kinds.extend(ingress.gateway.iter().map(|_| "Gateway"));
         kinds.extend(ingress.issuer.iter().flat_map(|_| ["ClusterIssuer", "Issuer"]));
@@ -193,21 +209,13 @@ pub(super) fn dangling(
     for (namespace, what) in &elsewhere {
         there.add(namespace, what);
     }
-    let mut said = BTreeSet::new();
-    say(&model.written, &mut said, 0);
-    let judged = Judged { model, there, kinds, said, namespaces: judged_namespaces(model) };
-    let mut found = Vec::new();
-    for one in linked {
-        for need in &one.links.needs {
-            let Some((kind, title)) = one.titles.get(&need.object) else { continue };
-            if let Some(finding) = judged.finding(title, &one.namespace, need) {
-                found.push(Found { job: one.job, object: need.object, kind: kind.clone(), finding });
-            }
-        }
-    }
+    let judged = Judged { model, there, kinds, said: OnceLock::new(), namespaces: judged_namespaces(model) };
     let whole = Whole { model, jobs, linked, written: &written };
-    let mut others = whole.twins();
-    others.extend(whole.circles());
+    let (mut found, (mut others, circles)) = rayon::join(
+        || linked.par_iter().flat_map_iter(|one| judged.of_job(one)).collect::<Vec<Found>>(),
+        || rayon::join(|| whole.twins(), || whole.circles()),
+    );
+    others.extend(circles);
     others.extend(whole.lost_folders(manifests, tree));
     for (place, finding) in others {
         whole.tell(place, finding, &mut found, diagnostics);
@@ -230,21 +238,35 @@ struct Judged<'m> {
     /// The kinds of which the tree has any.
     kinds: BTreeSet<&'static str>,
     /// What settings of the inventory say.
-    said: BTreeSet<&'m str>,
+    said: OnceLock<BTreeSet<&'m str>>,
     namespaces: BTreeSet<&'m str>,
 }
 
-impl Judged<'_> {
+impl<'m> Judged<'m> {
+    fn of_job<'j>(&'j self, one: &'j Linked) -> impl Iterator<Item = Found> + use<'j, 'm> {
+        one.links.needs.iter().filter_map(|need| {
+            let (kind, title) = one.title(need.object)?;
+            let finding = self.finding(title, &one.namespace, need)?;
+            Some(Found { job: one.job, object: need.object, kind: kind.to_owned(), finding })
+        })
+    }
+
+    /// Whether a setting of the inventory says this name.
+    fn is_said(&self, name: &str) -> bool {
+        let said = self.said.get_or_init(|| {
+            let mut said = BTreeSet::new();
+            say(&self.model.written, &mut said, 0);
+            said
+        });
+        said.contains(name)
+    }
+
     fn finding(&self, title: &str, own: &str, need: &Need) -> Option<Finding> {
         let namespace = need.namespace.as_deref().unwrap_or(own);
-        if let Needed::Name(kind, name, _) = &need.what {
+        if let Needed::Name(kind, ..) = &need.what {
             let whole = IF_ANY.contains(kind);
-            // A setting that names a Secret says that there is one.
-            if (whole && !self.kinds.contains(kind)) || (need.set && self.said.contains(name.as_str())) {
-                return None;
-            }
             if whole {
-                return self.fault(title, namespace, need);
+                return self.kinds.contains(kind).then(|| self.fault(title, namespace, need)).flatten();
             }
         }
         let flux = need.of_flux
@@ -257,6 +279,13 @@ impl Judged<'_> {
 
     fn fault(&self, title: &str, namespace: &str, need: &Need) -> Option<Finding> {
         let (message, near) = self.there.fault(namespace, &need.what)?;
+        // A setting that names a Secret says that there is one.
+        if let Needed::Name(_, name, _) = &need.what
+            && need.set
+            && self.is_said(name)
+        {
+            return None;
+        }
         if let Needed::Name(kind, name, _) = &need.what
             && self.model.external.iter().any(|one| one.value.is(kind, namespace, name))
         {

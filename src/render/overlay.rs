@@ -1,5 +1,6 @@
 //! Bases and overlays: an overlay is the difference between its environment and the defaults.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -204,16 +205,18 @@ impl Overlay<'_> {
     }
 
     fn patch(&mut self, old: &Value, new: &Value, patches: &mut Vec<Value>) {
-        let Some(id) = Id::of(old) else { return };
-        let mut new = new.clone();
+        let mut new = Cow::Borrowed(new);
         // A Namespace is renamed by the kustomization's own `namespace`.
-        if id.kind == "Namespace" && id.group.is_empty() {
-            new["metadata"]["name"] = json!(id.name);
+        if old.get("kind").and_then(Value::as_str) == Some("Namespace")
+            && let Some(id) = Id::of(old).filter(|id| id.group.is_empty())
+        {
+            new.to_mut()["metadata"]["name"] = json!(id.name);
         }
         match difference(old, &new) {
             None => {}
             Some(Patch::Strategic(patch)) => patches.push(patch),
             Some(Patch::Json6902(operations)) => {
+                let Some(id) = Id::of(old) else { return };
                 self.kustomization.inline_patch(&id, &emit(&Value::Array(operations)));
             }
         }

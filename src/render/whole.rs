@@ -74,8 +74,8 @@ impl<'m> Whole<'m> {
     fn title(&self, maker: Maker) -> String {
         match maker {
             Maker::Job(at, object) => {
-                let titles = self.linked[at].titles.get(&object);
-                titles.map(|(_, title)| title.clone()).unwrap_or_default()
+                let title = self.linked[at].title(object);
+                title.map(|(_, title)| title.to_owned()).unwrap_or_default()
             }
             Maker::File(at, object) => {
                 self.written[at].manifest.documents.get(object).map(title).unwrap_or_default()

@@ -11,45 +11,82 @@ use serde::Serialize;
 
 use serializer::Given;
 
-/// A map of the caller's, in its own order. Short ones are searched from the front.
+/// A map of the caller's, in its own order.
 #[derive(Debug)]
 struct GivenMap {
-    entries: Vec<(Value, Value)>,
-    /// The tags of the keys with the places of their entries, in order, where there are many.
+    keys: Arc<Keys>,
+    /// A value for each key.
+    values: Vec<Value>,
+}
+
+/// The keys of a map: all values of one struct share them. Few are searched from the front.
+#[derive(Debug)]
+struct Keys {
+    names: Vec<Value>,
+    /// The same, where they are the names of a struct's fields.
+    fields: Vec<&'static str>,
+    /// Their tags with their places, in order, where there are many.
     by_tag: Vec<(u64, u32)>,
 }
 
-/// Up to this many entries a look at each is as quick as a search.
+/// Up to this many keys a look at each is as quick as a search.
 const SHORT: usize = 8;
 
 /// A list of the caller's.
 #[derive(Debug)]
 struct GivenList(Vec<Value>);
 
-impl GivenMap {
-    fn new(entries: Vec<(Value, Value)>) -> Self {
+impl Keys {
+    fn new(names: Vec<Value>, fields: Vec<&'static str>) -> Self {
         let mut by_tag = Vec::new();
-        if entries.len() > SHORT {
-            let tags = entries.iter().map(|(key, _)| tag(key.as_str().unwrap_or_default()));
+        if names.len() > SHORT {
+            let tags = names.iter().map(|name| tag(name.as_str().unwrap_or_default()));
             by_tag = tags.zip(0..).collect();
             by_tag.sort_unstable();
         }
-        Self { entries, by_tag }
+        Self { names, fields, by_tag }
+    }
+
+    fn of_fields(fields: Vec<&'static str>) -> Self {
+        Self::new(fields.iter().map(|field| Value::from(*field)).collect(), fields)
     }
 
     fn place(&self, key: &str) -> Option<usize> {
-        let is_it = |at: &usize| self.entries.get(*at).is_some_and(|(known, _)| known.as_str() == Some(key));
+        let is_it = |at: &usize| match self.fields.get(*at) {
+            Some(field) => *field == key,
+            None => self.names.get(*at).is_some_and(|name| name.as_str() == Some(key)),
+        };
         if self.by_tag.is_empty() {
-            return (0..self.entries.len()).find(is_it);
+            return (0..self.names.len()).find(is_it);
         }
         let wanted = tag(key);
         let first = self.by_tag.partition_point(|(tag, _)| *tag < wanted);
         let alike = self.by_tag[first..].iter().take_while(|(tag, _)| *tag == wanted);
         alike.map(|(_, at)| *at as usize).find(is_it)
     }
+}
+
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = || self.names.iter().zip(&other.names);
+        std::ptr::eq(self, other)
+            || self.names.len() == other.names.len()
+                && pairs().all(|(one, other)| one.as_str() == other.as_str())
+    }
+}
+
+impl GivenMap {
+    fn new(entries: Vec<(Value, Value)>) -> Self {
+        let (names, values) = entries.into_iter().unzip();
+        Self { keys: Arc::new(Keys::new(names, Vec::new())), values }
+    }
 
     fn get(&self, key: &str) -> Option<Value> {
-        self.place(key).map(|at| self.entries[at].1.clone())
+        self.keys.place(key).map(|at| self.values[at].clone())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (Value, Value)> + '_ {
+        self.keys.names.iter().cloned().zip(self.values.iter().cloned())
     }
 }
 
@@ -75,11 +112,11 @@ impl Object for GivenMap {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.mapped_key_value_enumerator(|map| Box::new(map.entries.iter().cloned()))
+        self.mapped_key_value_enumerator(|map| Box::new(map.entries()))
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        Some(self.entries.len())
+        Some(self.values.len())
     }
 }
 
@@ -113,19 +150,19 @@ impl Watched {
     /// Watches `map`; none if that is no map of the caller's.
     pub fn new(map: &Value) -> Option<Arc<Self>> {
         let map = map.downcast_object::<GivenMap>()?;
-        let read = (0..=map.entries.len()).map(|_| AtomicBool::new(false)).collect();
+        let read = (0..=map.values.len()).map(|_| AtomicBool::new(false)).collect();
         Some(Arc::new(Self { map, read }))
     }
 
     /// Whether all that was read is the same in `other`, so that the same would be made of it.
     pub fn reads_same(&self, other: &Value) -> bool {
         let Some(other) = other.downcast_object_ref::<GivenMap>() else { return false };
-        if self.is_read(self.map.entries.len()) || self.map.entries.len() != other.entries.len() {
+        if self.is_read(self.map.values.len()) || self.map.keys != other.keys {
             return false;
         }
-        let pairs = self.map.entries.iter().zip(&other.entries).enumerate();
+        let pairs = self.map.values.iter().zip(&other.values).enumerate();
         let mut read = pairs.filter(|(at, _)| self.is_read(*at));
-        read.all(|(_, ((key, value), (other_key, other)))| key == other_key && same(value, other))
+        read.all(|(_, (value, other))| same(value, other))
     }
 
     fn is_read(&self, at: usize) -> bool {
@@ -133,15 +170,15 @@ impl Watched {
     }
 
     fn note(&self, at: Option<usize>) {
-        if let Some(read) = self.read.get(at.unwrap_or(self.map.entries.len())) {
+        if let Some(read) = self.read.get(at.unwrap_or(self.map.values.len())) {
             read.store(true, Relaxed);
         }
     }
 
     fn get(&self, key: &str) -> Option<Value> {
-        let at = self.map.place(key);
+        let at = self.map.keys.place(key);
         self.note(at);
-        at.map(|at| self.map.entries[at].1.clone())
+        at.map(|at| self.map.values[at].clone())
     }
 }
 
@@ -160,11 +197,11 @@ impl Object for Watched {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         self.note(None);
-        self.mapped_key_value_enumerator(|this| Box::new(this.map.entries.iter().cloned()))
+        self.mapped_key_value_enumerator(|this| Box::new(this.map.entries()))
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        Some(self.map.entries.len())
+        Some(self.map.values.len())
     }
 }
 
@@ -176,10 +213,9 @@ pub fn same(one: &Value, other: &Value) -> bool {
     if let (Some(one), Some(other)) =
         (one.downcast_object_ref::<GivenMap>(), other.downcast_object_ref::<GivenMap>())
     {
-        let pairs = || one.entries.iter().zip(&other.entries);
+        let pairs = || one.values.iter().zip(&other.values);
         return std::ptr::eq(one, other)
-            || one.entries.len() == other.entries.len()
-                && pairs().all(|((key, value), (other_key, other))| key == other_key && same(value, other));
+            || one.keys == other.keys && pairs().all(|(value, other)| same(value, other));
     }
     if let (Some(one), Some(other)) =
         (one.downcast_object_ref::<GivenList>(), other.downcast_object_ref::<GivenList>())
@@ -202,11 +238,12 @@ pub fn shared(map: &Value, like: &Value) -> Value {
     if same(map, like) {
         return like.clone();
     }
-    let share = |(at, (key, value)): (usize, &(Value, Value))| match known.entries.get(at) {
-        Some((other, like)) if key == other && same(value, like) => (key.clone(), like.clone()),
-        _ => (key.clone(), value.clone()),
-    };
-    given_map(own.entries.iter().enumerate().map(share).collect())
+    if own.keys != known.keys {
+        return map.clone();
+    }
+    let pairs = own.values.iter().zip(&known.values);
+    let values = pairs.map(|(value, like)| if same(value, like) { like } else { value });
+    Value::from_object(GivenMap { keys: Arc::clone(&known.keys), values: values.cloned().collect() })
 }
 
 /// A value of the caller's. Maps keep their order; keys that are no texts become texts.
@@ -216,7 +253,7 @@ pub fn given(value: &impl Serialize) -> Value {
 
 /// The members of a struct or map of the caller's, in its order.
 pub fn given_members(value: &impl Serialize) -> Vec<(Value, Value)> {
-    given(value).downcast_object::<GivenMap>().map(|map| map.entries.clone()).unwrap_or_default()
+    given(value).downcast_object::<GivenMap>().map(|map| map.entries().collect()).unwrap_or_default()
 }
 
 /// A map of values that are the caller's already. No key may stand in it twice.

@@ -1,6 +1,9 @@
 //! From serde straight to given values: no map is built twice.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
@@ -9,7 +12,7 @@ use serde::ser::{
     SerializeTupleStruct, Serializer,
 };
 
-use super::{given_list, given_map};
+use super::{GivenMap, Keys, given_list, given_map, tag};
 
 /// Turns what is serialized into a given value.
 pub(super) struct Given;
@@ -44,6 +47,57 @@ pub(super) struct List(Vec<Value>);
 pub(super) struct Entries {
     entries: Vec<(Value, Value)>,
     key: Value,
+}
+
+thread_local! {
+    /// The keys of each struct that this thread has met, as it was written last: fields may be left out.
+    static KEYS: RefCell<BTreeMap<&'static str, Arc<Keys>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The fields of a struct so far.
+pub(super) struct Fields {
+    name: &'static str,
+    /// The keys that it has so far in common with the last one of its name.
+    like: Option<Arc<Keys>>,
+    /// Its own, from the first on that differs.
+    own: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl SerializeStruct for Fields {
+    type Ok = Value;
+    type Error = Fault;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
+        let value = value.serialize(Given)?;
+        let at = self.values.len();
+        self.values.push(value);
+        match &self.like {
+            Some(keys) if keys.fields.get(at) == Some(&key) => {}
+            Some(keys) => {
+                self.own = keys.fields.iter().take(at).copied().chain([key]).collect();
+                self.like = None;
+            }
+            None => self.own.push(key),
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<Value, Fault> {
+        let Self { name, like, own, values } = self;
+        let keys = match like {
+            Some(keys) if keys.fields.len() == values.len() => keys,
+            Some(keys) => remember(name, keys.fields[..values.len()].to_vec()),
+            None => remember(name, own),
+        };
+        Ok(Value::from_object(GivenMap { keys, values }))
+    }
+}
+
+fn remember(name: &'static str, fields: Vec<&'static str>) -> Arc<Keys> {
+    let keys = Arc::new(Keys::of_fields(fields));
+    KEYS.with_borrow_mut(|known| known.insert(name, Arc::clone(&keys)));
+    keys
 }
 
 fn entries(length: usize) -> Entries {
@@ -107,22 +161,34 @@ impl SerializeMap for Entries {
     }
 
     fn end(self) -> Result<Value, Fault> {
-        Ok(given_map(self.entries))
+        let (names, values) = self.entries.into_iter().unzip();
+        Ok(Value::from_object(GivenMap { keys: shared_keys(names), values }))
     }
 }
 
-impl SerializeStruct for Entries {
-    type Ok = Value;
-    type Error = Fault;
+/// Most services have the same labels and the same kinds of resources: so many sets of keys are kept by each thread.
+const SETS: usize = 512;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
-        self.entries.push((Value::from(key), value.serialize(Given)?));
-        Ok(())
-    }
+thread_local! {
+    /// Keys of maps that this thread has met, by the tag of the first and their number.
+    static SETS_OF_KEYS: RefCell<BTreeMap<(u64, usize), Arc<Keys>>> = const { RefCell::new(BTreeMap::new()) };
+}
 
-    fn end(self) -> Result<Value, Fault> {
-        Ok(given_map(self.entries))
-    }
+fn shared_keys(names: Vec<Value>) -> Arc<Keys> {
+    let first = names.first().and_then(Value::as_str).unwrap_or_default();
+    let at = (tag(first), names.len());
+    SETS_OF_KEYS.with_borrow_mut(|sets| {
+        if let Some(known) = sets.get(&at)
+            && known.names.iter().zip(&names).all(|(one, other)| one.as_str() == other.as_str())
+        {
+            return Arc::clone(known);
+        }
+        let keys = Arc::new(Keys::new(names, Vec::new()));
+        if sets.len() < SETS {
+            sets.insert(at, Arc::clone(&keys));
+        }
+        keys
+    })
 }
 
 impl Serializer for Given {
@@ -133,7 +199,7 @@ impl Serializer for Given {
     type SerializeTupleStruct = List;
     type SerializeTupleVariant = Impossible<Value, Fault>;
     type SerializeMap = Entries;
-    type SerializeStruct = Entries;
+    type SerializeStruct = Fields;
     type SerializeStructVariant = Impossible<Value, Fault>;
 
     fn serialize_bool(self, value: bool) -> Result<Value, Fault> {
@@ -256,8 +322,9 @@ impl Serializer for Given {
         Ok(entries(length.unwrap_or(0)))
     }
 
-    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Entries, Fault> {
-        Ok(entries(length))
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields, Fault> {
+        let like = KEYS.with_borrow(|known| known.get(name).cloned());
+        Ok(Fields { name, like, own: Vec::new(), values: Vec::with_capacity(length) })
     }
 
     fn serialize_struct_variant(
