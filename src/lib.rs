@@ -35,7 +35,7 @@ use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
 use crate::inventory::Inventory;
 use crate::inventory::files::Files;
-use crate::model::{Model, values_file};
+use crate::model::{Model, names, values_file};
 use crate::object::emit::emit;
 use crate::progress::Progress;
 use crate::render::Templates;
@@ -234,17 +234,20 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 }
 
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
-/// fit whatever the rules let pass, so that leaves the user's own templates, patches and manifests.
+/// fit whatever the rules let pass, so that leaves the user's own templates, patches and manifests, and names of
+/// objects that only the whole tree shows.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     let (checked, manifests) = judged(inputs);
-    let patched = |checked: &Checked| {
-        let mut stacks = checked.model().environments.iter().flat_map(|environment| &environment.stacks);
-        checked.model().services().any(|service| !service.patches.is_empty())
-            || stacks.any(|stack| !stack.patches.is_empty())
-    };
-    if inputs.templates.is_empty() && manifests.is_empty() && !checked.value.as_ref().is_some_and(patched) {
+    let shows = |checked: &Checked| names::any(checked.model()) || patched(checked.model());
+    if inputs.templates.is_empty() && manifests.is_empty() && !checked.value.as_ref().is_some_and(shows) {
         drop_aside(checked.value);
         return checked.diagnostics;
     }
     render_checked(inputs, checked, &manifests).diagnostics
+}
+
+fn patched(model: &Model) -> bool {
+    let mut stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    model.services().any(|service| !service.patches.is_empty())
+        || stacks.any(|stack| !stack.patches.is_empty())
 }

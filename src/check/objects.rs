@@ -200,13 +200,19 @@ pub fn said_place(model: &Model, root: &[&str], text: &str) -> Option<Span> {
 
 fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
     match &node.value {
-        Written::String(own) if own == text => Some(node.span),
+        Written::String(own) if own == text || in_two_parts(own, text) => Some(node.span),
         Written::Table(table) if depth < 32 => {
             table.values().find_map(|entry| said(&entry.node, text, depth + 1))
         }
         Written::Array(items) if depth < 32 => items.iter().find_map(|item| said(item, text, depth + 1)),
         _ => None,
     }
+}
+
+/// Names stand before a key (`NAME/KEY`), or after a kind (`config-map/NAME`).
+fn in_two_parts(own: &str, name: &str) -> bool {
+    own.split_once('/')
+        .is_some_and(|(first, second)| first == name || (second == name && first == "config-map"))
 }
 
 /// Judges what people wrote into the tree. Patches that a kustomization of theirs names are no objects.

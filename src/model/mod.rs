@@ -30,6 +30,7 @@ pub mod machine;
 pub mod marks;
 pub mod middleware;
 pub mod monitoring;
+pub mod names;
 pub mod pod;
 pub mod policy;
 pub mod priority;

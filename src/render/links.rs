@@ -300,7 +300,7 @@ impl<'m> Judged<'m> {
         });
         let message = format!("{title}: `{}`: {message}", need.path);
         let name = match &need.what {
-            Needed::Name(_, name, None) | Needed::Port(name, _) => Some(name.clone()),
+            Needed::Name(_, name, _) | Needed::Port(name, _) => Some(name.clone()),
             _ => None,
         };
         Some(Finding { code: &DANGLING_REFERENCE, path: need.path.clone(), message, help, name })

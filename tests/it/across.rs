@@ -92,3 +92,35 @@ fn two_files_make_no_object_of_one_identity() {
         ["duplicate-object out/infrastructure/configs/two.yaml:4".to_owned()]
     );
 }
+
+#[test]
+fn check_tells_of_names_that_lead_nowhere_although_it_renders_nothing_else() {
+    let text = r#"
+[cluster]
+name = "home"
+[stacks.media]
+[services.web]
+stack = "media"
+image = "nginx:1.27"
+ports.http = 80
+service-account = "nobody" # 9
+files."/etc/own.conf" = "x"
+config-map-env.GREETING = "words/hello" # 11
+env-from = ["config-map/more"] # 12
+volumes.conf = { config-map = "nothing", mount = "/etc/x" } # 13
+"#;
+    let places = |text: &str| {
+        let mut inputs = Inputs::new("inventory.toml", text);
+        let found = bayplan::findings(&mut inputs);
+        let line = |one: &bayplan::diagnostic::Diagnostic| {
+            let source = inputs.sources.get(one.primary().file);
+            format!("{} {}:{}", one.code.name, source.path, source.position(one.primary().start).line)
+        };
+        found.iter().map(line).collect::<Vec<String>>()
+    };
+    let told = [9, 11, 12, 13].map(|line| format!("dangling-reference inventory.toml:{line}"));
+    assert_eq!(places(text), told);
+    let names =
+        ["ServiceAccount/media/nobody", "ConfigMap/media/*"].map(|name| format!("{name:?}")).join(", ");
+    assert_eq!(places(&format!("external = [{names}]\n{text}")), Vec::<String>::new());
+}
