@@ -39,10 +39,12 @@ impl Sense<'_> {
             }
         });
         self.each(spec, "metrics", here, Self::metric);
-        self.within(spec, "behavior", here, |sense, behavior, here| {
-            sense.within(behavior, "scaleUp", here, Self::scaling);
-            sense.within(behavior, "scaleDown", here, Self::scaling);
-        });
+        self.within(spec, "behavior", here, Self::behavior);
+    }
+
+    pub(super) fn behavior(&mut self, behavior: &Value, here: &Here<'_>) {
+        self.within(behavior, "scaleUp", here, Self::scaling);
+        self.within(behavior, "scaleDown", here, Self::scaling);
     }
 
     fn scaling(&mut self, rules: &Value, here: &Here<'_>) {
@@ -65,7 +67,7 @@ impl Sense<'_> {
         }
     }
 
-    fn metric(&mut self, metric: &Value, here: &Here<'_>) {
+    pub(super) fn metric(&mut self, metric: &Value, here: &Here<'_>) {
         let own = SOURCES.iter().find(|(kind, _)| text(metric, "type") == Some(kind));
         let Some((kind, own)) = own else { return };
         for (_, other) in SOURCES.iter().filter(|(_, other)| other != own && has(metric, other)) {

@@ -5,6 +5,8 @@ mod affinity;
 mod autoscaler;
 mod container;
 mod data;
+mod flux;
+mod gateway;
 mod pod;
 mod probe;
 mod rbac;
@@ -35,6 +37,9 @@ pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
     match (kind.version, kind.name) {
         ("v1", "ConfigMap" | "Secret") => sense.data(object, kind.name == "Secret"),
         ("v1", "Namespace") => sense.pod_security(object),
+        (version, "Kustomization") if version.starts_with("kustomize.toolkit.fluxcd.io/") => {
+            sense.within(object, "spec", &root, Sense::flux_kustomization);
+        }
         ("discovery.k8s.io/v1", "EndpointSlice") => sense.endpoints(object),
         ("networking.k8s.io/v1", "Ingress") => sense.ingress_class(object),
         ("storage.k8s.io/v1", "StorageClass") => sense.storage_class(object),
@@ -46,8 +51,11 @@ pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
 /// Adds what is wrong with a value that is no object: its type says what it is.
 pub(super) fn judge_value(value: &Value, of: &str, faults: &mut Vec<Fault>) {
     let mut sense = Sense { faults };
-    if of == "api.core.v1.Affinity" {
-        sense.affinity(value, &Here::ROOT);
+    match of {
+        "api.core.v1.Affinity" => sense.affinity(value, &Here::ROOT),
+        "api.autoscaling.v2.MetricSpec" => sense.metric(value, &Here::ROOT),
+        "api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => sense.behavior(value, &Here::ROOT),
+        _ => {}
     }
 }
 
@@ -308,7 +316,14 @@ impl Sense<'_> {
             "PersistentVolume" => self.persistent_volume(spec, here),
             "LimitRange" => self.limit_range(spec, here),
             "ResourceQuota" => self.quota(spec, here),
-            "HelmRelease" => self.either(spec, &["chart", "chartRef"], true, here),
+            "HelmRelease" => self.helm_release(spec, here),
+            "GitRepository" | "HelmRepository" => self.flux_source(spec, kind, here),
+            "Middleware" => self.middleware(spec, here),
+            "ServiceMonitor" | "PodMonitor" => self.monitor(spec, here),
+            "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" => self.cilium_policy(spec, here),
+            "HTTPRoute" => self.route(spec, here),
+            "Gateway" => self.gateway(spec, here),
+            "Provider" => self.provider(spec, here),
             "Application"
                 if !has(spec, "source") && !has(spec, "sources") && !has(spec, "sourceHydrator") =>
             {

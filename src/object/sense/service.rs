@@ -258,6 +258,39 @@ impl Sense<'_> {
         }
     }
 
+    /// What Cilium allows.
+    pub(super) fn cilium_policy(&mut self, spec: &Value, here: &Here<'_>) {
+        for key in ["endpointSelector", "nodeSelector"] {
+            self.within(spec, key, here, |sense, selector, here| {
+                sense.label_map(selector, "matchLabels", here)
+            });
+        }
+        for list in ["egress", "egressDeny", "ingress", "ingressDeny"] {
+            self.each(spec, list, here, |sense, rule, here| {
+                for key in ["toCIDR", "fromCIDR"] {
+                    sense.each(rule, key, here, |sense, net, here| {
+                        let is_net =
+                            |text: &str| text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok();
+                        if net.as_str().is_some_and(|text| !super::is_open(text) && !is_net(text)) {
+                            sense.fault(here, "is no network in CIDR form");
+                        }
+                    });
+                }
+                sense.each(rule, "toFQDNs", here, |sense, name, here| {
+                    let plain = |text: &str, more: &[u8]| {
+                        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+                    };
+                    if said(name, "matchName").is_some_and(|text| !plain(text, b"-_.")) {
+                        sense.fault(&here.key("matchName"), "is no domain: one with `*` is a `matchPattern`");
+                    }
+                    if said(name, "matchPattern").is_some_and(|text| !plain(text, b"-_.*")) {
+                        sense.fault(&here.key("matchPattern"), "is no domain, nor one with `*` in it");
+                    }
+                });
+            });
+        }
+    }
+
     fn policy_port(&mut self, port: &Value, here: &Here<'_>) {
         let Some(end) = port.get("endPort").and_then(Value::as_i64) else { return };
         match field(port, "port") {
@@ -297,7 +330,7 @@ impl Sense<'_> {
 }
 
 /// A domain, or all below one.
-fn is_domain(host: &str) -> bool {
+pub(super) fn is_domain(host: &str) -> bool {
     is_dns_name(host.strip_prefix("*.").unwrap_or(host))
 }
 
