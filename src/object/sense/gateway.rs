@@ -2,7 +2,6 @@
 
 use super::service::is_domain;
 use super::{BAD_NAME, Sense, field, has, is_open, items, said};
-use crate::inventory::value::seconds;
 use crate::object::Value;
 use crate::object::formats::is_dns_name;
 use crate::object::schema::{Here, cut};
@@ -40,12 +39,12 @@ impl Sense<'_> {
 
     /// The backend's part of the time is not longer than the whole.
     fn timeouts(&mut self, timeouts: &Value, here: &Here<'_>) {
-        let time = |key: &str| said(timeouts, key).map(seconds);
+        let time = |key: &str| said(timeouts, key).map(milliseconds);
         for key in ["request", "backendRequest"].into_iter().filter(|key| time(key) == Some(None)) {
             self.fault(&here.key(key), "is no duration: whole numbers of `h`, `m`, `s` and `ms`");
         }
         if let (Some(Some(whole)), Some(Some(part))) = (time("request"), time("backendRequest"))
-            && whole > 0.0
+            && whole > 0
             && part > whole
         {
             self.fault(&here.key("backendRequest"), "is longer than `request`");
@@ -198,6 +197,26 @@ impl Sense<'_> {
             at += 1;
         });
     }
+}
+
+/// A time of whole hours, minutes, seconds and milliseconds.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (mut rest, mut total) = (text, 0_u64);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
+        let after = &rest[digits..];
+        let end = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
+        let unit = match &after[..end] {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
+            _ => return None,
+        };
+        total = total.saturating_add(rest[..digits].parse::<u64>().ok()?.saturating_mul(unit));
+        rest = &after[end..];
+    }
+    (!text.is_empty()).then_some(total)
 }
 
 /// The name of a header, as HTTP has it.
