@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use bayplan::object::Value;
 use bayplan::object::read::read_documents;
 use bayplan::object::schema::{Verdict, judge};
@@ -55,7 +57,36 @@ fn cases() -> Vec<Case> {
             }
         }
     }
+    for (object, verdict) in big() {
+        let name = format!("{verdict}-big-{}", cases.len());
+        cases.push(Case { name, change: String::new(), object, verdict });
+    }
     cases
+}
+
+/// Objects that are too big to be written down, and the biggest that are taken.
+fn big() -> Vec<(Value, &'static str)> {
+    let long = |length: usize| "x".repeat(length);
+    let map = |length: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": long(length)}});
+    let secret = |length: usize| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "big"}, "data": {"a": format!("{}==", "A".repeat(length))}});
+    let noted = |length: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big", "annotations": {"a": long(length)}}});
+    let provider = |length: usize| json!({"apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": "Provider", "metadata": {"name": "big"}, "spec": {"type": "slack", "channel": long(length)}});
+    let pod = |count: usize, length: usize| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "big"}, "spec": {"containers": [{"name": "a", "image": "b"}], "dnsConfig": {"searches": vec![long(length); count]}}});
+    let mebibyte = 1 << 20;
+    vec![
+        (map(mebibyte), "taken"),
+        (map(mebibyte + 1), "refused"),
+        // A byte of base64 is four letters, the last two of them a filling; three bytes are four letters.
+        (secret((mebibyte - 1) / 3 * 4 + 2), "taken"),
+        (secret((mebibyte - 1) / 3 * 4 + 6), "refused"),
+        (noted((256 << 10) - 1), "taken"),
+        (noted(256 << 10), "refused"),
+        (provider(2048), "taken"),
+        (provider(2049), "refused"),
+        (pod(32, 63), "taken"),
+        (pod(33, 10), "refused"),
+        (pod(32, 64), "refused"),
+    ]
 }
 
 fn changed(object: &Value, at: &str, change: &Value) -> Value {

@@ -36,7 +36,7 @@ impl Sense<'_> {
         self.each(term, "namespaces", here, |sense, one, here| match one.as_str() {
             Some("") => sense.fault(here, EMPTY),
             Some(name) if !is_open(name) && !is_dns_label(name) => {
-                sense.fault(here, "is no namespace's name")
+                sense.fault(here, "is no namespace's name");
             }
             _ => {}
         });

@@ -32,7 +32,7 @@ impl Sense<'_> {
         }
         self.within(spec, "scaleTargetRef", here, |sense, target, here| {
             sense.reference(target, here);
-            if !said(target, "apiVersion").is_none_or(|version| version.split('/').count() == 2) {
+            if said(target, "apiVersion").is_some_and(|version| version.split('/').count() != 2) {
                 sense.fault(&here.key("apiVersion"), "must be a group and a version, such as `apps/v1`");
             } else if !has(target, "apiVersion") || field(target, "apiVersion") == "" {
                 sense.fault(here, "`apiVersion` is missing");

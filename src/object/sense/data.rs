@@ -15,8 +15,8 @@ impl Sense<'_> {
             let list = root.key(field);
             let packed = secret && field == "data" || field == "binaryData";
             for (key, value) in members(object, field) {
-                let length = value.as_str().map_or(0, str::len);
-                size += if packed { length / 4 * 3 } else { length };
+                let text = value.as_str().unwrap_or_default();
+                size += if packed { unpacked(text) } else { text.len() };
                 if !is_open(key) && !is_data_key(key) {
                     self.fault(&list.key(key), BAD_DATA_KEY);
                 }
@@ -93,6 +93,12 @@ impl Sense<'_> {
             }
         }
     }
+}
+
+/// How much a text of base64 is.
+fn unpacked(text: &str) -> usize {
+    let filling = text.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
+    (text.len() / 4 * 3).saturating_sub(filling)
 }
 
 fn is_minor(word: &str) -> bool {

@@ -247,10 +247,9 @@ impl Sense<'_> {
     fn toleration(&mut self, toleration: &Value, here: &Here<'_>) {
         let operator = said(toleration, "operator");
         self.fits(toleration, "key", is_label_key, BAD_KEY, here);
-        if !has(toleration, "key") || field(toleration, "key") == "" {
-            if operator != Some("Exists") {
-                self.fault(here, "needs a `key`, or `operator: Exists` for all");
-            }
+        let keyless = !has(toleration, "key") || field(toleration, "key") == "";
+        if keyless && operator != Some("Exists") {
+            self.fault(here, "needs a `key`, or `operator: Exists` for all");
         }
         if has(toleration, "tolerationSeconds") && text(toleration, "effect") != Some("NoExecute") {
             self.fault(&here.key("tolerationSeconds"), "needs `effect: NoExecute`");

@@ -262,7 +262,7 @@ impl Sense<'_> {
     pub(super) fn cilium_policy(&mut self, spec: &Value, here: &Here<'_>) {
         for key in ["endpointSelector", "nodeSelector"] {
             self.within(spec, key, here, |sense, selector, here| {
-                sense.label_map(selector, "matchLabels", here)
+                sense.label_map(selector, "matchLabels", here);
             });
         }
         for list in ["egress", "egressDeny", "ingress", "ingressDeny"] {

@@ -6,6 +6,7 @@ use super::{EMPTY, Sense, field, has, is_open, quantity, said, sources};
 use crate::object::Value;
 use crate::object::formats::is_dns_name;
 use crate::object::schema::{Here, cut};
+use crate::quantity::Quantity;
 
 impl Sense<'_> {
     /// A volume has a name and one source.
@@ -34,10 +35,8 @@ impl Sense<'_> {
                 self.files(source, here);
             }
             "persistentVolumeClaim" => self.full(source, "claimName", here),
-            "emptyDir" => {
-                if quantity(field(source, "sizeLimit")).is_some_and(|size| size.is_negative()) {
-                    self.fault(&here.key("sizeLimit"), "must not be negative");
-                }
+            "emptyDir" if quantity(field(source, "sizeLimit")).is_some_and(Quantity::is_negative) => {
+                self.fault(&here.key("sizeLimit"), "must not be negative");
             }
             "hostPath" => self.host_path(source, here),
             "nfs" => self.full(source, "path", here),
