@@ -44,6 +44,11 @@ impl Quantity {
         self.nanos % NANO == 0
     }
 
+    /// Whether it is so many of another, which must be more than nothing.
+    pub fn is_multiple_of(self, other: Self) -> bool {
+        other.nanos > 0 && self.nanos % other.nanos == 0
+    }
+
     /// The sum; none if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.nanos.checked_add(other.nanos).map(|nanos| Self { nanos })

@@ -6,7 +6,7 @@
 # it does without. CRDS is a folder with the CustomResourceDefinitions of everything that the trees speak of (Argo CD,
 # Flux, MetalLB, Cilium, Traefik, Gateway API, cert-manager, Prometheus operator, Sealed Secrets, External Secrets,
 # VolSync, Velero), as their releases publish them. Each inventory gets a cluster of its own, which is thrown away.
-# NAME.external lists what exists outside a tree; of that, the service accounts are made, since no pod starts without.
+# NAME.external lists what exists outside a tree; of that, service accounts and runtimes are made: no pod starts without.
 #
 # BAYPLAN names the program (default: the debug build); PORT, PORT + 1 and PORT + 2 are listened on (default 26443).
 # KEEP=FOLDER keeps what was built and what the server said.
@@ -81,8 +81,12 @@ built_folders() {
     find "$1" -name kustomization.yaml ! -path '*/base/*' | sort | sed 's,/kustomization.yaml$,,'
 }
 
-# The service accounts that NAME.external lists, in every namespace that fits.
+# What NAME.external lists and pods cannot start without: service accounts, in every namespace that fits, and runtimes.
 make_accounts() {
+    sed -n 's,^RuntimeClass/.*/,,p' "$1" | while read -r class; do
+        printf 'apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: %s\nhandler: %s\n' "$class" "$class" |
+            kubectl apply -f - >/dev/null
+    done
     sed -n 's,^ServiceAccount/,,p' "$1" | while IFS=/ read -r pattern account; do
         for namespace in $namespaces; do
             case $namespace in $pattern) kubectl -n "$namespace" create serviceaccount "$account" >/dev/null ;; esac
@@ -135,7 +139,8 @@ for inventory; do
         kubectl create namespace "$namespace" >/dev/null 2>&1 || true
     done
     [ ! -f "${inventory%.toml}.external" ] || make_accounts "${inventory%.toml}.external"
-    for built in "$here_out"/built/*.yaml; do
+    # What all share comes first, as the engines have it.
+    for built in $(ls "$here_out"/built/infrastructure*.yaml 2>/dev/null) $(ls "$here_out"/built/*.yaml | grep -v /infrastructure); do
         kubectl apply --server-side --validate=strict -f "$built" >>"$here_out/applied" 2>>"$here_out/said" || failed=1
     done
     settle

@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod manifests;
 pub mod objects;
 pub mod placement;
+pub mod pods;
 pub mod policies;
 pub mod pools;
 pub mod ports;
@@ -89,6 +90,7 @@ const FAMILIES: &[Rules] = &[
     images::check,
     spelling::check,
     handed::check,
+    pods::check,
     objects::check,
 ];
 

@@ -118,6 +118,8 @@ const HANDED: &[(&str, &str)] = &[
     ("backup.mover-security-context", "api.core.v1.PodSecurityContext"),
     ("services.*.tolerations.[]", "api.core.v1.Toleration"),
     ("services.*.affinity", "api.core.v1.Affinity"),
+    ("services.*.autoscale.metrics.[]", "api.autoscaling.v2.MetricSpec"),
+    ("services.*.autoscale.behavior", "api.autoscaling.v2.HorizontalPodAutoscalerBehavior"),
 ];
 
 /// Judges what is handed to Kubernetes as the inventory has it: nothing needs to be rendered for that.
@@ -127,8 +129,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             for fault in judge_value(&plain(place.node), of, minor(model)) {
                 let span = walked(place.node, &fault.path).unwrap_or(place.key);
                 let key = pattern.trim_end_matches(".[]").rsplit('.').next().unwrap_or_default();
-                let message =
-                    format!("`{key}` of `{}`: `{}`: {}", place.subject(), fault.path, fault.message);
+                let inner =
+                    if fault.path.0.is_empty() { String::new() } else { format!("`{}`: ", fault.path) };
+                let message = format!("`{key}` of `{}`: {inner}{}", place.subject(), fault.message);
                 let finding = Finding {
                     code: &INVALID_OBJECT,
                     path: fault.path,

@@ -5,6 +5,7 @@
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::model::{BAD_VALUE, Model};
+use crate::object::formats::is_time_zone;
 use crate::quantity::Quantity;
 use crate::source::Span;
 
@@ -227,12 +228,11 @@ fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
     config_key(key, node)
 }
 
-/// `Europe/Berlin`: which ones there are, only the cluster knows.
+/// `Europe/Berlin`: which places there are, only the cluster knows. `Local` is told elsewhere.
 fn time_zone(_: &str, node: &Node) -> Option<String> {
     let text = scalar(node)?;
-    let sound = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
-    let named = text.split('/').next().is_some_and(sound) && !text.contains(char::is_whitespace);
-    (!named).then(|| "its name begins with a capital letter, as in `Europe/Berlin`".to_owned())
+    (text != "Local" && !is_time_zone(&text))
+        .then(|| "it is an area and a place with capital letters, as in `Europe/Berlin`".to_owned())
 }
 
 fn domain(_: &str, node: &Node) -> Option<String> {

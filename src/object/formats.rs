@@ -37,6 +37,11 @@ pub fn known(name: &str) -> bool {
     FORMATS.iter().any(|(known, _, _)| *known == name)
 }
 
+/// Whether an empty text stands for none where such a text may be left out.
+pub fn may_be_empty(name: &str) -> bool {
+    ["absolute-path", "dns-label", "dns-name", "ip", "port-name", "target-port"].contains(&name)
+}
+
 /// What a value should be and is not.
 pub fn fault(name: &str, value: &Value) -> Option<&'static str> {
     let (_, what, test) = FORMATS.iter().find(|(known, _, _)| *known == name)?;
@@ -92,9 +97,43 @@ pub fn is_label_key(text: &str) -> bool {
         Some((domain, name)) => (Some(domain), name),
         None => (None, text),
     };
-    !name.is_empty()
-        && is_label_value(name)
-        && domain.is_none_or(|domain| is_dns_name(&domain.to_ascii_lowercase()))
+    !name.is_empty() && is_label_value(name) && domain.is_none_or(is_dns_name)
+}
+
+/// The name of a Service: a label of RFC 1035, which begins with a letter.
+pub fn is_service_name(text: &str) -> bool {
+    is_dns_label(text) && text.starts_with(|letter: char| letter.is_ascii_lowercase())
+}
+
+/// Where all places of the time zone database lie, and what it has beside them.
+const ZONES: &[&str] = &[
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Brazil",
+    "Canada",
+    "Chile",
+    "Etc",
+    "Europe",
+    "Indian",
+    "Mexico",
+    "Pacific",
+    "US",
+];
+
+/// A place as Go finds it: its letters' case counts, and what is no place is no zone.
+pub fn is_time_zone(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte);
+    let part =
+        |part: &str| part.starts_with(|letter: char| letter.is_ascii_uppercase()) && part.bytes().all(inner);
+    match text.split_once('/') {
+        Some((area, rest)) => ZONES.contains(&area) && rest.split('/').all(part),
+        None => part(text) && text != "Local",
+    }
 }
 
 fn is_ip(text: &str) -> bool {
@@ -123,7 +162,8 @@ fn is_host_path_type(text: &str) -> bool {
         .contains(&text)
 }
 
-fn is_port_name(text: &str) -> bool {
+/// The name of a container's port.
+pub fn is_port_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=15).contains(&text.len())
         && text.bytes().all(inner)
@@ -184,20 +224,34 @@ fn is_cron(text: &str) -> bool {
         return named || word.strip_prefix("every ").is_some_and(is_duration);
     }
     let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    let bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
+    let bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
     fields.len() == 5 && fields.iter().zip(bounds).all(|(field, bounds)| is_cron_field(field, bounds))
 }
 
 fn is_cron_field(field: &str, (low, high): (u32, u32)) -> bool {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    let names: &[&str] = match high {
+        12 => &MONTHS,
+        6 => &DAYS,
+        _ => &[],
+    };
     let number = |text: &str| {
-        let name = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        name && high <= 12 || text.parse::<u32>().is_ok_and(|number| (low..=high).contains(&number))
+        let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let named = named.and_then(|at| u32::try_from(at).ok()).map(|at| at + low);
+        named.or_else(|| text.parse().ok()).filter(|number| (low..=high).contains(number))
     };
     field.split(',').all(|part| {
         let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
         let stepped = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
-        let ranged =
-            range == "*" || range == "?" || range.split('-').count() <= 2 && range.split('-').all(number);
+        let ranged = match range.split_once('-') {
+            _ if range == "*" || range == "?" => true,
+            Some((first, last)) => {
+                matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
+            }
+            None => number(range).is_some(),
+        };
         stepped && ranged
     })
 }
@@ -219,7 +273,15 @@ mod tests {
             (
                 "cron",
                 vec!["0 3 * * *", "*/5 * * * *", "0 0 1,15 * MON-FRI", "@daily"],
-                vec!["0 3 * *", "61 * * * *", "@often", "a b c d e", "* * * * 8"],
+                vec![
+                    "0 3 * *",
+                    "61 * * * *",
+                    "@often",
+                    "a b c d e",
+                    "* * * * 7",
+                    "9-5 * * * *",
+                    "0 0 * mon *",
+                ],
             ),
             ("port-name", vec!["http", "web-1"], vec!["Http", "1234", "sixteen-letters-", "a--b", ""]),
             ("dns-label", vec!["a", "a-1"], vec!["A", "a.b", "-a", "a-", ""]),

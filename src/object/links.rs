@@ -169,10 +169,10 @@ impl Reader {
                 self.name("Secret", name, clear.then(|| keys(object, &["data", "stringData"])));
             }
             ("bitnami.com", "SealedSecret") => {
-                self.name("Secret", at("/spec/template/metadata/name").or(name), None);
+                self.name("Secret", at("/spec/template/metadata/name").or(name), sealed_keys(object));
             }
             ("external-secrets.io", "ExternalSecret") => {
-                self.name("Secret", at("/spec/target/name").or(name), None);
+                self.name("Secret", at("/spec/target/name").or(name), external_keys(object));
             }
             ("cert-manager.io", "Certificate") => self.name("Secret", at("/spec/secretName"), None),
             ("", "Service") => {
@@ -596,6 +596,29 @@ fn scalar(value: &Value) -> String {
 fn keys(object: &Value, members: &[&str]) -> Vec<String> {
     let maps = members.iter().filter_map(|member| object.get(*member)?.as_object());
     maps.flat_map(Map::keys).cloned().collect()
+}
+
+/// The keys of the Secret that a SealedSecret becomes; unknown if it adds to one.
+fn sealed_keys(object: &Value) -> Option<Vec<String>> {
+    let notes = object.pointer("/spec/template/metadata/annotations");
+    let adds = notes.is_some_and(|notes| notes.get("sealedsecrets.bitnami.com/patch").is_some());
+    let spec = object.get("spec").filter(|_| !adds)?;
+    let mut all = keys(spec, &["encryptedData"]);
+    all.extend(spec.get("template").map(|template| keys(template, &["data"])).unwrap_or_default());
+    (!all.is_empty()).then_some(all)
+}
+
+/// The keys of the Secret that an ExternalSecret makes, if it names each of them.
+fn external_keys(object: &Value) -> Option<Vec<String>> {
+    let spec = object.get("spec")?;
+    let at = |pointer: &str| spec.pointer(pointer).is_some_and(|value| !value.is_null());
+    let shared =
+        spec.pointer("/target/creationPolicy").and_then(Value::as_str).is_some_and(|word| word != "Owner");
+    if shared || at("/dataFrom") || at("/target/template") {
+        return None;
+    }
+    let data = spec.get("data").and_then(Value::as_array)?;
+    data.iter().map(|one| one.get("secretKey")?.as_str().map(str::to_owned)).collect()
 }
 
 fn labels(map: Option<&Value>) -> Labels {

@@ -89,12 +89,13 @@ pub fn judge(object: &Value, minor: Option<u32>) -> Verdict {
 }
 
 /// Judges a value against a type by name, such as `api.core.v1.SecurityContext`.
-pub fn judge_value(value: &Value, of: &str, minor: Option<u32>) -> Vec<Fault> {
+pub fn judge_value(value: &Value, name: &str, minor: Option<u32>) -> Vec<Fault> {
     let bundle = Bundle::get();
     let mut walk = Walk { bundle, minor, secret: false, custom: false, faults: Vec::new() };
-    if let Some(of) = bundle.named(of) {
+    if let Some(of) = bundle.named(name) {
         walk.object(value, of, &Here::ROOT);
     }
+    sense::judge_value(value, name, &mut walk.faults);
     walk.faults
 }
 
@@ -307,6 +308,15 @@ impl Walk {
             let message =
                 format!("Kubernetes 1.{minor} has no such field: it is there from 1.{} on", field.since);
             self.fault(here, message, None);
+        }
+        // To Kubernetes an empty text mostly is none.
+        let may_be_empty = match &field.node {
+            Node::Enum(_) => true,
+            Node::Format(name) => formats::may_be_empty(name),
+            _ => false,
+        };
+        if may_be_empty && !field.required && !self.custom && value == "" {
+            return;
         }
         self.node(value, &field.node, here);
     }

@@ -383,7 +383,10 @@ fn elsewhere(model: &Model) -> Vec<(String, Offered)> {
     let name = |kind: &'static str, name: &str| Offered::Name(kind, name.to_owned(), None);
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let mut offer = |what: Offered| offered.push((stack.namespace.value.clone(), what));
-        stack.secrets.iter().for_each(|secret| offer(name("Secret", &secret.name)));
+        for secret in &stack.secrets {
+            let keys: Vec<String> = secret.keys.iter().map(|key| key.value.clone()).collect();
+            offer(Offered::Name("Secret", secret.name.clone(), (!keys.is_empty()).then_some(keys)));
+        }
         let existing = stack.claims.iter().filter(|claim| claim.existing);
         existing.for_each(|claim| offer(name("PersistentVolumeClaim", &claim.mounted)));
         offer(name("ConfigMap", "kube-root-ca.crt"));

@@ -31,7 +31,7 @@ ports.http = 80
 
 [environments.test]
 namespace-suffix = "-test"
-stacks.media.patch.Deployment.spec.template.spec.dnsPolicy = "None"
+stacks.media.patch.Deployment.spec.template.spec.dnsPolicy = "ClusterFirstWithHostNet"
 "#;
 
 fn run(text: &str, templates: &[(&str, &str)]) -> (Option<Tree>, Diagnostics) {
@@ -62,7 +62,7 @@ fn a_stack_patches_its_objects() {
     assert!(plex.contains("dnsPolicy: Default") && plex.contains("priorityClassName: high"), "{plex}");
     assert!(!text(&tree, "apps/site/base/web.yaml").contains("dnsPolicy"));
     let patch = text(&tree, "apps/media/overlays/test/plex.patch.yaml");
-    assert!(patch.contains("dnsPolicy: None"), "{patch}");
+    assert!(patch.contains("dnsPolicy: ClusterFirstWithHostNet"), "{patch}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod load_balancers;
 mod manual;
 mod markers;
 mod mutations;
+mod objects;
 mod render;
 mod renovate;
 mod strangers;

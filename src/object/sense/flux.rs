@@ -1,0 +1,181 @@
+//! Objects of Flux, Traefik and the Prometheus operator: what their definitions say of texts and numbers.
+
+use super::{BAD_DATA_KEY, Sense, is_open, said};
+use crate::object::Value;
+use crate::object::schema::{Here, cut};
+
+/// The longest name of a Helm release.
+const LONGEST_RELEASE: usize = 53;
+
+/// The longest channel, address or URL.
+const LONGEST: usize = 2048;
+
+impl Sense<'_> {
+    pub(super) fn provider(&mut self, spec: &Value, here: &Here<'_>) {
+        for key in ["address", "channel", "proxy", "username"] {
+            if said(spec, key).is_some_and(|text| text.len() > LONGEST) {
+                self.fault(&here.key(key), "may have 2048 letters at most");
+            }
+        }
+        self.fits(spec, "proxy", is_web, "is no URL: it begins with `http://` or `https://`", here);
+    }
+
+    pub(super) fn helm_release(&mut self, spec: &Value, here: &Here<'_>) {
+        self.either(spec, &["chart", "chartRef"], true, here);
+        for key in ["releaseName", "storageNamespace", "targetNamespace"] {
+            self.full(spec, key, here);
+            if said(spec, key)
+                .is_some_and(|name| name.len() > 63 || key == "releaseName" && name.len() > LONGEST_RELEASE)
+            {
+                self.fault(&here.key(key), "is too long");
+            }
+        }
+        self.each(spec, "valuesFrom", here, |sense, from, here| {
+            for key in ["name", "targetPath", "valuesKey"] {
+                sense.full(from, key, here);
+            }
+            sense.fits(from, "valuesKey", is_values_key, BAD_DATA_KEY, here);
+            sense.fits(
+                from,
+                "targetPath",
+                is_target,
+                "is no way into values: names with `.` between them, and `[0]` for the element of a list",
+                here,
+            );
+        });
+        self.within(spec, "chart", here, |sense, chart, here| {
+            sense.within(chart, "spec", here, |sense, chart, here| {
+                sense
+                    .within(chart, "sourceRef", here, |sense, source, here| sense.full(source, "name", here));
+            });
+        });
+    }
+
+    pub(super) fn flux_kustomization(&mut self, spec: &Value, here: &Here<'_>) {
+        for key in ["namePrefix", "nameSuffix", "targetNamespace"] {
+            self.full(spec, key, here);
+        }
+        self.within(spec, "postBuild", here, |sense, build, here| {
+            sense.each(build, "substituteFrom", here, |sense, from, here| {
+                sense.full(from, "name", here);
+                if said(from, "name").is_some_and(|name| name.len() > 253) {
+                    sense.fault(&here.key("name"), "is too long");
+                }
+            });
+        });
+    }
+
+    pub(super) fn flux_source(&mut self, spec: &Value, kind: &str, here: &Here<'_>) {
+        let (begins, wanted): (&[&str], _) = match kind {
+            "GitRepository" => (&["http://", "https://", "ssh://"], "`https://`, `http://` or `ssh://`"),
+            _ => (&["http://", "https://", "oci://"], "`https://`, `http://` or `oci://`"),
+        };
+        if let Some(url) = said(spec, "url").filter(|url| !begins.iter().any(|begin| url.starts_with(begin)))
+        {
+            self.fault(&here.key("url"), format!("must begin with {wanted}, and is `{}`", cut(url)));
+        }
+        if said(spec, "timeout").is_some_and(|time| time.contains('h')) {
+            self.fault(&here.key("timeout"), "cannot have hours in it");
+        }
+    }
+
+    /// What Traefik does with a request.
+    pub(super) fn middleware(&mut self, spec: &Value, here: &Here<'_>) {
+        for (what, key) in [
+            ("headers", "stsSeconds"),
+            ("rateLimit", "average"),
+            ("rateLimit", "burst"),
+            ("inFlightReq", "amount"),
+            ("retry", "attempts"),
+        ] {
+            self.within(spec, what, here, |sense, inner, here| sense.bounds(inner, key, 0, i64::MAX, here));
+        }
+        self.within(spec, "circuitBreaker", here, |sense, breaker, here| {
+            sense.bounds(breaker, "responseCode", 100, 599, here);
+        });
+        self.within(spec, "errors", here, |sense, errors, here| {
+            sense.each(errors, "status", here, |sense, status, here| {
+                let bad = status.as_str().filter(|status| !is_open(status) && !is_status(status));
+                if let Some(bad) = bad {
+                    sense.fault(here, format!("`{}` is no status: `404`, `500-599`", cut(bad)));
+                }
+            });
+        });
+    }
+
+    /// What Prometheus asks, and what it makes of the answers.
+    pub(super) fn monitor(&mut self, spec: &Value, here: &Here<'_>) {
+        self.label_selector(spec, "selector", here);
+        for key in ["labelLimit", "sampleLimit", "targetLimit"] {
+            self.bounds(spec, key, 0, i64::MAX, here);
+        }
+        for list in ["endpoints", "podMetricsEndpoints"] {
+            self.each(spec, list, here, |sense, endpoint, here| {
+                for key in ["interval", "scrapeTimeout"] {
+                    sense.fits(
+                        endpoint,
+                        key,
+                        is_falling,
+                        "is no duration of Prometheus: whole numbers, the greatest unit first",
+                        here,
+                    );
+                }
+                for key in ["metricRelabelings", "relabelings"] {
+                    sense.each(endpoint, key, here, |sense, one, here| {
+                        sense.bounds(one, "modulus", 0, i64::MAX, here);
+                    });
+                }
+            });
+        }
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
+fn is_values_key(key: &str) -> bool {
+    key.len() <= 253 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Names, with `.` between them and numbers in brackets behind them.
+fn is_target(path: &str) -> bool {
+    let mut rest = path;
+    while let Some(letter) = rest.bytes().next() {
+        if letter == b'[' {
+            let Some((number, after)) = rest[1..].split_once(']') else { return false };
+            if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+                return false;
+            }
+            rest = after;
+        } else if letter.is_ascii_alphanumeric() || b"_-.\\/".contains(&letter) {
+            rest = &rest[1..];
+        } else {
+            return false;
+        }
+    }
+    path.len() <= 250
+}
+
+/// Statuses, single or from one to another.
+fn is_status(text: &str) -> bool {
+    let code = |code: &str| code.len() == 3 && code.parse().is_ok_and(|code: u16| (100..600).contains(&code));
+    text.trim_end_matches([',', '-']).split([',', '-']).all(code)
+}
+
+/// Whole numbers with units, the greatest first.
+fn is_falling(text: &str) -> bool {
+    const UNITS: [&str; 7] = ["y", "w", "d", "h", "m", "s", "ms"];
+    let (mut rest, mut last) = (text, None);
+    while !rest.is_empty() && text != "0" {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let after = &rest[digits..];
+        let end = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
+        let unit = UNITS.iter().position(|unit| *unit == &after[..end]);
+        if digits == 0 || unit.is_none() || unit <= last {
+            return false;
+        }
+        (rest, last) = (&after[end..], unit);
+    }
+    true
+}

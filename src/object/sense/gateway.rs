@@ -1,0 +1,225 @@
+//! Routes and Gateways of the Gateway API: what their definitions say of fields together.
+
+use super::service::is_domain;
+use super::{BAD_NAME, Sense, field, has, is_open, items, said};
+use crate::object::Value;
+use crate::object::formats::is_dns_name;
+use crate::object::schema::{Here, cut};
+
+/// The filters of a route, and where each is told more.
+const FILTERS: &[(&str, &str)] = &[
+    ("ExtensionRef", "extensionRef"),
+    ("RequestHeaderModifier", "requestHeaderModifier"),
+    ("RequestMirror", "requestMirror"),
+    ("RequestRedirect", "requestRedirect"),
+    ("ResponseHeaderModifier", "responseHeaderModifier"),
+    ("URLRewrite", "urlRewrite"),
+];
+
+impl Sense<'_> {
+    pub(super) fn route(&mut self, spec: &Value, here: &Here<'_>) {
+        self.parents(spec, here);
+        self.filled(spec, "rules", here);
+        self.each(spec, "hostnames", here, |sense, host, here| {
+            let bad = host.as_str().filter(|host| !is_open(host) && !is_domain(host));
+            if let Some(bad) = bad {
+                sense.fault(here, format!("`{}` is no host", cut(bad)));
+            }
+        });
+        self.each(spec, "rules", here, |sense, rule, here| {
+            sense.each(rule, "matches", here, |sense, one, here| {
+                sense.within(one, "path", here, Self::route_path);
+                sense.route_headers(one, "headers", here);
+            });
+            sense.within(rule, "timeouts", here, Self::timeouts);
+            sense.backends(rule, here);
+            sense.filters(rule, here);
+        });
+    }
+
+    /// The backend's part of the time is not longer than the whole.
+    fn timeouts(&mut self, timeouts: &Value, here: &Here<'_>) {
+        let time = |key: &str| said(timeouts, key).map(milliseconds);
+        for key in ["request", "backendRequest"].into_iter().filter(|key| time(key) == Some(None)) {
+            self.fault(&here.key(key), "is no duration: whole numbers of `h`, `m`, `s` and `ms`");
+        }
+        if let (Some(Some(whole)), Some(Some(part))) = (time("request"), time("backendRequest"))
+            && whole > 0
+            && part > whole
+        {
+            self.fault(&here.key("backendRequest"), "is longer than `request`");
+        }
+    }
+
+    /// A Service as a backend needs its port.
+    fn backends(&mut self, rule: &Value, here: &Here<'_>) {
+        self.each(rule, "backendRefs", here, |sense, backend, here| {
+            let service = said(backend, "kind").is_none_or(|kind| kind == "Service")
+                && said(backend, "group").is_none();
+            if service && !has(backend, "port") {
+                sense.fault(here, "`port` is missing: a Service needs one here");
+            }
+        });
+    }
+
+    /// One Gateway is named once, or with its listeners told apart.
+    fn parents(&mut self, spec: &Value, here: &Here<'_>) {
+        let all = items(spec, "parentRefs");
+        let same = |one: &Value, other: &Value| {
+            ["group", "kind", "name", "namespace"].iter().all(|key| said(one, key) == said(other, key))
+        };
+        let part = |one: &Value| (said(one, "sectionName").map(str::to_owned), field(one, "port").clone());
+        let none = |one: &Value| said(one, "sectionName").is_none() && !has(one, "port");
+        let list = here.key("parentRefs");
+        for (at, one) in all.iter().enumerate().skip(1) {
+            let clash =
+                |other: &&Value| same(one, other) && (part(one) == part(other) || none(one) != none(other));
+            if all[..at].iter().any(|other| clash(&other)) {
+                self.fault(&list.index(at), "names one Gateway again: each needs a `sectionName` of its own");
+            }
+        }
+    }
+
+    fn route_path(&mut self, path: &Value, here: &Here<'_>) {
+        let Some(value) = said(path, "value").filter(|_| said(path, "type") != Some("RegularExpression"))
+        else {
+            return;
+        };
+        let low = value.to_ascii_lowercase();
+        let bad = ["//", "/./", "/../", "%2f", "#", " "].into_iter().find(|part| low.contains(part));
+        let bad = bad.or(["/..", "/."].into_iter().find(|part| low.ends_with(part)));
+        if !value.starts_with('/') {
+            self.fault(&here.key("value"), "must begin with `/`");
+        } else if let Some(bad) = bad {
+            self.fault(&here.key("value"), format!("must not have `{bad}` in it"));
+        }
+    }
+
+    fn route_headers(&mut self, one: &Value, key: &str, here: &Here<'_>) {
+        let all = items(one, key);
+        let mut at = 0;
+        self.each(one, key, here, |sense, header, here| {
+            sense.full(header, "name", here);
+            sense.full(header, "value", here);
+            sense.fits(header, "name", is_header, "is no name of a header", here);
+            let name = said(header, "name");
+            if name.is_some() && all[..at].iter().any(|other| said(other, "name") == name) {
+                sense.fault(&here.key("name"), "stands twice in this list");
+            }
+            at += 1;
+        });
+    }
+
+    fn filters(&mut self, rule: &Value, here: &Here<'_>) {
+        let all = items(rule, "filters");
+        let mut at = 0;
+        self.each(rule, "filters", here, |sense, filter, here| {
+            let kind = said(filter, "type");
+            let own = FILTERS.iter().find(|(word, _)| kind == Some(word)).map(|(_, key)| *key);
+            for (_, other) in FILTERS.iter().filter(|(_, key)| Some(*key) != own && has(filter, key)) {
+                sense.fault(&here.key(other), "belongs to another `type`");
+            }
+            let Some(own) = own else { return };
+            if !has(filter, own) {
+                sense.fault(here, format!("`{own}` is missing"));
+            }
+            let again = ["RequestRedirect", "URLRewrite"].contains(&kind.unwrap_or_default())
+                && all[..at].iter().any(|other| said(other, "type") == kind);
+            if again {
+                sense.fault(here, "is for a `type` that stands in this list already");
+            }
+            at += 1;
+            sense.within(filter, own, here, |sense, inner, here| {
+                for key in ["add", "set"].into_iter().filter(|_| own.ends_with("HeaderModifier")) {
+                    sense.route_headers(inner, key, here);
+                }
+                sense.within(inner, "path", here, |sense, path, here| {
+                    let wrong = match said(path, "type") {
+                        Some("ReplaceFullPath") => "replacePrefixMatch",
+                        _ => "replaceFullPath",
+                    };
+                    if has(path, wrong) {
+                        sense.fault(&here.key(wrong), "belongs to another `type`");
+                    }
+                });
+                let code = inner.get("statusCode").and_then(Value::as_i64);
+                if own == "requestRedirect"
+                    && code.is_some_and(|code| ![301, 302, 303, 307, 308].contains(&code))
+                {
+                    sense.fault(&here.key("statusCode"), "must be 301, 302, 303, 307 or 308");
+                }
+            });
+        });
+        let redirects = all.iter().any(|filter| said(filter, "type") == Some("RequestRedirect"));
+        if redirects && !items(rule, "backendRefs").is_empty() {
+            self.fault(&here.key("backendRefs"), "cannot be given with a redirect");
+        }
+    }
+
+    pub(super) fn gateway(&mut self, spec: &Value, here: &Here<'_>) {
+        self.full(spec, "gatewayClassName", here);
+        self.within(spec, "infrastructure", here, |sense, own, here| sense.label_map(own, "labels", here));
+        self.filled(spec, "listeners", here);
+        let all = items(spec, "listeners");
+        let mut at = 0;
+        self.each(spec, "listeners", here, |sense, listener, here| {
+            sense.full(listener, "protocol", here);
+            sense.fits(listener, "name", is_dns_name, BAD_NAME, here);
+            let protocol = said(listener, "protocol");
+            let tls = field(listener, "tls");
+            let mode = said(tls, "mode").unwrap_or("Terminate");
+            if matches!(protocol, Some("HTTP" | "TCP" | "UDP")) && has(listener, "tls") {
+                sense.fault(&here.key("tls"), "cannot be given with this `protocol`");
+            }
+            if matches!(protocol, Some("TCP" | "UDP")) && said(listener, "hostname").is_some() {
+                sense.fault(&here.key("hostname"), "cannot be given with this `protocol`");
+            }
+            if protocol == Some("HTTPS") && has(listener, "tls") && mode != "Terminate" {
+                sense.fault(&here.key("tls"), "must have `mode: Terminate` with this `protocol`");
+            }
+            let named = !items(tls, "certificateRefs").is_empty() || has(tls, "options");
+            if has(listener, "tls") && mode == "Terminate" && !named {
+                sense.fault(&here.key("tls"), "`certificateRefs` is missing");
+            }
+            let key = |one: &Value| {
+                (
+                    field(one, "port").as_i64(),
+                    said(one, "protocol").map(str::to_owned),
+                    said(one, "hostname").map(str::to_owned),
+                )
+            };
+            let name = said(listener, "name");
+            if name.is_some() && all[..at].iter().any(|other| said(other, "name") == name) {
+                sense.fault(&here.key("name"), "stands twice in this list");
+            } else if all[..at].iter().any(|other| key(other) == key(listener)) {
+                sense.fault(here, "has the port, protocol and host of another listener");
+            }
+            at += 1;
+        });
+    }
+}
+
+/// A time of whole hours, minutes, seconds and milliseconds.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (mut rest, mut total) = (text, 0_u64);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
+        let after = &rest[digits..];
+        let end = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
+        let unit = match &after[..end] {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
+            _ => return None,
+        };
+        total = total.saturating_add(rest[..digits].parse::<u64>().ok()?.saturating_mul(unit));
+        rest = &after[end..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// The name of a header, as HTTP has it.
+fn is_header(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
