@@ -17,6 +17,7 @@ pub mod load_balancer;
 pub mod monitoring;
 pub mod network;
 pub mod node;
+mod places;
 pub mod policy;
 pub mod record;
 pub mod schema;

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::inventory::node::{Entry, Node, Value};
+use crate::inventory::places::elsewhere;
 use crate::inventory::{BAD_TEXT, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
 use crate::object::emit::{unsafe_key, unsafe_text};
 use crate::source::{Span, Spanned};
@@ -25,6 +26,8 @@ pub struct Reader {
     /// The whole inventory: what an environment's tables are laid over.
     pub root: Option<Arc<Node>>,
     path: Vec<String>,
+    /// What the key that is being read means.
+    doc: &'static str,
 }
 
 impl Reader {
@@ -41,10 +44,18 @@ impl Reader {
         value
     }
 
+    /// Reads the value of a key that means `doc`.
+    pub fn meaning<T>(&mut self, doc: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.doc, doc);
+        let value = read(self);
+        self.doc = outer;
+        value
+    }
+
     /// Reads at the same place, with findings of its own.
     fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics) {
         let mut own =
-            Self { found: Diagnostics::default(), root: self.root.clone(), path: self.path.clone() };
+            Self { root: self.root.clone(), path: self.path.clone(), doc: self.doc, ..Self::default() };
         let value = read(&mut own);
         (value, own.found)
     }
@@ -74,7 +85,8 @@ impl Reader {
             WRONG_TYPE.at(node.span, format!("this is {got}"), format!("{what} must be {wanted}, not {got}"));
         self.found.push(match mended(node, wanted) {
             Some(mended) => diagnostic.help(format!("write {mended}")),
-            None => diagnostic,
+            None if self.doc.is_empty() => diagnostic,
+            None => diagnostic.help(lower_first(self.doc.trim().trim_end_matches('.'))),
         });
     }
 
@@ -82,9 +94,11 @@ impl Reader {
         let place =
             if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
         let near = nearest(key, known.iter().map(String::as_str));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known here: {}", known.join(", ")),
+        let here = known.join(", ");
+        let help = match (near, elsewhere(key)) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(places)) => format!("it is a key of {places}; known here: {here}"),
+            (None, None) => format!("known here: {here}"),
         };
         self.found.push(
             UNKNOWN_KEY.at(span, "not a known key", format!("unknown key `{key}` in {place}")).help(help),
@@ -532,7 +546,9 @@ macro_rules! record {
                             report_missing(node, key, concat!($($fdoc, "\n"),+), merges, reader);
                         }
                         match entry {
-                            Some(entry) => reader.within(key, |reader| Field::read(Some(&entry.node), reader)),
+                            Some(entry) => reader.meaning(concat!($($fdoc, "\n"),+), |reader| {
+                                reader.within(key, |reader| Field::read(Some(&entry.node), reader))
+                            }),
                             None => Field::read(None, reader),
                         }
                     };
@@ -586,7 +602,8 @@ macro_rules! choice {
                 match node.text() {
                     $(Some($word) => Some($crate::source::Spanned::new($name::$variant, node.span)),)+
                     _ => {
-                        $crate::inventory::record::report_word(node, $name::WORDS, reader);
+                        let meanings = &[$(concat!($($vdoc),+)),+];
+                        $crate::inventory::record::report_word(node, $name::WORDS, meanings, reader);
                         None
                     }
                 }
@@ -609,7 +626,7 @@ pub fn words_schema(words: &[&str], meanings: &[&str]) -> Json {
 }
 
 /// Reports a word outside a closed set.
-pub fn report_word(node: &Node, words: &[&str], reader: &mut Reader) {
+pub fn report_word(node: &Node, words: &[&str], meanings: &[&str], reader: &mut Reader) {
     let Some(word) = node.text() else {
         return reader.wrong_type(node, &format!("one of {}", words.join(", ")));
     };
@@ -617,13 +634,18 @@ pub fn report_word(node: &Node, words: &[&str], reader: &mut Reader) {
     let folded = word.to_lowercase().replace(['_', ' '], "-");
     let near = words.iter().find(|known| known.replace('-', "") == folded.replace('-', "")).copied();
     let near = near.or_else(|| nearest(&folded, words.iter().copied()));
-    let mut diagnostic = WRONG_TYPE.at(
+    let diagnostic = WRONG_TYPE.at(
         node.span,
         format!("none of {}", words.join(", ")),
         format!("`{path}` must be one of {}, not `{word}`", words.join(", ")),
     );
-    if let Some(near) = near {
-        diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-    }
+    let meant = words
+        .iter()
+        .zip(meanings)
+        .map(|(word, meaning)| format!("`{word}`: {}", lower_first(meaning.trim().trim_end_matches('.'))));
+    let diagnostic = diagnostic.help(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => meant.collect::<Vec<_>>().join("; "),
+    });
     reader.found.push(diagnostic);
 }

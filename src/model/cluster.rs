@@ -582,13 +582,24 @@ pub fn known_only<'k>(
 
 /// Reports a name that nothing has.
 pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what: &str, known: &[&str]) {
+    report_undeclared(resolver, name, what, known, &format!("the inventory declares no {what}"));
+}
+
+/// The same, with what helps where nothing of the sort is declared.
+pub fn report_undeclared(
+    resolver: &mut Resolver<'_>,
+    name: &Spanned<String>,
+    what: &str,
+    known: &[&str],
+    none: &str,
+) {
     let (kind, place) =
         what.split_once(" of ").map_or((what, String::new()), |(kind, of)| (kind, format!(" of {of}")));
     let message = format!("there is no {kind} `{name}`{place}");
     let diagnostic = UNKNOWN_REFERENCE.at(name.span, format!("no such {what}"), message);
     let help = match resolver.guess(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => format!("the inventory declares no {what}"),
+        None if known.is_empty() => none.to_owned(),
         None => format!("declared: {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
     };
     resolver.found.push(diagnostic.help(help));
@@ -635,10 +646,17 @@ fn like_an_address(host: &str) -> bool {
 pub fn nfs_path(resolver: &mut Resolver<'_>, servers: &[Nfs], written: &Spanned<String>) -> Option<NfsPath> {
     let (server, export) = written.split_once('/').unwrap_or((written, ""));
     if export.is_empty() {
+        let known = servers.iter().find(|nfs| nfs.name == server).map(|nfs| nfs.exports.keys());
+        let known: Vec<String> =
+            known.into_iter().flatten().take(6).map(|export| format!("`{server}/{export}`")).collect();
+        let help = match known.is_empty() {
+            true => "write the server and the export: `server/export`".to_owned(),
+            false => format!("write the server and the export: {}", known.join(", ")),
+        };
         resolver.found.push(
             UNKNOWN_REFERENCE
                 .at(written.span, "no export", format!("`{written}` does not name an NFS export"))
-                .help("write the server and the export: `server/export`"),
+                .help(help),
         );
         return None;
     }

@@ -7,7 +7,9 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::cluster::{NameKind, NfsPath, check_name, nfs_path, one_of, optional_name, report_unknown};
+use crate::model::cluster::{
+    NameKind, NfsPath, check_name, nfs_path, one_of, optional_name, report_undeclared, report_unknown,
+};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::Secret;
 use crate::model::stack::{Around, Stack, known_secret};
@@ -205,7 +207,9 @@ fn source_of(
         let stack = stack?;
         let Some(known) = stack.claims.iter().find(|known| known.name == claim.value) else {
             let known = resolver.known(stack.claims.iter().map(|claim| claim.name.as_str()));
-            report_unknown(resolver, &claim, &format!("claim of stack `{}`", stack.name), &known);
+            let what = format!("claim of stack `{}`", stack.name);
+            let none = format!("declare it: `stacks.{}.claims.{claim} = {{ size = \"1Gi\" }}`", stack.name);
+            report_undeclared(resolver, &claim, &what, &known, &none);
             return None;
         };
         let json = json!({ "persistentVolumeClaim": { "claimName": known.mounted } });
