@@ -330,8 +330,11 @@ fn prefix_of_mask(mask: Ipv4Addr) -> Option<u32> {
 fn not_a_range(text: &str) -> BadAddress {
     if text.contains('/') && !text.contains("://") {
         return match parse_cidr(text) {
-            Ok(range) => BadAddress::new(format!("{} is a CIDR, not a range", shown(text)))
-                .meant(Some(format!("{}-{}", range.first(), range.last()))),
+            // `::/80` ends in an IPv4-mapped address, which nobody reads.
+            Ok(range) => BadAddress::new(format!("{} is a CIDR, not a range", shown(text))).meant(
+                Some(format!("{}-{}", range.first(), range.last()))
+                    .filter(|range| parse_range(range).is_ok()),
+            ),
             Err(bad) => bad.meant(None),
         };
     }
@@ -556,6 +559,7 @@ mod tests {
                     "",
                 ),
                 ("10.0.0.0/30", "`10.0.0.0/30` is a CIDR, not a range", "10.0.0.0-10.0.0.3"),
+                ("::/80", "`::/80` is a CIDR, not a range", ""),
                 ("10.0.0.1", "`10.0.0.1` is one address, not a range", "10.0.0.1-10.0.0.1"),
             ],
         );
