@@ -1,4 +1,7 @@
-//! Cron schedules, as Kubernetes and VolSync read them: five fields, or a word such as `@daily`.
+//! Cron schedules, as Kubernetes, Argo CD, Velero (all by robfig/cron) and VolSync read them: five fields, or a word
+//! such as `@daily`.
+
+use crate::duration::seconds;
 
 /// The fields in order: what each is called, and its lowest and highest number.
 const FIELDS: [(&str, u32, u32); 5] = [
@@ -33,6 +36,19 @@ pub fn parse(text: &str) -> Result<(), String> {
         .iter()
         .zip(fields)
         .try_for_each(|(field, text)| text.split(',').try_for_each(|part| check_part(*field, part)))
+}
+
+/// The same, where `@every 1h30m` is read, too: by robfig/cron, not by VolSync.
+///
+/// # Errors
+///
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_or_interval(text: &str) -> Result<(), String> {
+    match text.strip_prefix("@every ") {
+        Some(interval) if seconds(interval).is_some_and(|seconds| seconds >= 1.0) => Ok(()),
+        Some(interval) => Err(format!("`{interval}` is no duration of a second or more, such as `1h30m`")),
+        None => parse(text),
+    }
 }
 
 fn check_part((name, least, most): (&str, u32, u32), part: &str) -> Result<(), String> {

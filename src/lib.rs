@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod check;
 pub mod cron;
 pub mod diagnostic;
+pub mod duration;
 pub mod export;
 pub mod inventory;
 pub mod ip;

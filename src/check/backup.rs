@@ -46,7 +46,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     borrowed_ids(model, found);
     shared_locations(model, found);
     for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
-        schedule(&one.schedule, &format!("velero.schedules.{}", one.name), found);
+        schedule_or_interval(&one.schedule, &format!("velero.schedules.{}", one.name), found);
     }
 }
 
@@ -54,13 +54,27 @@ fn subject(stack: &Stack, claim: &str) -> String {
     format!("stacks.{}.claims.{claim}", stack.name)
 }
 
-/// Reports a schedule that cannot be read.
-pub fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+/// Reports a schedule that VolSync cannot read.
+fn schedule(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+    report_schedule(schedule, cron::parse(schedule), about, found);
+}
+
+/// Reports a schedule that Kubernetes or Velero cannot read.
+pub fn schedule_or_interval(schedule: &Spanned<String>, about: &str, found: &mut Diagnostics) {
+    report_schedule(schedule, cron::parse_or_interval(schedule), about, found);
+}
+
+fn report_schedule(
+    schedule: &Spanned<String>,
+    parsed: Result<(), String>,
+    about: &str,
+    found: &mut Diagnostics,
+) {
     // What did not resolve has been reported.
     if schedule.is_empty() && schedule.span == Span::default() {
         return;
     }
-    if let Err(why) = cron::parse(schedule) {
+    if let Err(why) = parsed {
         let message = format!("`{schedule}` is no schedule: {why}");
         found.push(
             BAD_SCHEDULE

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Family, Range};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::duration::seconds;
 use crate::inventory::load_balancer::{DynamicAsn, Provider};
-use crate::inventory::value::seconds;
 use crate::model::Model;
 use crate::model::bgp::Peer;
 use crate::model::cilium_bgp::Peer as CiliumPeer;

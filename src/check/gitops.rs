@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
+use crate::duration::seconds;
 use crate::inventory::secret::SecretProvider;
 use crate::inventory::stack::Layer;
-use crate::inventory::value::{Engine, seconds};
+use crate::inventory::value::Engine;
 use crate::model::cluster::Chart;
 use crate::model::flux::apply;
 use crate::model::gitops::Gitops;

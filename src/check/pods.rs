@@ -2,8 +2,8 @@
 
 use crate::check::spelling::{Place, everywhere, qualified_fault};
 use crate::diagnostic::Diagnostics;
+use crate::duration::seconds;
 use crate::inventory::node::{Node, Table, Value};
-use crate::inventory::value::seconds;
 use crate::model::{BAD_VALUE, Model};
 use crate::quantity::Quantity;
 use crate::source::Span;

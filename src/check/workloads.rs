@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::check::backup::schedule;
+use crate::check::backup::schedule_or_interval;
 use crate::check::placement::patched;
 use crate::check::ports::{DUPLICATE_NAME, DUPLICATE_PORT};
 use crate::check::resources::request;
@@ -42,7 +42,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         }
         for service in environment.services() {
             if let Some(when) = service.job.as_ref().and_then(|job| job.schedule.as_ref()) {
-                schedule(when, &subject(service), found);
+                schedule_or_interval(when, &subject(service), found);
             }
             budget(service, found);
             endless(service, found);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::cron;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::argocd::{self as written, ArgocdStyle};
 use crate::inventory::gitops::Argocd as Table;
@@ -411,7 +412,7 @@ fn option_fault(option: &str) -> Option<(&'static str, String)> {
 fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> SyncWindow {
     let schedule = window.schedule.as_ref().map(|text| resolver.text(text));
     if let Some(schedule) = &schedule
-        && let Some(reason) = cron_fault(schedule)
+        && let Err(reason) = cron::parse_or_interval(schedule)
     {
         let message = format!("`{schedule}` is no schedule: {reason}");
         let diagnostic = BAD_VALUE.at(schedule.span, "cannot be read", message).about("gitops");
@@ -434,40 +435,6 @@ fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> Sy
         manual_sync: window.manual_sync.as_ref().is_some_and(|flag| flag.value),
         time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
         names,
-    }
-}
-
-/// What is wrong with a schedule, as far as people get it wrong: five fields, each in its range.
-pub fn cron_fault(schedule: &str) -> Option<String> {
-    const WORDS: &[&str] = &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
-    const FIELDS: &[(&str, u32, u32)] =
-        &[("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
-    if schedule.starts_with('@') {
-        return (!WORDS.contains(&schedule)).then(|| format!("`{schedule}` is no word for one"));
-    }
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Some(format!("it has {} fields, not 5", fields.len()));
-    }
-    fields.iter().zip(FIELDS).find_map(|(field, (name, low, high))| {
-        let bad = field.split(',').find(|part| !cron_part(part, *low, *high))?;
-        Some(format!("`{bad}` is no {name}"))
-    })
-}
-
-fn cron_part(part: &str, low: u32, high: u32) -> bool {
-    let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-    if step.is_some_and(|step| step.parse::<u32>().map_or(true, |step| step == 0)) {
-        return false;
-    }
-    let named =
-        |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) && high <= 12;
-    let fits =
-        |text: &str| named(text) || text.parse::<u32>().is_ok_and(|number| (low..=high).contains(&number));
-    match range.split_once('-') {
-        _ if range == "*" || range == "?" => true,
-        Some((first, last)) => fits(first) && fits(last),
-        None => fits(range),
     }
 }
 
@@ -553,19 +520,7 @@ pub fn customize(values: &mut serde_json::Value, extras: &Extras) {
 
 #[cfg(test)]
 mod tests {
-    use super::{cron_fault, merged, option_fault};
-
-    #[test]
-    fn schedules_are_read() {
-        for good in ["0 2 * * *", "*/15 1-5,7 ? JAN-mar mon", "@daily", "0 0 1 12 0"] {
-            assert_eq!(cron_fault(good), None, "{good}");
-        }
-        for bad in
-            ["", "0 2 * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "*/0 * * * *", "a b c d e", "@never"]
-        {
-            assert!(cron_fault(bad).is_some(), "{bad}");
-        }
-    }
+    use super::{merged, option_fault};
 
     #[test]
     fn options_replace_and_add() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::duration::seconds;
 use crate::inventory;
 use crate::inventory::flux::{self as written, DeletionPolicy, DriftDetection, ReleaseStrategy};
 use crate::inventory::gitops::Flux as Table;
@@ -511,12 +512,12 @@ pub fn lower_stack(
     let mut apply = apply(all);
     let Some(table) = table else { return apply };
     let times = (table.interval.as_ref(), table.timeout.as_ref());
-    let seconds = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
-    let known = |text: &str, span| Spanned::new(inventory::value::seconds(text).unwrap_or_default(), span);
+    let own = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
+    let known = |text: &str, span| Spanned::new(seconds(text).unwrap_or_default(), span);
     apply.times = match times {
-        (Some(interval), Some(timeout)) => Some((seconds(interval), seconds(timeout))),
-        (Some(interval), None) => Some((seconds(interval), known(&apply.timeout, interval.0.span))),
-        (None, Some(timeout)) => Some((known(&apply.interval, timeout.0.span), seconds(timeout))),
+        (Some(interval), Some(timeout)) => Some((own(interval), own(timeout))),
+        (Some(interval), None) => Some((own(interval), known(&apply.timeout, interval.0.span))),
+        (None, Some(timeout)) => Some((known(&apply.interval, timeout.0.span), own(timeout))),
         (None, None) => None,
     };
     let set = |target: &mut String, time: Option<&Duration>| {

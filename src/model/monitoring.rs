@@ -300,7 +300,7 @@ pub fn mark(model: &mut Model) {
 #[cfg(test)]
 mod tests {
     use super::prometheus_time;
-    use crate::inventory::value::seconds;
+    use crate::duration::seconds;
 
     #[test]
     fn times_as_prometheus_reads_them() {

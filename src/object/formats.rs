@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::cron;
 use crate::object::Value;
 
 /// What a text must be to be taken, and the test itself.
@@ -212,48 +213,13 @@ fn is_time(text: &str) -> bool {
         && mark(13, b':')
 }
 
-/// Five fields as robfig/cron reads them, `@daily` and the like, or `@every` and a duration.
+/// What robfig/cron reads, after a time zone or not.
 fn is_cron(text: &str) -> bool {
     let text = match text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ=")) {
         Some(rest) => rest.split_once(' ').map_or("", |(_, rest)| rest),
         None => text,
     };
-    if let Some(word) = text.strip_prefix('@') {
-        let named =
-            ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"].contains(&word);
-        return named || word.strip_prefix("every ").is_some_and(is_duration);
-    }
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    let bounds = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
-    fields.len() == 5 && fields.iter().zip(bounds).all(|(field, bounds)| is_cron_field(field, bounds))
-}
-
-fn is_cron_field(field: &str, (low, high): (u32, u32)) -> bool {
-    const MONTHS: [&str; 12] =
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-    let names: &[&str] = match high {
-        12 => &MONTHS,
-        6 => &DAYS,
-        _ => &[],
-    };
-    let number = |text: &str| {
-        let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let named = named.and_then(|at| u32::try_from(at).ok()).map(|at| at + low);
-        named.or_else(|| text.parse().ok()).filter(|number| (low..=high).contains(number))
-    };
-    field.split(',').all(|part| {
-        let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-        let stepped = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
-        let ranged = match range.split_once('-') {
-            _ if range == "*" || range == "?" => true,
-            Some((first, last)) => {
-                matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
-            }
-            None => number(range).is_some(),
-        };
-        stepped && ranged
-    })
+    cron::parse_or_interval(text).is_ok()
 }
 
 #[cfg(test)]

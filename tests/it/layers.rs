@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, floor by floor, from the bottom. A room is a file or folder directly under `src/`.
 pub const FLOORS: &[&[&str]] = &[
-    &["source", "address", "cron", "quantity", "progress", "spelling"],
-    &["diagnostic", "object"],
+    &["source", "address", "duration", "quantity", "progress", "spelling"],
+    &["cron", "diagnostic"],
+    &["object"],
     &["tree", "inventory"],
     &["model"],
     &["check", "template"],

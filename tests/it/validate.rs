@@ -1,6 +1,6 @@
 //! As much of JSON Schema as the inventory's uses, so that a test can hold it to the reader.
 
-use bayplan::inventory::value::seconds;
+use bayplan::duration::seconds;
 use serde_json::Value;
 
 /// Where a value breaks the schema; empty if it does not.

@@ -2,7 +2,7 @@
 
 use bayplan::address::{Range, parse_cidr, parse_host, parse_pool_entry, parse_range, parse_range_or_host};
 use bayplan::cron;
-use bayplan::inventory::value::seconds;
+use bayplan::duration::seconds;
 use bayplan::quantity::Quantity;
 use bayplan::template::{Route, VARIABLES};
 use bayplan::tree::{SIGNATURE_START, Signed, TreePath, looks_signed, sign, signature};
