@@ -70,8 +70,8 @@ fn placed(environment: &Environment) -> impl Iterator<Item = (Option<&Stack>, &S
     let in_stacks = environment
         .stacks
         .iter()
-        .flat_map(|stack| stack.services.iter().map(move |service| (Some(stack), service)));
-    in_stacks.chain(environment.strays.iter().map(|service| (None, service)))
+        .flat_map(|stack| stack.services.iter().map(move |service| (Some(stack), service.as_ref())));
+    in_stacks.chain(environment.strays.iter().map(|service| (None, service.as_ref())))
 }
 
 fn subject(service: &Service) -> String {

@@ -23,3 +23,15 @@ record! {
         services: Map<Service>,
     }
 }
+
+impl Environment {
+    /// Whether it is deployed as the defaults stand.
+    pub fn changes_nothing(&self) -> bool {
+        let Self { description: _, namespace_suffix, domain, env, stacks, services, .. } = self;
+        namespace_suffix.is_none()
+            && domain.is_none()
+            && env.is_empty()
+            && stacks.is_empty()
+            && services.is_empty()
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use std::sync::Arc;
+
 use crate::address::Range;
 use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
@@ -65,7 +67,7 @@ pub struct ServicePlace {
 impl Environment {
     /// Every service that is on, with and without a known stack.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.stacks.iter().flat_map(|stack| &stack.services).chain(&self.strays)
+        self.stacks.iter().flat_map(|stack| &stack.services).chain(&self.strays).map(Arc::as_ref)
     }
 }
 

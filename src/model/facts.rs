@@ -17,7 +17,7 @@ use crate::model::{Environment, Model};
 /// Variables, by name.
 pub type Facts = BTreeMap<String, String>;
 
-/// Gives the network and every stack their facts.
+/// Gives the network its facts.
 pub fn gather(model: &mut Model) {
     let mut facts = Facts::new();
     of_cluster(&mut facts, &model.cluster);
@@ -30,10 +30,6 @@ pub fn gather(model: &mut Model) {
         of_services(&mut facts, environment);
     }
     model.network.facts = facts;
-    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
-    for stack in environments.flat_map(|environment| &mut environment.stacks) {
-        stack.network = of_stack(stack, &model.nfs);
-    }
 }
 
 fn of_cluster(facts: &mut Facts, cluster: &Cluster) {
@@ -94,7 +90,7 @@ fn of_services(facts: &mut Facts, environment: &Environment) {
 }
 
 /// Where a stack's services are, and the exports.
-fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
+pub fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
     let mut facts = Facts::new();
     for service in stack.services.iter().filter(|service| !service.ports.is_empty()) {
         put(&mut facts, &[&service.name, "url"], &service.url);

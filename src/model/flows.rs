@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -37,6 +38,7 @@ pub fn open(environment: &mut Environment, model: &Model) {
     let isolated = environment.stacks.iter_mut().filter(|stack| stack.isolate);
     for service in isolated.flat_map(|stack| &mut stack.services) {
         if let Some(rules) = rules.get(&service.key) {
+            let service = Arc::make_mut(service);
             service.ingress_rules = rules.ingress.clone();
             service.egress_rules = rules.egress.clone();
             service.host_rules = rules.hosts.clone();

@@ -1,6 +1,7 @@
 //! What objects carry beside their spec: labels, annotations, and the wave they are applied in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
 use crate::model::volume::Source;
-use crate::model::{Environment, Model};
+use crate::model::{Environment, Model, facts, monitoring};
 
 /// Labels or annotations.
 pub type Texts = BTreeMap<String, String>;
@@ -41,23 +42,18 @@ pub struct Annotations {
     pub other: Texts,
 }
 
-/// Labels and annotates charts, stacks and services.
-pub fn mark(model: &mut Model) {
+/// Labels the namespaces of charts.
+pub fn mark_charts(model: &mut Model) {
     for chart in &mut model.charts {
         chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
         secure(&mut chart.namespace_labels, &chart.pod_security_levels);
     }
-    let (gitops, route) = (
-        model.gitops.as_ref(),
-        model.ingress.as_ref().map(|ingress| ingress.annotations.clone()).unwrap_or_default(),
-    );
-    mark_environment(&mut model.base, gitops, &route);
-    for environment in &mut model.environments {
-        mark_environment(environment, gitops, &route);
-    }
 }
 
-fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, route: &Texts) {
+/// Labels and annotates stacks and services.
+pub fn mark_environment(environment: &mut Environment, model: &Model) {
+    let gitops = model.gitops.as_ref();
+    let route = model.ingress.as_ref().map(|ingress| ingress.annotations.clone()).unwrap_or_default();
     let waits = environment.services().any(|service| !service.depends_on.is_empty());
     environment.has_dependencies = waits;
     environment.stacks.par_iter_mut().for_each(|stack| {
@@ -65,18 +61,16 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
         let waves = engine == Some(Engine::Argocd);
         add(&mut stack.labels, PART_OF, &stack.part_of);
         add(&mut stack.labels, MANAGED_BY, "bayplan");
-        stack.namespace_labels = stack.labels.clone();
-        secure(&mut stack.namespace_labels, &stack.pod_security_levels);
         if let Some(description) = &stack.description {
             add(&mut stack.annotations, "kubernetes.io/description", description);
         }
-        for service in &mut stack.services {
+        for service in stack.services.iter_mut().map(Arc::make_mut) {
             for (key, value) in &stack.labels {
                 add(&mut service.labels, key, value);
             }
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
-            service.annotated = annotate(service, stack.env_digest.as_deref(), waves, route);
+            service.annotated = annotate(service, stack.env_digest.as_deref(), waves, &route);
             if service.kind == Kind::Job {
                 renew(&mut service.annotated.workload, engine);
             }
@@ -90,6 +84,8 @@ fn mark_environment(environment: &mut Environment, gitops: Option<&Gitops>, rout
             order_claims(stack);
         }
         keep_data(stack, engine);
+        monitoring::mark(stack, &model.monitoring.labels);
+        stack.network = facts::of_stack(stack, &model.nfs);
     });
 }
 
@@ -103,7 +99,8 @@ fn add(texts: &mut Texts, key: &str, value: &str) {
     texts.entry(key.to_owned()).or_insert_with(|| value.to_owned());
 }
 
-fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
+/// Adds the labels of the Pod Security Standards.
+pub fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
     for (key, value) in levels.labels() {
         add(labels, &key, &value);
     }

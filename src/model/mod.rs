@@ -56,7 +56,7 @@ pub mod written;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostics, Outcome, codes};
@@ -187,9 +187,12 @@ pub struct Environment {
     /// The stacks that are deployed in it, by name.
     #[serde(skip)]
     pub stacks: Vec<Stack>,
+    /// Whether a text in it says which environment it is.
+    #[serde(skip)]
+    pub names_itself: bool,
     /// Services without a known stack: reported, and kept so that rules see them.
     #[serde(skip)]
-    pub strays: Vec<Service>,
+    pub strays: Vec<Arc<Service>>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -213,6 +216,14 @@ pub struct Allow {
     pub on: Vec<Spanned<String>>,
     /// The place of the entry.
     pub place: Span,
+}
+
+impl Environment {
+    /// The same stacks in another environment.
+    fn under(&self, head: Self) -> Self {
+        let (stacks, strays) = (self.stacks.clone(), self.strays.clone());
+        Self { stacks, strays, has_dependencies: self.has_dependencies, ..head }
+    }
 }
 
 impl Model {
@@ -295,30 +306,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };
     gateway::ask_for_addresses(&mut model);
-    let declared: Vec<Option<&str>> = std::iter::once(None)
-        .chain(inventory.tables.environments.keys().map(|name| Some(name.as_str())))
-        .collect();
-    let lowered: Vec<(Environment, Resolver<'_>)> = declared
-        .par_iter()
-        .map(|name| {
-            let mut own = Resolver::new(inventory);
-            (stack::lower_environment(&mut own, &model, *name), own)
-        })
-        .collect();
-    let mut environments = lowered.into_iter().map(|(environment, own)| {
-        resolver.absorb(own);
-        environment
-    });
-    model.base = environments.next().unwrap_or_default();
-    model.environments = environments.collect();
-    if model.environments.is_empty() {
-        let mut only = model.base.clone();
-        stack::rename_environment(&mut only, ONLY_ENVIRONMENT);
-        model.environments.push(only);
-    }
+    (model.base, model.environments) = lower_environments(&mut resolver, &model);
     stack::report_undeclared(&mut resolver);
     model.velero = velero::lower(&mut resolver, &model);
-    waves::order(&mut model, &mut resolver.found);
+    waves::order_charts(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
     load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
@@ -326,13 +317,70 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     if let Some(gitops) = model.gitops.as_mut() {
         gitops.flux.extras.images = updates;
     }
-    marks::mark(&mut model);
-    monitoring::mark(&mut model);
+    marks::mark_charts(&mut model);
     facts::gather(&mut model);
     model.claims = claims::gather(&model, &resolver);
     facts::count_left(&mut model);
     model.network.addresses = facts::addresses(&model);
     Outcome { value: model, diagnostics: resolver.found }
+}
+
+/// The defaults, and what is deployed. Most clusters have an environment that changes nothing: it and the defaults
+/// are lowered once.
+fn lower_environments<'a>(resolver: &mut Resolver<'a>, model: &Model) -> (Environment, Vec<Environment>) {
+    let declared = &resolver.inventory.tables.environments;
+    let (alike, mut wanted): (Vec<_>, Vec<_>) =
+        declared.keys().map(|name| Some(name.as_str())).partition(|name| changes_nothing(resolver, *name));
+    let stand_in = alike.first().copied().flatten();
+    wanted.push(stand_in);
+    let mut lowered = lower_each(resolver, model, wanted);
+    let base = match lowered.get(&stand_in) {
+        // Texts with `${environment.name}` differ even so.
+        Some(environment) if stand_in.is_some() && environment.names_itself => {
+            let others = alike.into_iter().skip(1).chain([None]).collect();
+            lowered.extend(lower_each(resolver, model, others));
+            lowered.remove(&None).unwrap_or_default()
+        }
+        Some(environment) => environment.under(Environment::default()),
+        None => Environment::default(),
+    };
+    let mut environments: Vec<Environment> = declared
+        .keys()
+        .map(|name| match lowered.remove(&Some(name.as_str())) {
+            Some(environment) => environment,
+            None => base.under(stack::lower_head(resolver, Some(name))),
+        })
+        .collect();
+    if environments.is_empty() {
+        environments
+            .push(base.under(Environment { name: ONLY_ENVIRONMENT.to_owned(), ..Environment::default() }));
+    }
+    (base, environments)
+}
+
+fn changes_nothing(resolver: &Resolver<'_>, name: Option<&str>) -> bool {
+    let table = name.and_then(|name| resolver.inventory.tables.environments.get(name));
+    table.is_some_and(|table| table.value.changes_nothing())
+}
+
+fn lower_each<'a>(
+    resolver: &mut Resolver<'a>,
+    model: &Model,
+    names: Vec<Option<&'a str>>,
+) -> BTreeMap<Option<&'a str>, Environment> {
+    let inventory = resolver.inventory;
+    let lower = |name: Option<&'a str>| {
+        let mut own = Resolver::new(inventory);
+        (name, stack::lower_environment(&mut own, model, name), own)
+    };
+    let lowered: Vec<_> = names.into_par_iter().map(lower).collect();
+    lowered
+        .into_iter()
+        .map(|(name, environment, own)| {
+            resolver.absorb(own);
+            (name, environment)
+        })
+        .collect()
 }
 
 fn lower_checks(inventory: &Inventory) -> Vec<Check> {

@@ -1,6 +1,7 @@
 //! Monitoring: where Prometheus finds metrics, and by what its operator and Grafana choose what is theirs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -9,11 +10,12 @@ use crate::inventory;
 use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::service::{MonitorTable, SecretKey};
 use crate::inventory::value::{Duration, PassthroughTable, Text};
+use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
 use crate::model::cluster::{NameKind, check_name, optional, report_unknown, texts};
+use crate::model::marks::Texts;
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
-use crate::model::{BAD_VALUE, Environment, Model};
 use crate::source::Spanned;
 
 /// How often metrics are read, if nobody says.
@@ -270,29 +272,26 @@ fn secret_key(
 }
 
 /// Gives monitors, alerts and dashboards their labels, and stacks bayplan's own rules.
-pub fn mark(model: &mut Model) {
-    let chosen_by = &model.monitoring.labels;
-    let environments = std::iter::once(&mut model.base).chain(&mut model.environments);
-    for stack in environments.flat_map(|environment: &mut Environment| &mut environment.stacks) {
-        let own = stack.alerts.as_ref().map(|alerts| own_rules(stack, alerts));
-        if let (Some(alerts), Some(mut rules)) = (&mut stack.alerts, own) {
-            rules.append(&mut alerts.rules);
-            alerts.rules = rules;
-            alerts.labels = stack.labels.clone();
-            alerts.labels.extend(chosen_by.clone());
-        }
-        stack.alerts = stack.alerts.take().filter(|alerts| !alerts.rules.is_empty());
-        for dashboard in &mut stack.dashboards {
-            let mut labels = stack.labels.clone();
-            labels.append(&mut dashboard.labels);
-            dashboard.labels = labels;
-        }
-        for service in &mut stack.services {
-            if let Some(monitor) = &mut service.monitor {
-                monitor.labels = service.labels.clone();
-                monitor.labels.append(&mut monitor.own_labels);
-                monitor.labels.extend(chosen_by.clone());
-            }
+pub fn mark(stack: &mut Stack, chosen_by: &Texts) {
+    let own = stack.alerts.as_ref().map(|alerts| own_rules(stack, alerts));
+    if let (Some(alerts), Some(mut rules)) = (&mut stack.alerts, own) {
+        rules.append(&mut alerts.rules);
+        alerts.rules = rules;
+        alerts.labels = stack.labels.clone();
+        alerts.labels.extend(chosen_by.clone());
+    }
+    stack.alerts = stack.alerts.take().filter(|alerts| !alerts.rules.is_empty());
+    for dashboard in &mut stack.dashboards {
+        let mut labels = stack.labels.clone();
+        labels.append(&mut dashboard.labels);
+        dashboard.labels = labels;
+    }
+    for service in stack.services.iter_mut().filter(|service| service.monitor.is_some()) {
+        let service = Arc::make_mut(service);
+        if let Some(monitor) = &mut service.monitor {
+            monitor.labels = service.labels.clone();
+            monitor.labels.append(&mut monitor.own_labels);
+            monitor.labels.extend(chosen_by.clone());
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Resolver<'a> {
     room: Arc<AtomicUsize>,
     /// How many names may still be compared with unknown ones.
     guesses: Cell<usize>,
+    /// Whether a text says which environment it stands in.
+    names_environment: Cell<bool>,
 }
 
 /// Where a lookup is: what it is on the way to, and how much it has cost.
@@ -86,6 +88,7 @@ impl<'a> Resolver<'a> {
             references: BTreeSet::new(),
             room: Arc::new(AtomicUsize::new(TOTAL_LIMIT)),
             guesses: Cell::new(GUESS_LIMIT),
+            names_environment: Cell::new(false),
             tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
         }
     }
@@ -105,6 +108,7 @@ impl<'a> Resolver<'a> {
             references: BTreeSet::new(),
             room: Arc::clone(&self.room),
             guesses: Cell::new(guesses),
+            names_environment: Cell::new(false),
         };
         std::iter::repeat_with(part).take(parts).collect()
     }
@@ -113,6 +117,7 @@ impl<'a> Resolver<'a> {
     pub fn absorb(&mut self, other: Self) {
         self.found.extend(other.found);
         self.references.extend(other.references);
+        self.names_environment.set(self.names_environment.get() || other.names_environment.get());
     }
 
     /// From now on `${…}` means what it means in this environment; `None` is the defaults.
@@ -148,6 +153,11 @@ impl<'a> Resolver<'a> {
     /// A stack as this environment has it, references still in place.
     pub fn stack(&self, name: &str) -> Option<&Stack> {
         self.stacks.get(name).or_else(|| Some(&self.inventory.tables.stacks.get(name)?.value))
+    }
+
+    /// Whether anything that was resolved would be different in an environment of another name.
+    pub fn names_environment(&self) -> bool {
+        self.names_environment.get()
     }
 
     /// The environment that is being resolved.
@@ -441,9 +451,13 @@ impl<'a> Resolver<'a> {
             return walk(root.find(["charts", self.chart?, "addresses"])?, rest);
         }
         if *first == "environment" {
+            self.names_environment.set(true);
             return walk(root.find(["environments", self.environment?.0])?, rest);
         }
         let own = self.environment.and_then(|(name, _)| walk(root.find(["environments", name])?, keys));
+        if own.is_some() {
+            self.names_environment.set(true);
+        }
         own.or_else(|| walk(root, keys))
     }
 
@@ -454,6 +468,7 @@ impl<'a> Resolver<'a> {
             ["cluster", "domain"] => self.or_default(keys, crate::model::cluster::DEFAULT_DOMAIN),
             ["cluster", "kubernetes"] => self.or_default(keys, crate::model::cluster::DEFAULT_KUBERNETES),
             ["environment", "name"] => {
+                self.names_environment.set(true);
                 Some(Ok(self.environment.map_or(crate::model::ONLY_ENVIRONMENT, |(name, _)| name).to_owned()))
             }
             ["environment", "domain" | "namespace-suffix"] if self.node(keys).is_none() => {

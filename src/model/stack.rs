@@ -1,6 +1,7 @@
 //! Stacks of one environment: namespaces, shared settings, claims, secrets and the services in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
@@ -17,11 +18,13 @@ use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
+use crate::model::marks::{mark_environment, secure};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
 use crate::model::service::{Service, check_env_name, lower_service};
 use crate::model::storage::{Claim, Home, lower_claims};
+use crate::model::waves::order_environment;
 use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
 
@@ -99,7 +102,7 @@ pub struct Stack {
     pub delivery: Option<Delivery>,
     /// The services in it, by name.
     #[serde(skip)]
-    pub services: Vec<Service>,
+    pub services: Vec<Arc<Service>>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -149,7 +152,7 @@ pub fn lower_environment<'a>(
     model: &Model,
     name: Option<&'a str>,
 ) -> Environment {
-    resolver.enter(name);
+    let mut environment = lower_head(resolver, name);
     let tables = &resolver.inventory.tables;
     let on = services_on(resolver);
     let around = Around {
@@ -159,15 +162,6 @@ pub fn lower_environment<'a>(
         on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
-    let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
-    if let Some((name, table)) = resolver.environment() {
-        environment.place = tables.environments.get(name).map_or(Span::default(), |table| table.key);
-        environment.description = optional(resolver, table.description.as_ref());
-        environment.domain = optional(resolver, table.domain.as_ref());
-        environment.namespace_suffix =
-            optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
-        check_name(resolver, name, environment.place, "an environment", NameKind::Label);
-    }
     environment.stacks = lower_stacks(resolver, &around, &environment);
     let mut services = lower_services(resolver, &around, &environment.stacks);
     for stack in &mut environment.stacks {
@@ -175,10 +169,32 @@ pub fn lower_environment<'a>(
     }
     environment.strays = services.into_values().flatten().collect();
     flows::open(&mut environment, model);
+    let circles = order_environment(&mut environment);
+    if around.complete {
+        resolver.found.extend(circles);
+    }
+    mark_environment(&mut environment, model);
+    environment.names_itself = resolver.names_environment();
     environment
 }
 
-/// Of stacks that share a namespace, the one that is applied first writes it, with the strictest of their
+/// What an environment says of itself, without its stacks.
+pub fn lower_head<'a>(resolver: &mut Resolver<'a>, name: Option<&'a str>) -> Environment {
+    resolver.enter(name);
+    let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
+    if let Some((name, table)) = resolver.environment() {
+        let tables = &resolver.inventory.tables;
+        environment.place = tables.environments.get(name).map_or(Span::default(), |table| table.key);
+        environment.description = optional(resolver, table.description.as_ref());
+        environment.domain = optional(resolver, table.domain.as_ref());
+        environment.namespace_suffix =
+            optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
+        check_name(resolver, name, environment.place, "an environment", NameKind::Label);
+    }
+    environment
+}
+
+/// Labels namespaces. Of stacks that share one, the one that is applied first writes it, with the strictest of their
 /// Pod Security Standards.
 pub fn share_namespaces(model: &mut Model) {
     share(std::slice::from_mut(&mut model.base));
@@ -199,12 +215,9 @@ fn share(environments: &mut [Environment]) {
         stack.pod_security_levels = levels.get(&stack.namespace.value).cloned().unwrap_or_default();
         stack.pod_security = stack.pod_security_levels.enforce;
         stack.writes_namespace &= written.insert(stack.namespace.value.clone());
+        stack.namespace_labels = stack.labels.clone();
+        secure(&mut stack.namespace_labels, &stack.pod_security_levels);
     }
-}
-
-/// Gives the only environment its name.
-pub fn rename_environment(environment: &mut Environment, name: &str) {
-    name.clone_into(&mut environment.name);
 }
 
 /// The services that are deployed: neither they nor their stacks are switched off.
@@ -405,27 +418,24 @@ fn lower_services(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
     stacks: &[Stack],
-) -> BTreeMap<String, Vec<Service>> {
+) -> BTreeMap<String, Vec<Arc<Service>>> {
     let by_name: BTreeMap<&str, &Stack> = stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
     let names: Vec<&str> = around.on.iter().map(String::as_str).collect();
     let parts: Vec<&[&str]> = names.chunks(names.len().div_ceil(PARTS).max(1)).collect();
     let resolvers = resolver.divided(parts.len());
-    let lowered: Vec<(Vec<Service>, Resolver<'_>)> = parts
+    let lowered: Vec<(Vec<Arc<Service>>, Resolver<'_>)> = parts
         .into_par_iter()
         .zip(resolvers)
         .map(|(names, mut own)| (lower_part(&mut own, around, &by_name, names), own))
         .collect();
-    // Services are large: lists that grow by doubling would waste more than they hold.
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for service in lowered.iter().flat_map(|(services, _)| services) {
-        *counts.entry(&service.stack).or_default() += 1;
-    }
-    let mut services: BTreeMap<String, Vec<Service>> =
-        counts.into_iter().map(|(stack, count)| (stack.to_owned(), Vec::with_capacity(count))).collect();
+    let mut services: BTreeMap<String, Vec<Arc<Service>>> = BTreeMap::new();
     for (part, own) in lowered {
         resolver.absorb(own);
         for service in part {
-            services.entry(service.stack.clone()).or_default().push(service);
+            match services.get_mut(&service.stack) {
+                Some(known) => known.push(service),
+                None => drop(services.insert(service.stack.clone(), vec![service])),
+            }
         }
     }
     services
@@ -436,7 +446,7 @@ fn lower_part(
     around: &Around<'_>,
     stacks: &BTreeMap<&str, &Stack>,
     names: &[&str],
-) -> Vec<Service> {
+) -> Vec<Arc<Service>> {
     let tables = &resolver.inventory.tables.services;
     let changed = resolver.changed_services();
     let mut services = Vec::with_capacity(names.len());
@@ -449,7 +459,7 @@ fn lower_part(
         }
         resolver.escaping =
             stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
-        services.push(lower_service(resolver, around, stack, name, table, entry.key));
+        services.push(Arc::new(lower_service(resolver, around, stack, name, table, entry.key)));
         resolver.escaping = false;
     }
     services

@@ -1,31 +1,25 @@
 //! The order of things: what must be ready before what, and circles that can never be.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
+use std::sync::Arc;
 
 use crate::diagnostic::Diagnostics;
 use crate::inventory::stack::Layer;
 use crate::model::{DEPENDENCY_CYCLE, Environment, Model, UNORDERABLE_DEPENDENCY};
 use crate::source::{Span, Spanned};
 
-/// Numbers charts, stacks and services by what they wait for, and reports circles.
-pub fn order(model: &mut Model, found: &mut Diagnostics) {
+/// Numbers charts by what they wait for, and reports circles.
+pub fn order_charts(model: &mut Model, found: &mut Diagnostics) {
     let charts: Vec<Item> =
         model.charts.iter().map(|chart| Item::new(&chart.name, "charts", chart.depends_on.clone())).collect();
     let waves = number(&charts, found);
     for (chart, wave) in model.charts.iter_mut().zip(waves) {
         chart.wave = wave;
     }
-    let environments = &mut model.environments;
-    let (_, of_environments) = rayon::join(
-        || order_environment(&mut model.base),
-        || environments.par_iter_mut().map(order_environment).collect::<Vec<_>>(),
-    );
-    of_environments.into_iter().for_each(|own| found.extend(own));
 }
 
-fn order_environment(environment: &mut Environment) -> Diagnostics {
+/// Numbers the stacks and services of an environment by what they wait for, and reports circles.
+pub fn order_environment(environment: &mut Environment) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let found = &mut diagnostics;
     let circles = report_circles_of_services(environment, found);
@@ -49,7 +43,7 @@ fn order_environment(environment: &mut Environment) -> Diagnostics {
             .collect();
         let waves = number(&services, &mut Diagnostics::default());
         for (service, wave) in stack.services.iter_mut().zip(waves) {
-            service.wave = wave;
+            Arc::make_mut(service).wave = wave;
         }
     }
     diagnostics

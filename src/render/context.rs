@@ -176,11 +176,11 @@ fn scope(environment: &Environment, base: Option<(&Environment, &Scope)>) -> Sco
 }
 
 fn stack_scope(stack: &Stack, like: Option<(&Stack, &StackScope)>) -> StackScope {
-    let of_service = |service: &Service| match like.and_then(|like| alike(like, &service.key)) {
+    let of_service = |service: &Arc<Service>| match like.and_then(|like| alike(like, &service.key)) {
         // Most environments change few services.
-        Some((known, value)) if known == service => value.clone(),
-        Some((_, value)) => shared(&given(service), value),
-        None => given(service),
+        Some((known, value)) if Arc::ptr_eq(known, service) || known == service => value.clone(),
+        Some((_, value)) => shared(&given(service.as_ref()), value),
+        None => given(service.as_ref()),
     };
     let services: Vec<Value> = stack.services.iter().map(of_service).collect();
     let mut members = given_members(stack);
@@ -203,7 +203,10 @@ fn known<'e>(environment: &'e Environment, name: &str) -> Option<&'e Stack> {
 }
 
 /// A service of another environment and its value. Services stand in the order of their names.
-fn alike<'l>((stack, scope): (&'l Stack, &'l StackScope), key: &str) -> Option<(&'l Service, &'l Value)> {
+fn alike<'l>(
+    (stack, scope): (&'l Stack, &'l StackScope),
+    key: &str,
+) -> Option<(&'l Arc<Service>, &'l Value)> {
     let at = stack.services.binary_search_by(|service| service.key.as_str().cmp(key)).ok()?;
     Some((&stack.services[at], scope.services.get(at)?))
 }
