@@ -10,8 +10,8 @@ use crate::inventory::load_balancer::{DynamicAsn, Provider};
 use crate::model::Model;
 use crate::model::bgp::Peer;
 use crate::model::cilium_bgp::Peer as CiliumPeer;
-use crate::model::cluster::Node;
 use crate::model::load_balancer::Pool;
+use crate::model::node::Node;
 use crate::source::{Span, Spanned};
 
 codes! { Addresses:

@@ -7,7 +7,7 @@ use crate::duration::seconds;
 use crate::inventory::secret::SecretProvider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
-use crate::model::cluster::Chart;
+use crate::model::chart::Chart;
 use crate::model::flux::apply;
 use crate::model::gitops::Gitops;
 use crate::model::secret::Secret;

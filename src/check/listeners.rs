@@ -7,8 +7,9 @@ use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::service::Protocol;
 use crate::model::gateway::{Gateway, Listener};
 use crate::model::ingress::Ingress;
+use crate::model::port::Port;
 use crate::model::route::matches;
-use crate::model::service::{Port, Service};
+use crate::model::service::Service;
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::Span;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::inventory::network::Role;
 use crate::inventory::service::Kind;
 use crate::model::Model;
-use crate::model::cluster::{Node, Taint};
+use crate::model::node::{Node, Taint};
 use crate::model::service::Service;
 
 /// The taint that keeps ordinary pods off a control plane.

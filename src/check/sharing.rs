@@ -138,7 +138,7 @@ pub type PortPair = (i64, &'static str);
 pub fn ports_of(provider: Provider, service: &Service) -> BTreeSet<PortPair> {
     let told = provider == Provider::Metallb;
     let pair =
-        |port: &crate::model::service::Port| (port.port.value, if told { port.protocol.word() } else { "" });
+        |port: &crate::model::port::Port| (port.port.value, if told { port.protocol.word() } else { "" });
     service.ports.iter().map(pair).collect()
 }
 

@@ -8,7 +8,7 @@ use crate::export::{
 use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
 use crate::model::Model;
-use crate::model::cluster::Node;
+use crate::model::node::Node;
 
 /// The storage class that k3s brings along, and its provisioner.
 const LOCAL_PATH: (&str, &str) = ("local-path", "rancher.io/local-path");

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::network::Role;
 use crate::model::Model;
-use crate::model::cluster::Node;
+use crate::model::node::Node;
 use crate::object::emit::emit;
 
 /// One file of an export.

@@ -9,7 +9,7 @@ use crate::export::{
 };
 use crate::inventory::network::Role;
 use crate::model::Model;
-use crate::model::cluster::Node;
+use crate::model::node::Node;
 
 /// Talos gives control planes this label, and load balancers then leave them out: MetalLB announces nothing there.
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";

@@ -1,8 +1,7 @@
 //! Backup and failover: copies of claims by VolSync, of namespaces by Velero.
 
 use crate::inventory::node::{Node, Value};
-use crate::inventory::record::{Decode, Reader, Schemas};
-use crate::inventory::record::{List, Map};
+use crate::inventory::record::{Decode, List, Map, Reader, Schemas};
 use crate::inventory::value::{Duration, Flag, PassthroughTable, QuantityText, Scalar, Text, Whole};
 use crate::source::Spanned;
 use crate::{choice, record, short_form};

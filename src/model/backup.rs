@@ -10,7 +10,8 @@ use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Replication, Reta
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
-use crate::model::cluster::{NameKind, optional, optional_name, report_unknown};
+use crate::model::cluster::optional;
+use crate::model::naming::{NameKind, optional_name, report_unknown};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service_backup::of_services;
 use crate::model::stack::{Around, Stack, known_secret};

@@ -10,7 +10,7 @@ use crate::inventory;
 use crate::inventory::load_balancer::Provider;
 use crate::inventory::service::TrafficPolicy;
 use crate::inventory::value::OneOrMany;
-use crate::model::cluster::report_unknown;
+use crate::model::naming::report_unknown;
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
 use crate::model::{BAD_VALUE, Model};

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::inventory::load_balancer::{Bgp, DynamicAsn};
 use crate::inventory::value::Duration;
-use crate::model::cluster::{NameKind, Node, check_name, known_only, one_of, optional, optional_name, texts};
+use crate::model::cluster::{optional, texts};
 use crate::model::load_balancer::known_nodes;
+use crate::model::naming::{NameKind, check_name, known_only, one_of, optional_name};
+use crate::model::node::Node;
 use crate::model::references::Resolver;
 use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};

@@ -6,8 +6,9 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
 use crate::inventory::value::Text;
-use crate::model::cluster::{NameKind, check_name, one_of, optional, optional_name, report_unknown};
+use crate::model::cluster::optional;
 use crate::model::ingress::check_host;
+use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::source::Spanned;
 

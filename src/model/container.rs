@@ -12,15 +12,16 @@ use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::inventory::workload::Lifecycle;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::BAD_VALUE;
-use crate::model::cluster::{NameKind, check_name, list, report_unknown};
-use crate::model::env::{SourcedEnv, lower_env_from, lower_sourced_env};
+use crate::model::cluster::{list, passthrough};
+use crate::model::env::{
+    EnvVar, SecretEnv, SourcedEnv, lower_env, lower_env_from, lower_secret_env, lower_sourced_env,
+};
+use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::pod::{hooks, read_files};
+use crate::model::port::{Port, lower_ports};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::Resolver;
-use crate::model::service::{
-    EnvVar, Port, Resources, SecretEnv, Service, lower_env, lower_ports, lower_resources, lower_secret_env,
-    passthrough,
-};
+use crate::model::service::{Resources, Service, lower_resources};
 use crate::model::stack::{Around, Stack};
 use crate::model::volume::{Volume, check_mount_path, check_sub_path};
 use crate::source::{Span, Spanned};

@@ -1,18 +1,131 @@
-//! Variables whose values stand elsewhere: in the pod itself, in ConfigMaps, in whole sets.
+//! Variables of containers: plain ones, those of secrets, and those whose values stand elsewhere: in the pod itself, in
+//! ConfigMaps, in whole sets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::inventory;
 use crate::inventory::record::Map;
-use crate::inventory::value::Text;
-use crate::model::BAD_VALUE;
-use crate::model::cluster::{NameKind, check_name};
+use crate::inventory::value::{Scalar, Text};
+use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
-use crate::model::service::check_env_name;
 use crate::model::stack::{Stack, known_secret};
+use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::source::{Span, Spanned};
+
+/// A variable.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The place of its value.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// A variable that comes from a secret.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SecretEnv {
+    /// Its name.
+    pub name: String,
+    /// The Secret's name in Kubernetes.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+    /// Whether it may be missing.
+    pub optional: bool,
+}
+
+/// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
+pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
+    for (name, entry) in map {
+        check_env_name(resolver, name, entry.key);
+    }
+    let variables: Vec<EnvVar> = map
+        .iter()
+        .map(|(name, entry)| {
+            let value = resolver.text(&entry.value.0);
+            EnvVar { name: name.clone(), value: value.value, place: value.span }
+        })
+        .collect();
+    if !variables.iter().any(|variable| variable.value.contains("$(")) {
+        return variables;
+    }
+    let index: BTreeMap<&str, usize> =
+        variables.iter().enumerate().map(|(at, variable)| (variable.name.as_str(), at)).collect();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); variables.len()];
+    let mut waits: Vec<usize> = vec![0; variables.len()];
+    for (at, variable) in variables.iter().enumerate() {
+        let names = variable.value.split("$(").skip(1).filter_map(|rest| rest.split_once(')'));
+        let used: BTreeSet<usize> = names.filter_map(|(name, _)| index.get(name).copied()).collect();
+        for other in used.into_iter().filter(|other| *other != at) {
+            users[other].push(at);
+            waits[at] += 1;
+        }
+    }
+    let mut ready: BTreeSet<usize> = (0..variables.len()).filter(|at| waits[*at] == 0).collect();
+    let mut left: BTreeSet<usize> = (0..variables.len()).collect();
+    let mut ordered: Vec<EnvVar> = Vec::with_capacity(variables.len());
+    // In a circle nothing is ready: the first by name goes first.
+    while let Some(at) = ready.pop_first().or_else(|| left.first().copied()) {
+        if !left.remove(&at) {
+            continue;
+        }
+        ordered.push(variables[at].clone());
+        for user in &users[at] {
+            waits[*user] -= 1;
+            if waits[*user] == 0 {
+                ready.insert(*user);
+            }
+        }
+    }
+    ordered
+}
+
+/// Kubernetes takes any printable name without `=`, but not as a key of a ConfigMap; people mean letters, digits,
+/// `_`, `-` and `.`.
+pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        resolver.found.push(BAD_NAME.at(
+            span,
+            "not a variable's name",
+            format!("`{name}` cannot name a variable: letters, digits, `_`, `-` and `.`, not beginning with a digit"),
+        ));
+    }
+}
+
+/// Variables that come from secrets. Those of unknown ones are reported and left out.
+pub fn lower_secret_env(
+    resolver: &mut Resolver<'_>,
+    stack: Option<&Stack>,
+    map: &Map<inventory::service::SecretKey>,
+) -> Vec<SecretEnv> {
+    let mut variables = Vec::new();
+    for (name, entry) in map {
+        check_env_name(resolver, name, entry.key);
+        let reference = &entry.value.0;
+        let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
+        let (secret, key) = (resolver.text(secret), resolver.text(key));
+        let Some(known) = known_secret(resolver, stack, &secret) else { continue };
+        if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
+            let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
+            report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
+            continue;
+        }
+        variables.push(SecretEnv {
+            name: name.clone(),
+            secret: known.name.clone(),
+            key: key.value,
+            optional: reference.optional.is_some_and(|flag| flag.value),
+        });
+    }
+    variables
+}
 
 /// A variable whose value stands elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize)]

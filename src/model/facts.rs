@@ -8,9 +8,12 @@ use std::fmt::Display;
 use sha2::{Digest, Sha256};
 
 use crate::address::RangeSet;
+use crate::model::chart::Chart;
 use crate::model::claims::{AddressClaim, ClaimKind};
-use crate::model::cluster::{AddressRow, Chart, Cluster, Network, Nfs, Node};
+use crate::model::cluster::{AddressRow, Cluster, Network};
 use crate::model::load_balancer::Pool;
+use crate::model::nfs::Nfs;
+use crate::model::node::Node;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 

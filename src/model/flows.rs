@@ -13,7 +13,8 @@ use crate::address::{Family, Range};
 use crate::inventory::network::Role;
 
 use crate::model::policy::End;
-use crate::model::service::{Port, Service};
+use crate::model::port::Port;
+use crate::model::service::Service;
 use crate::model::{Environment, Model};
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks

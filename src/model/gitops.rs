@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::inventory;
 use crate::inventory::value::{Duration, Engine};
-use crate::model::cluster::{DEFAULT_NAME, NameKind, optional, optional_name, texts};
+use crate::model::cluster::{DEFAULT_NAME, optional, texts};
 use crate::model::delivery::Delivery;
+use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
 use crate::source::{Span, Spanned};
 

@@ -10,12 +10,12 @@ use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
-use crate::model::cluster::{
-    Chart, NameKind, check_name, list, name_fault, optional, optional_name, report_unknown, texts,
-};
+use crate::model::chart::Chart;
+use crate::model::cluster::{list, optional, texts};
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
+use crate::model::naming::{NameKind, check_name, name_fault, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS};

@@ -4,9 +4,10 @@ use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::service::Protocol;
 use crate::inventory::value::OneOrMany;
+use crate::model::host::full_hosts;
 use crate::model::ingress::Ingress;
+use crate::model::port::Port;
 use crate::model::references::Resolver;
-use crate::model::service::{Port, full_hosts};
 use crate::source::Spanned;
 
 /// Tells every port with a listener what kind of route leads to it: what a Gateway that is written here speaks, else

@@ -12,9 +12,12 @@ use crate::inventory::value::Text;
 use crate::model::bgp::{
     BfdProfile, Peer, check_bounds, is_community, lower_bfd_profiles, lower_communities, lower_peers,
 };
+use crate::model::chart::Chart;
 use crate::model::cilium_bgp;
-use crate::model::cluster::{Chart, NameKind, Node, check_name, known_only, list, optional_name, texts};
+use crate::model::cluster::{list, texts};
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::naming::{NameKind, check_name, known_only, optional_name};
+use crate::model::node::Node;
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Environment, Model};
 use crate::source::{Span, Spanned};

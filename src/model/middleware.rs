@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{Ingress, Middleware as Table};
-use crate::model::cluster::{NameKind, check_name, known_only, list, one_of};
+use crate::model::cluster::list;
+use crate::model::naming::{NameKind, check_name, known_only, one_of};
 use crate::model::references::Resolver;
 use crate::source::{Span, Spanned};
 

@@ -12,8 +12,9 @@ use crate::inventory::service::{MonitorTable, SecretKey};
 use crate::inventory::value::{Duration, PassthroughTable, Text};
 use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
-use crate::model::cluster::{NameKind, check_name, optional, report_unknown, texts};
+use crate::model::cluster::{optional, texts};
 use crate::model::marks::Texts;
+use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::source::Spanned;
@@ -39,7 +40,7 @@ pub struct Monitoring {
 }
 
 /// Lowers `[monitoring]`. What it leaves out is taken from the charts.
-pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::cluster::Chart]) -> Monitoring {
+pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::chart::Chart]) -> Monitoring {
     let absent = inventory::monitoring::Monitoring::default();
     let table = resolver.inventory.tables.monitoring.as_ref().unwrap_or(&absent);
     let named = |names: &[&str]| charts.iter().find(|chart| names.contains(&chart.chart.as_str()));

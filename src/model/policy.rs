@@ -10,7 +10,7 @@ use crate::inventory;
 use crate::inventory::policy::{AllowFrom as AllowFromSetting, EgressRule, Isolate, PodSecuritySetting};
 use crate::inventory::service::Protocol;
 use crate::inventory::value::{PodSecurity, Text};
-use crate::model::cluster::{NameKind, check_name, report_unknown};
+use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::service::Dependency;
 use crate::model::stack::Around;

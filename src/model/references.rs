@@ -20,6 +20,8 @@ use crate::inventory::record::{Decode, Map, Record};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::value::{AddressText, Passthrough, QuantityText, Text};
+use crate::model::host::first_host;
+use crate::model::port::{main_port, scheme, url};
 use crate::model::{BAD_ADDRESS, BAD_QUANTITY, REFERENCE_CYCLE, UNKNOWN_REFERENCE};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -512,19 +514,18 @@ impl<'a> Resolver<'a> {
         fact: &str,
         trail: &mut Trail,
     ) -> Option<Result<String, Failure>> {
-        use crate::model::service as facts;
         match fact {
             "name" => Some(self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail)),
             "namespace" => {
                 let stack = service.stack.as_ref()?;
                 Some(self.namespace(&stack.value, self.stack(&stack.value)?, trail))
             }
-            "host" => facts::first_host(service).map(|host| self.full_host(host, trail)),
-            "port" => facts::main_port(service).map(|port| Ok(port.to_string())),
+            "host" => first_host(service).map(|host| self.full_host(host, trail)),
+            "port" => main_port(service).map(|port| Ok(port.to_string())),
             "internal-host" => Some(self.internal_host(key, service, trail)),
             "internal-url" => Some(
                 self.internal_host(key, service, trail)
-                    .map(|host| facts::url(facts::scheme(service), &host, facts::main_port(service))),
+                    .map(|host| url(scheme(service), &host, main_port(service))),
             ),
             "url" => Some(self.url(key, service, trail)),
             "ip" => {
@@ -564,9 +565,8 @@ impl<'a> Resolver<'a> {
 
     /// Where people reach a service: by its host, else by its address, else inside the cluster.
     fn url(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
-        use crate::model::service as facts;
         let ingress = self.inventory.tables.ingress.as_ref();
-        if let (Some(host), Some(ingress)) = (facts::first_host(service), ingress) {
+        if let (Some(host), Some(ingress)) = (first_host(service), ingress) {
             let host = self.full_host(host, trail)?;
             let path = service.path.as_ref().and_then(|paths| paths.0.first());
             let path = path.map_or("", |path| path.value.trim_end_matches('/'));
@@ -577,11 +577,11 @@ impl<'a> Resolver<'a> {
         match address {
             Some(address) if address.0.value != crate::model::balancer::AUTO => {
                 let address = self.expand(&address.0.value, trail)?;
-                Ok(facts::url(facts::scheme(service), &address, facts::main_port(service)))
+                Ok(url(scheme(service), &address, main_port(service)))
             }
             _ => {
                 let host = self.internal_host(key, service, trail)?;
-                Ok(facts::url(facts::scheme(service), &host, facts::main_port(service)))
+                Ok(url(scheme(service), &host, main_port(service)))
             }
         }
     }

@@ -7,10 +7,10 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol, Tls};
 use crate::inventory::value::Text;
-use crate::model::cluster::{NameKind, known_only, optional_name};
 use crate::model::gateway::Listener;
 use crate::model::ingress::{Ingress, too_many};
 use crate::model::middleware::{Copy, MOST_COPIES, copies, copy_name, position};
+use crate::model::naming::{NameKind, known_only, optional_name};
 use crate::model::references::Resolver;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};

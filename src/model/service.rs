@@ -1,31 +1,33 @@
 //! Services of one environment: what runs, how it is reached, what it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use litemap::LiteMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::inventory;
-use crate::inventory::record::Map;
-use crate::inventory::service::{Kind, PortTable, Protocol, Strategy};
-use crate::inventory::value::{OneOrMany, Scalar, Text};
+use crate::inventory::service::{Kind, Strategy};
+use crate::inventory::value::{OneOrMany, Text};
+use crate::model::BAD_VALUE;
 use crate::model::balancer::{LoadBalancer, lower_load_balancer};
-use crate::model::cluster::{
-    NameKind, check_name, gpus, list, optional, optional_name, report_unknown, texts,
-};
+use crate::model::cluster::{list, optional, passthrough, texts};
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
-use crate::model::env::{SourcedEnv, lower_sourced_env};
-use crate::model::ingress::{check_host, lower_paths};
+use crate::model::env::{EnvVar, SecretEnv, SourcedEnv, lower_env, lower_secret_env, lower_sourced_env};
+use crate::model::host::lower_hosts;
+use crate::model::ingress::lower_paths;
 use crate::model::listeners::attach;
 use crate::model::marks::Annotations;
 use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
+use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
+use crate::model::node::gpus;
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
+use crate::model::port::{Port, behind, lower_ports, main_port, service_type, speaks_http};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::rollout::{Rollout, lower_rollout};
@@ -34,7 +36,6 @@ use crate::model::stack::{Around, Stack, known_secret, quantities};
 use crate::model::storage::Claim;
 use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
 use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
-use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// Something that runs.
@@ -182,68 +183,6 @@ pub struct Service {
     pub place: Span,
 }
 
-/// A variable.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EnvVar {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-    /// The place of its value.
-    #[serde(skip)]
-    pub place: Span,
-}
-
-/// A variable that comes from a secret.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SecretEnv {
-    /// Its name.
-    pub name: String,
-    /// The Secret's name in Kubernetes.
-    pub secret: String,
-    /// The key in it.
-    pub key: String,
-    /// Whether it may be missing.
-    pub optional: bool,
-}
-
-/// A port.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// The Service's port.
-    pub port: Spanned<i64>,
-    /// The container's port.
-    pub target_port: i64,
-    /// Whether an earlier port leads to the same one: the container lists it once.
-    pub again: bool,
-    /// The sidecar that listens on it, if it is not the service's own container.
-    pub container: Option<String>,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The port on every node.
-    pub node_port: Option<Spanned<i64>>,
-    /// The port on the pod's node.
-    pub host_port: Option<Spanned<i64>>,
-    /// What is spoken on it.
-    pub app_protocol: Option<String>,
-    /// Traefik's entry point that leads to it.
-    pub entry_point: Option<Spanned<String>>,
-    /// The Gateway's listener that leads to it.
-    pub listener: Option<Spanned<String>>,
-    /// The kind of that route.
-    pub route_kind: Option<&'static str>,
-    /// The host names of its TLS.
-    pub sni: Vec<Spanned<String>>,
-    /// Whether the inventory gives them for this port.
-    #[serde(skip)]
-    pub told_names: bool,
-    /// The place of its name.
-    #[serde(skip)]
-    pub place: Span,
-}
-
 /// Amounts by resource.
 pub type Quantities = LiteMap<String, Spanned<QuantityValue>>;
 
@@ -291,93 +230,6 @@ pub struct Dependency {
     pub name: Spanned<String>,
     /// Whether it is a chart, not a service.
     pub chart: bool,
-}
-
-/// The number of the port that a service's URL points at.
-pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
-    let ports: Vec<(&str, &PortTable)> =
-        service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0)).collect();
-    let named = ["http", "https", "web"].iter().find_map(|name| ports.iter().find(|(port, _)| port == name));
-    let number = |table: &PortTable| table.port.as_ref().map(|port| port.value);
-    match named {
-        Some((_, table)) => number(table),
-        None => ports.iter().filter_map(|(_, table)| number(table)).min(),
-    }
-}
-
-/// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
-pub fn scheme(service: &inventory::service::Service) -> &'static str {
-    let main = main_port(service);
-    let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let Some((name, entry)) = named else { return "http" };
-    let protocol = entry.0.app_protocol.as_ref().map(|text| text.value.as_str());
-    let udp = entry.0.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp);
-    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match main {
-        _ if udp => "udp",
-        Some(443) => "https",
-        _ => "http",
-    })
-}
-
-/// The scheme of a protocol, by the name that ports and `app-protocol` call it.
-fn spoken(name: &str) -> Option<&'static str> {
-    let word = name.strip_prefix("kubernetes.io/").unwrap_or(name);
-    Some(match word {
-        "http" | "h2c" | "ws" | "web" | "http2" => "http",
-        "https" | "wss" => "https",
-        "postgres" | "postgresql" => "postgres",
-        "mysql" | "mariadb" => "mysql",
-        "redis" | "valkey" => "redis",
-        "mongo" | "mongodb" => "mongodb",
-        "amqp" => "amqp",
-        "mqtt" => "mqtt",
-        "mqtts" => "mqtts",
-        "nats" => "nats",
-        "ldap" => "ldap",
-        "ldaps" => "ldaps",
-        "smtp" => "smtp",
-        "smtps" => "smtps",
-        "imap" => "imap",
-        "imaps" => "imaps",
-        "ftp" => "ftp",
-        "sftp" => "sftp",
-        "ssh" => "ssh",
-        "rtsp" => "rtsp",
-        "irc" => "irc",
-        "dns" => "dns",
-        "grpc" => "grpc",
-        "tcp" => "tcp",
-        "udp" => "udp",
-        _ => return None,
-    })
-}
-
-/// `http://host:port`, without a port that the scheme implies; an IPv6 host gets its brackets.
-pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
-    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
-    match port {
-        Some(port) if !matches!((scheme, port), ("http", 80) | ("https", 443)) => {
-            format!("{scheme}://{host}:{port}")
-        }
-        _ => format!("{scheme}://{host}"),
-    }
-}
-
-/// The first host name, as written.
-pub fn first_host(service: &inventory::service::Service) -> Option<&str> {
-    service.host.as_ref()?.on()?.0.first().map(|host| host.value.as_str())
-}
-
-/// Whether a browser can open what the main port speaks: its name, its `app-protocol` or an `http` probe says so.
-fn speaks_http(service: &inventory::service::Service) -> bool {
-    let main = main_port(service);
-    let port = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let says_so = port.is_some_and(|(name, entry)| {
-        let protocol = entry.0.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
-        ["http", "https", "web"].contains(&name.as_str()) || protocol
-    });
-    let probe = service.probe.as_ref().and_then(|probe| probe.on());
-    says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
 }
 
 /// Of a stack's patches those that change the objects of a service.
@@ -600,31 +452,6 @@ fn lower_own_route(
     Some(route)
 }
 
-/// Leads a route to a port of the service.
-fn behind(mut route: Route, ports: &[Port], main_port: Option<&str>, name: &str) -> Route {
-    let port = ports.iter().find(|port| Some(port.name.as_str()) == main_port);
-    route.port_number = port.map(|port| port.port.value);
-    route.port = json!(main_port);
-    name.clone_into(&mut route.service);
-    route
-}
-
-fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
-    match load_balancer {
-        Some(_) => "LoadBalancer",
-        None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
-        None => "ClusterIP",
-    }
-}
-
-/// A table in Kubernetes' spelling, references replaced.
-pub fn passthrough(
-    resolver: &mut Resolver<'_>,
-    table: Option<&inventory::value::PassthroughTable>,
-) -> Option<Spanned<Json>> {
-    table.map(|table| Spanned::new(resolver.value(&table.0), table.0.0.span))
-}
-
 fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
     volumes.iter().any(|volume| match &volume.from {
         Source::Claim { name, .. } => {
@@ -632,147 +459,6 @@ fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
         }
         _ => false,
     })
-}
-
-/// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
-pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
-    for (name, entry) in map {
-        check_env_name(resolver, name, entry.key);
-    }
-    let variables: Vec<EnvVar> = map
-        .iter()
-        .map(|(name, entry)| {
-            let value = resolver.text(&entry.value.0);
-            EnvVar { name: name.clone(), value: value.value, place: value.span }
-        })
-        .collect();
-    if !variables.iter().any(|variable| variable.value.contains("$(")) {
-        return variables;
-    }
-    let index: BTreeMap<&str, usize> =
-        variables.iter().enumerate().map(|(at, variable)| (variable.name.as_str(), at)).collect();
-    let mut users: Vec<Vec<usize>> = vec![Vec::new(); variables.len()];
-    let mut waits: Vec<usize> = vec![0; variables.len()];
-    for (at, variable) in variables.iter().enumerate() {
-        let names = variable.value.split("$(").skip(1).filter_map(|rest| rest.split_once(')'));
-        let used: BTreeSet<usize> = names.filter_map(|(name, _)| index.get(name).copied()).collect();
-        for other in used.into_iter().filter(|other| *other != at) {
-            users[other].push(at);
-            waits[at] += 1;
-        }
-    }
-    let mut ready: BTreeSet<usize> = (0..variables.len()).filter(|at| waits[*at] == 0).collect();
-    let mut left: BTreeSet<usize> = (0..variables.len()).collect();
-    let mut ordered: Vec<EnvVar> = Vec::with_capacity(variables.len());
-    // In a circle nothing is ready: the first by name goes first.
-    while let Some(at) = ready.pop_first().or_else(|| left.first().copied()) {
-        if !left.remove(&at) {
-            continue;
-        }
-        ordered.push(variables[at].clone());
-        for user in &users[at] {
-            waits[*user] -= 1;
-            if waits[*user] == 0 {
-                ready.insert(*user);
-            }
-        }
-    }
-    ordered
-}
-
-/// Kubernetes takes any printable name without `=`, but not as a key of a ConfigMap; people mean letters, digits,
-/// `_`, `-` and `.`.
-pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
-    let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        resolver.found.push(BAD_NAME.at(
-            span,
-            "not a variable's name",
-            format!("`{name}` cannot name a variable: letters, digits, `_`, `-` and `.`, not beginning with a digit"),
-        ));
-    }
-}
-
-/// Variables that come from secrets. Those of unknown ones are reported and left out.
-pub fn lower_secret_env(
-    resolver: &mut Resolver<'_>,
-    stack: Option<&Stack>,
-    map: &Map<inventory::service::SecretKey>,
-) -> Vec<SecretEnv> {
-    let mut variables = Vec::new();
-    for (name, entry) in map {
-        check_env_name(resolver, name, entry.key);
-        let reference = &entry.value.0;
-        let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
-        let (secret, key) = (resolver.text(secret), resolver.text(key));
-        let Some(known) = known_secret(resolver, stack, &secret) else { continue };
-        if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
-            let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
-            report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
-            continue;
-        }
-        variables.push(SecretEnv {
-            name: name.clone(),
-            secret: known.name.clone(),
-            key: key.value,
-            optional: reference.optional.is_some_and(|flag| flag.value),
-        });
-    }
-    variables
-}
-
-/// The ports of a container.
-pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
-    let mut ports = Vec::with_capacity(map.len());
-    for (name, entry) in map {
-        check_port_name(resolver, name, entry.key);
-        let table = &entry.value.0;
-        for number in [&table.port, &table.target_port, &table.host_port].into_iter().flatten() {
-            check_port(resolver, number, 1..=65535, "a port");
-        }
-        if let Some(number) = &table.node_port {
-            check_port(resolver, number, 30000..=32767, "a node port");
-        }
-        let Some(port) = table.port else { continue };
-        let target_port = table.target_port.map_or(port.value, |target| target.value);
-        let protocol = table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
-        ports.push(Port {
-            name: name.clone(),
-            port,
-            target_port,
-            again: ports
-                .iter()
-                .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
-            container: None,
-            protocol,
-            node_port: table.node_port,
-            host_port: table.host_port,
-            app_protocol: optional(resolver, table.app_protocol.as_ref()),
-            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
-            listener: None,
-            route_kind: None,
-            sni: Vec::new(),
-            told_names: false,
-            place: entry.key,
-        });
-    }
-    ports
-}
-
-fn check_port(
-    resolver: &mut Resolver<'_>,
-    number: &Spanned<i64>,
-    range: std::ops::RangeInclusive<i64>,
-    what: &str,
-) {
-    if !range.contains(&number.value) {
-        let (first, last) = (range.start(), range.end());
-        resolver.found.push(
-            BAD_PORT
-                .at(number.span, format!("not {what}"), format!("{number} is not {what}: {first} to {last}"))
-                .help(format!("give a number from {first} to {last}")),
-        );
-    }
 }
 
 /// Reports a number that cannot count anything.
@@ -784,49 +470,6 @@ pub fn check_count(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>, w
                 .help(format!("give a number from 0 to {}", i32::MAX)),
         );
     }
-}
-
-/// IANA service names (RFC 6335), as Kubernetes asks of port names.
-fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let reason = if name.len() > 15 {
-        "it is longer than 15 characters"
-    } else if name.is_empty() || !name.chars().all(allowed) {
-        "only lower-case letters, digits and `-` are allowed"
-    } else if !name.chars().any(|c| c.is_ascii_lowercase()) {
-        "it has no letter"
-    } else if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
-        "`-` stands between letters or digits, one at a time"
-    } else {
-        return;
-    };
-    resolver.found.push(BAD_NAME.at(span, "not a name", format!("`{name}` cannot name a port: {reason}")));
-}
-
-fn lower_hosts(resolver: &mut Resolver<'_>, table: &inventory::service::Service) -> Vec<Spanned<String>> {
-    let written: &[Text] = table
-        .host
-        .as_ref()
-        .and_then(|host| host.on())
-        .map(|OneOrMany(hosts)| hosts.as_slice())
-        .unwrap_or_default();
-    full_hosts(resolver, written)
-}
-
-/// Host names with the environment's domain.
-pub fn full_hosts(resolver: &mut Resolver<'_>, written: &[Text]) -> Vec<Spanned<String>> {
-    let domain = resolver.environment().and_then(|(_, environment)| environment.domain.as_ref());
-    let domain = domain.map(|domain| resolver.text(domain).value);
-    let mut hosts = Vec::new();
-    for host in written {
-        let mut host = resolver.text(host);
-        if let Some(domain) = domain.as_ref().filter(|_| !host.contains('.')) {
-            host = host.map(|host| format!("{host}.{domain}"));
-        }
-        check_host(resolver, &host);
-        hosts.push(host);
-    }
-    hosts
 }
 
 fn lower_dependencies(resolver: &mut Resolver<'_>, around: &Around<'_>, names: &[Text]) -> Vec<Dependency> {

@@ -12,9 +12,9 @@ use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::QuantityText;
 use crate::model::backup::Failover;
-use crate::model::cluster::{
-    NameKind, NfsPath, check_name, list, nfs_path, optional_name, report_unknown, texts,
-};
+use crate::model::cluster::{list, texts};
+use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
+use crate::model::nfs::{NfsPath, nfs_path};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::Around;
 use crate::model::{BAD_NAME, BAD_QUANTITY, BAD_VALUE, CONFLICTING_KEYS, Model};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
 use crate::model::backup::Failover;
-use crate::model::cluster::report_unknown;
+use crate::model::naming::report_unknown;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::storage::Claim;
 use crate::model::{BAD_VALUE, Model};

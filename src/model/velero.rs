@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::inventory;
-use crate::model::cluster::{NameKind, check_name, list, optional, optional_name, report_unknown, texts};
+use crate::model::cluster::{list, optional, texts};
+use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};

@@ -7,9 +7,8 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::cluster::{
-    NameKind, NfsPath, check_name, nfs_path, one_of, optional_name, report_undeclared, report_unknown,
-};
+use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_undeclared, report_unknown};
+use crate::model::nfs::{NfsPath, nfs_path};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::Secret;
 use crate::model::stack::{Around, Stack, known_secret};

@@ -10,7 +10,7 @@ use crate::inventory::value::{Duration, OrOff};
 use crate::inventory::workload::{
     Concurrency, DisruptionBudget, Job as WrittenJob, Restart, Retention, Share, UnhealthyPodEviction,
 };
-use crate::model::cluster::one_of;
+use crate::model::naming::one_of;
 use crate::model::pod::check_counts;
 use crate::model::references::Resolver;
 use crate::model::stack::Around;

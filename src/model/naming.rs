@@ -1,0 +1,144 @@
+//! Names: whether Kubernetes takes them, and what is said of those that nobody has declared.
+
+use crate::diagnostic::Diagnostic;
+use crate::inventory;
+use crate::inventory::value::Text;
+use crate::model::references::Resolver;
+use crate::model::{BAD_NAME, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::source::{Span, Spanned};
+
+/// Keeps the names that exist and reports the others.
+pub fn known_only<'k>(
+    resolver: &mut Resolver<'_>,
+    names: Vec<Spanned<String>>,
+    what: &str,
+    exists: impl Fn(&str) -> bool,
+    known: impl Fn() -> Vec<&'k str>,
+) -> Vec<Spanned<String>> {
+    let (there, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| exists(name));
+    for name in missing {
+        report_unknown(resolver, &name, what, &known());
+    }
+    there
+}
+
+/// Reports a name that nothing has.
+pub fn report_unknown(resolver: &mut Resolver<'_>, name: &Spanned<String>, what: &str, known: &[&str]) {
+    report_undeclared(resolver, name, what, known, &format!("the inventory declares no {what}"));
+}
+
+/// The same, with what helps where nothing of the sort is declared.
+pub fn report_undeclared(
+    resolver: &mut Resolver<'_>,
+    name: &Spanned<String>,
+    what: &str,
+    known: &[&str],
+    none: &str,
+) {
+    let (kind, place) =
+        what.split_once(" of ").map_or((what, String::new()), |(kind, of)| (kind, format!(" of {of}")));
+    let message = format!("there is no {kind} `{name}`{place}");
+    let diagnostic = UNKNOWN_REFERENCE.at(name.span, format!("no such {what}"), message);
+    let help = match resolver.guess(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => none.to_owned(),
+        None => format!("declared: {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
+    };
+    resolver.found.push(diagnostic.help(help));
+}
+
+/// What Kubernetes asks of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// RFC 1123 label: lower-case letters, digits and `-`, at most 63.
+    Label,
+    /// RFC 1035 label: as before, and beginning with a letter. Services need it.
+    ServiceLabel,
+    /// RFC 1123 subdomain: labels joined by dots, at most 253.
+    Subdomain,
+}
+
+/// Reports a name that Kubernetes refuses.
+pub fn check_name(resolver: &mut Resolver<'_>, name: &str, span: Span, what: &str, kind: NameKind) {
+    let Some(reason) = name_fault(name, kind) else { return };
+    let shown: String = name.chars().take(80).collect();
+    let mut diagnostic = BAD_NAME.at(span, "not a name", format!("`{shown}` cannot name {what}: {reason}"));
+    let mended = mend_name(name, kind);
+    if !mended.is_empty() && mended != name {
+        diagnostic = diagnostic.help(format!("write `{mended}`"));
+    }
+    resolver.found.push(diagnostic);
+}
+
+/// Why Kubernetes refuses a name, if it does.
+pub fn name_fault(name: &str, kind: NameKind) -> Option<&'static str> {
+    let label_fault = |label: &str| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        match label {
+            "" => Some("it has an empty part"),
+            _ if !label.chars().all(allowed) => Some("only lower-case letters, digits and `-` are allowed"),
+            _ if label.starts_with('-') || label.ends_with('-') => Some("it begins or ends with `-`"),
+            _ if label.len() > 63 => Some("it is longer than 63 characters"),
+            _ => None,
+        }
+    };
+    match kind {
+        _ if name.is_empty() => Some("it is empty"),
+        NameKind::Label => label_fault(name),
+        NameKind::ServiceLabel => label_fault(name).or_else(|| {
+            name.starts_with(|c: char| c.is_ascii_digit()).then_some("a Service's name begins with a letter")
+        }),
+        NameKind::Subdomain if name.len() > 253 => Some("it is longer than 253 characters"),
+        NameKind::Subdomain => name.split('.').find_map(label_fault),
+    }
+}
+
+fn mend_name(name: &str, kind: NameKind) -> String {
+    let keep_dots = kind == NameKind::Subdomain;
+    let mapped: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || (c == '.' && keep_dots) { c } else { '-' })
+        .take(63)
+        .collect();
+    let trimmed = mapped.trim_matches(['-', '.']).to_owned();
+    match kind {
+        NameKind::ServiceLabel if trimmed.starts_with(|c: char| c.is_ascii_digit()) => format!("s{trimmed}"),
+        _ if name_fault(&trimmed, kind).is_some() => String::new(),
+        _ => trimmed,
+    }
+}
+
+/// An optional name of an object, references replaced; reported if Kubernetes refuses it. What Flux fills in later is
+/// not known yet.
+pub fn optional_name(
+    resolver: &mut Resolver<'_>,
+    text: Option<&Text>,
+    what: &str,
+    kind: NameKind,
+) -> Option<String> {
+    let name = resolver.text(text?);
+    if !name.contains("${") {
+        check_name(resolver, &name, name.span, what, kind);
+    }
+    Some(name.value)
+}
+
+/// Of keys that exclude each other exactly one must be given. `what` is the table they stand in, `place` where.
+///
+/// # Errors
+/// The finding, if none or more than one is.
+pub fn one_of(given: &[(&str, Option<Span>)], what: &str, place: Span) -> Result<(), Diagnostic> {
+    let keys: Vec<String> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let mut there = given.iter().filter_map(|(key, span)| Some((key, (*span)?)));
+    match (there.next(), there.next()) {
+        (Some(_), None) => Ok(()),
+        (Some((first, first_span)), Some((second, second_span))) => Err(CONFLICTING_KEYS
+            .at(second_span, "and this", format!("{what} has both `{first}` and `{second}`"))
+            .because(first_span, "this")
+            .help("keep one of them")),
+        (None, _) => Err(inventory::MISSING_KEY
+            .at(place, "does not say which", format!("{what} has none of {}", keys.join(", ")))
+            .help(format!("add one of {}", keys.join(", ")))),
+    }
+}

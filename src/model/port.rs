@@ -1,0 +1,222 @@
+//! Ports of a service, and what they speak.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::inventory;
+use crate::inventory::record::Map;
+use crate::inventory::service::{PortTable, Protocol};
+use crate::model::balancer::LoadBalancer;
+use crate::model::cluster::optional;
+use crate::model::references::Resolver;
+use crate::model::route::Route;
+use crate::model::{BAD_NAME, BAD_PORT};
+use crate::source::{Span, Spanned};
+
+/// A port.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The Service's port.
+    pub port: Spanned<i64>,
+    /// The container's port.
+    pub target_port: i64,
+    /// Whether an earlier port leads to the same one: the container lists it once.
+    pub again: bool,
+    /// The sidecar that listens on it, if it is not the service's own container.
+    pub container: Option<String>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port on every node.
+    pub node_port: Option<Spanned<i64>>,
+    /// The port on the pod's node.
+    pub host_port: Option<Spanned<i64>>,
+    /// What is spoken on it.
+    pub app_protocol: Option<String>,
+    /// Traefik's entry point that leads to it.
+    pub entry_point: Option<Spanned<String>>,
+    /// The Gateway's listener that leads to it.
+    pub listener: Option<Spanned<String>>,
+    /// The kind of that route.
+    pub route_kind: Option<&'static str>,
+    /// The host names of its TLS.
+    pub sni: Vec<Spanned<String>>,
+    /// Whether the inventory gives them for this port.
+    #[serde(skip)]
+    pub told_names: bool,
+    /// The place of its name.
+    #[serde(skip)]
+    pub place: Span,
+}
+
+/// The number of the port that a service's URL points at.
+pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
+    let ports: Vec<(&str, &PortTable)> =
+        service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0)).collect();
+    let named = ["http", "https", "web"].iter().find_map(|name| ports.iter().find(|(port, _)| port == name));
+    let number = |table: &PortTable| table.port.as_ref().map(|port| port.value);
+    match named {
+        Some((_, table)) => number(table),
+        None => ports.iter().filter_map(|(_, table)| number(table)).min(),
+    }
+}
+
+/// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
+pub fn scheme(service: &inventory::service::Service) -> &'static str {
+    let main = main_port(service);
+    let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
+    let Some((name, entry)) = named else { return "http" };
+    let protocol = entry.0.app_protocol.as_ref().map(|text| text.value.as_str());
+    let udp = entry.0.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp);
+    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match main {
+        _ if udp => "udp",
+        Some(443) => "https",
+        _ => "http",
+    })
+}
+
+/// The scheme of a protocol, by the name that ports and `app-protocol` call it.
+fn spoken(name: &str) -> Option<&'static str> {
+    let word = name.strip_prefix("kubernetes.io/").unwrap_or(name);
+    Some(match word {
+        "http" | "h2c" | "ws" | "web" | "http2" => "http",
+        "https" | "wss" => "https",
+        "postgres" | "postgresql" => "postgres",
+        "mysql" | "mariadb" => "mysql",
+        "redis" | "valkey" => "redis",
+        "mongo" | "mongodb" => "mongodb",
+        "amqp" => "amqp",
+        "mqtt" => "mqtt",
+        "mqtts" => "mqtts",
+        "nats" => "nats",
+        "ldap" => "ldap",
+        "ldaps" => "ldaps",
+        "smtp" => "smtp",
+        "smtps" => "smtps",
+        "imap" => "imap",
+        "imaps" => "imaps",
+        "ftp" => "ftp",
+        "sftp" => "sftp",
+        "ssh" => "ssh",
+        "rtsp" => "rtsp",
+        "irc" => "irc",
+        "dns" => "dns",
+        "grpc" => "grpc",
+        "tcp" => "tcp",
+        "udp" => "udp",
+        _ => return None,
+    })
+}
+
+/// `http://host:port`, without a port that the scheme implies; an IPv6 host gets its brackets.
+pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
+    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+    match port {
+        Some(port) if !matches!((scheme, port), ("http", 80) | ("https", 443)) => {
+            format!("{scheme}://{host}:{port}")
+        }
+        _ => format!("{scheme}://{host}"),
+    }
+}
+
+/// Whether a browser can open what the main port speaks: its name, its `app-protocol` or an `http` probe says so.
+pub fn speaks_http(service: &inventory::service::Service) -> bool {
+    let main = main_port(service);
+    let port = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
+    let says_so = port.is_some_and(|(name, entry)| {
+        let protocol = entry.0.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
+        ["http", "https", "web"].contains(&name.as_str()) || protocol
+    });
+    let probe = service.probe.as_ref().and_then(|probe| probe.on());
+    says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
+}
+
+/// Leads a route to a port of the service.
+pub fn behind(mut route: Route, ports: &[Port], main_port: Option<&str>, name: &str) -> Route {
+    let port = ports.iter().find(|port| Some(port.name.as_str()) == main_port);
+    route.port_number = port.map(|port| port.port.value);
+    route.port = json!(main_port);
+    name.clone_into(&mut route.service);
+    route
+}
+
+/// The type of a Service with these ports.
+pub fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
+    match load_balancer {
+        Some(_) => "LoadBalancer",
+        None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
+        None => "ClusterIP",
+    }
+}
+
+/// The ports of a container.
+pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
+    let mut ports = Vec::with_capacity(map.len());
+    for (name, entry) in map {
+        check_port_name(resolver, name, entry.key);
+        let table = &entry.value.0;
+        for number in [&table.port, &table.target_port, &table.host_port].into_iter().flatten() {
+            check_port(resolver, number, 1..=65535, "a port");
+        }
+        if let Some(number) = &table.node_port {
+            check_port(resolver, number, 30000..=32767, "a node port");
+        }
+        let Some(port) = table.port else { continue };
+        let target_port = table.target_port.map_or(port.value, |target| target.value);
+        let protocol = table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
+        ports.push(Port {
+            name: name.clone(),
+            port,
+            target_port,
+            again: ports
+                .iter()
+                .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
+            container: None,
+            protocol,
+            node_port: table.node_port,
+            host_port: table.host_port,
+            app_protocol: optional(resolver, table.app_protocol.as_ref()),
+            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
+            listener: None,
+            route_kind: None,
+            sni: Vec::new(),
+            told_names: false,
+            place: entry.key,
+        });
+    }
+    ports
+}
+
+fn check_port(
+    resolver: &mut Resolver<'_>,
+    number: &Spanned<i64>,
+    range: std::ops::RangeInclusive<i64>,
+    what: &str,
+) {
+    if !range.contains(&number.value) {
+        let (first, last) = (range.start(), range.end());
+        resolver.found.push(
+            BAD_PORT
+                .at(number.span, format!("not {what}"), format!("{number} is not {what}: {first} to {last}"))
+                .help(format!("give a number from {first} to {last}")),
+        );
+    }
+}
+
+/// IANA service names (RFC 6335), as Kubernetes asks of port names.
+fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let reason = if name.len() > 15 {
+        "it is longer than 15 characters"
+    } else if name.is_empty() || !name.chars().all(allowed) {
+        "only lower-case letters, digits and `-` are allowed"
+    } else if !name.chars().any(|c| c.is_ascii_lowercase()) {
+        "it has no letter"
+    } else if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
+        "`-` stands between letters or digits, one at a time"
+    } else {
+        return;
+    };
+    resolver.found.push(BAD_NAME.at(span, "not a name", format!("`{name}` cannot name a port: {reason}")));
+}
