@@ -222,16 +222,20 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
         let file = inputs.sources.add(Source::new(format!("(built in)/{path}"), *text));
         builtin.push(TemplateFile { path: (*path).to_owned(), file, text: (*text).to_owned() });
     }
-    let own = inputs.templates.iter().map(|(path, file)| TemplateFile {
+    let own = own_templates(inputs).map(|(path, file, text)| TemplateFile {
         path: path.to_string(),
-        file: *file,
-        text: inputs.sources.get(*file).text.clone(),
+        file,
+        text: text.to_owned(),
     });
-    // An ejected template that nobody has changed yet is still the built-in one.
-    let changed =
-        own.filter(|own| !template::builtin::BUILTIN.contains(&(own.path.as_str(), own.text.as_str())));
-    let changed = changed.collect();
-    TemplateSet::new(builtin, changed)
+    let own = own.collect();
+    TemplateSet::new(builtin, own)
+}
+
+/// The user's own templates. An ejected one that nobody has changed yet is still the built-in one.
+fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId, &str)> {
+    let texts = inputs.templates.iter();
+    let texts = texts.map(|(path, file)| (path, *file, inputs.sources.get(*file).text.as_str()));
+    texts.filter(|(path, _, text)| !template::builtin::BUILTIN.contains(&(path.as_str(), text)))
 }
 
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to
@@ -240,7 +244,8 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     let (checked, manifests) = judged(inputs);
     let shows = |checked: &Checked| names::any(checked.model()) || patched(checked.model());
-    if inputs.templates.is_empty() && manifests.is_empty() && !checked.value.as_ref().is_some_and(shows) {
+    let own = own_templates(inputs).next().is_some() || !manifests.is_empty();
+    if !own && !checked.value.as_ref().is_some_and(shows) {
         drop_aside(checked.value);
         return checked.diagnostics;
     }
