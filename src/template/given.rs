@@ -248,7 +248,12 @@ pub fn shared(map: &Value, like: &Value) -> Value {
 
 /// A value of the caller's. Maps keep their order; keys that are no texts become texts.
 pub fn given(value: &impl Serialize) -> Value {
-    value.serialize(Given).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
+    value.serialize(Given(None)).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
+}
+
+/// The same, with the parts of `like` in the place of those that are the same: what two values share is kept once.
+pub fn given_like(value: &impl Serialize, like: &Value) -> Value {
+    value.serialize(Given(Some(like))).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
 }
 
 /// The members of a struct or map of the caller's, in its order.
@@ -271,4 +276,44 @@ pub(super) fn is_given(value: &Value) -> bool {
     value.downcast_object_ref::<GivenMap>().is_some()
         || value.downcast_object_ref::<GivenList>().is_some()
         || value.downcast_object_ref::<Watched>().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GivenMap, given, given_like, same};
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use serde_json::{Value as Json, json};
+
+    fn tree() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            "[ab]{0,2}".prop_map(Json::from)
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Json::from),
+                btree_map("[abc]", inner, 0..4).prop_map(|map| Json::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_it_is_like_changes_nothing(value in tree(), like in tree()) {
+            assert!(same(&given_like(&value, &given(&like)), &given(&value)), "{value} {like}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_is_kept_once() {
+        let pod = json!({ "args": ["--all"], "labels": { "app": "web" } });
+        let like = given(&json!({ "name": "web", "pod": pod }));
+        let map = |value: &minijinja::Value| value.downcast_object::<GivenMap>().unwrap();
+        let other = given_like(&json!({ "name": "api", "pod": pod }), &like);
+        let (one, other) = (map(&like), map(&other));
+        assert!(std::ptr::eq(&*map(&one.values[1]), &*map(&other.values[1])));
+        assert!(std::sync::Arc::ptr_eq(&one.keys, &other.keys));
+    }
 }
