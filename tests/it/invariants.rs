@@ -1,7 +1,7 @@
 //! The order of an inventory's tables and keys means nothing: shuffled, it has the same findings and the same model.
 
 use bayplan::inventory::parse;
-use bayplan::model::resolve;
+use bayplan::model::{Environment, resolve};
 use bayplan::source::{FileId, Source};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, proptest};
 use proptest::sample::Index;
@@ -73,4 +73,33 @@ proptest! {
             assert_eq!(model(&plain), model(&mixed), "{path}\n{plain}\n---\n{mixed}");
         }
     }
+}
+
+/// An environment that changes nothing stands for the defaults, and they for it: the same as if each were resolved.
+#[test]
+fn an_environment_that_changes_nothing_is_the_defaults() {
+    let environments = |text: &str| {
+        let parsed = parse(&Source::new("inventory.toml", text), FileId::default());
+        let model = resolve(&parsed.value).value;
+        let all = std::iter::once(model.base).chain(model.environments);
+        // How they were resolved is not what they say.
+        all.map(|environment| format!("{:#?}", Environment { names_itself: false, ..environment }))
+            .collect::<Vec<_>>()
+    };
+    let mut compared = 0;
+    for (path, table) in cases() {
+        let some = |key| table.get(key).and_then(Value::as_table).and_then(|all| all.keys().next());
+        let Some(service) = some("services").filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric()))
+        else {
+            continue;
+        };
+        let text = toml::to_string(&table).unwrap();
+        for more in ["", "[environments.other]\nnamespace-suffix = \"-other\"\n"] {
+            let [plain, empty] = ["", &format!("services.{service} = {{}}\n")]
+                .map(|change| format!("{text}\n{more}[environments.same]\n{change}"));
+            assert_eq!(environments(&plain), environments(&empty), "{path}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 500, "{compared}");
 }
