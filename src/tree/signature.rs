@@ -47,7 +47,7 @@ pub(super) fn signature_line(path: &TreePath, origin: &str, content: &str) -> St
 pub fn signature(text: &str) -> Signed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (line, body) = text.split_once('\n').unwrap_or((text, ""));
-    if !looks_signed(line.as_bytes()) {
+    if !has_mark(line.as_bytes()) {
         return Signed::Foreign;
     }
     match digest_in(line) {
@@ -59,8 +59,11 @@ pub fn signature(text: &str) -> Signed {
 /// Whether a file that begins with these bytes claims a signature. [`SIGNATURE_START`] bytes are enough, so
 /// that files of other people need not be read.
 pub fn looks_signed(start: &[u8]) -> bool {
-    let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
-    let comment = start.strip_prefix(b"<!-- ").or_else(|| start.strip_prefix(b"# "));
+    has_mark(start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start))
+}
+
+fn has_mark(line: &[u8]) -> bool {
+    let comment = line.strip_prefix(b"<!-- ").or_else(|| line.strip_prefix(b"# "));
     comment.is_some_and(|text| text.starts_with(MARK.as_bytes()))
 }
 
