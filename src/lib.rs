@@ -27,7 +27,6 @@ pub mod spelling;
 pub mod template;
 pub mod tree;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::manifests::{HandWritten, Manifest, image_updates, manifests};
@@ -57,10 +56,8 @@ pub struct Inputs {
     pub hand_written: Vec<HandWritten>,
     /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
     pub rendered: bool,
-    /// The files that the inventory names: [`wanted_files`].
+    /// The files that the inventory names: [`wanted_files`], [`Inputs::add_file`].
     pub files: Files,
-    /// The files of charts' values, by the paths that the inventory gives.
-    pub values_files: BTreeMap<String, FileId>,
     /// The file of the tree that Flux writes new images to, as it stands.
     pub image_updates: Option<FileId>,
     /// How rules count, whatever the inventory says of them.
@@ -77,6 +74,12 @@ impl Inputs {
         let mut inputs = Self::default();
         inputs.inventory = inputs.sources.add(Source::new(path, text));
         inputs
+    }
+
+    /// Adds a file that the inventory names by this path, or why it cannot be read.
+    pub fn add_file(&mut self, path: &str, read: Result<Source, String>) {
+        let file = read.map(|source| (self.sources.add(source.clone()), source));
+        self.files.add(path, file);
     }
 
     /// Parses the inventory before the run, for instance while the output folder is being read.
@@ -99,11 +102,11 @@ impl Inputs {
     }
 }
 
-/// The files that the inventory names, by their paths below its folder: to be read into [`Inputs::files`].
+/// The files that the inventory names, by their paths below its folder: to be read and added.
 pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
     let source = inputs.sources.get(inputs.inventory);
     // Most inventories name none, and need not be read twice.
-    if !source.text.contains("dashboards") {
+    if !["dashboards", "values-file"].iter().any(|key| source.text.contains(key)) {
         return Vec::new();
     }
     let parsed = inventory::parse(source, inputs.inventory);
@@ -118,13 +121,6 @@ pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
     }
     let model = model::resolve(&parsed.value).value;
     Some((model, check(inputs).diagnostics.count(Level::Error)))
-}
-
-/// The files of values that the inventory's charts name, relative to its folder: what whoever reads files has to
-/// add as [`Inputs::values_files`].
-pub fn values_files(inputs: &Inputs) -> Vec<String> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
-    values_file::wanted(&parsed.value).into_iter().map(str::to_owned).collect()
 }
 
 /// Reads the inventory, resolves it and runs every rule, those about hand-written files included. A syntax error
@@ -150,9 +146,7 @@ fn judge(
     if let Some(file) = inputs.image_updates {
         parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
     }
-    let files = inputs.values_files.iter();
-    let files = files.map(|(path, file)| (path.as_str(), (*file, inputs.sources.get(*file)))).collect();
-    values_file::graft(&mut parsed.value, &files, &mut found);
+    values_file::graft(&mut parsed.value, &mut found);
     let resolved = model::resolve(&parsed.value);
     drop_aside(parsed.value);
     found.extend(resolved.diagnostics);

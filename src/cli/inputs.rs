@@ -10,7 +10,7 @@ use bayplan::tree::{Entry, Existing, TreePath};
 use bayplan::{Inputs, wanted_files};
 
 use super::args::Input;
-use crate::disk::{MAX_TEMPLATE, read_below, read_beside, read_inventory, read_templates};
+use crate::disk::{read_beside, read_inventory, read_templates};
 
 /// The names that are looked for, the first one first.
 pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
@@ -57,9 +57,9 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
     let text = read_inventory(&found.path)?;
     let mut inputs = Inputs::new(&found.path.display().to_string(), &text);
     for path in wanted_files(&inputs) {
-        inputs.files.add(&path, read_beside(&found.folder, &path));
+        let shown = found.folder.join(&path).display().to_string();
+        inputs.add_file(&path, read_beside(&found.folder, &path).map(|text| Source::new(shown, text)));
     }
-    read_values(&mut inputs, &found.folder, &text)?;
     let folder = input.templates.clone().unwrap_or_else(|| found.folder.join("templates"));
     let own = read_templates(&folder)?;
     if own.is_none() && input.templates.is_some() {
@@ -70,22 +70,6 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
         inputs.templates.push((path, file));
     }
     Ok(inputs)
-}
-
-/// Reads the files of values that charts name. One that is not there is for the rules to report.
-fn read_values(inputs: &mut Inputs, folder: &Path, text: &str) -> Result<()> {
-    if !text.contains("values-file") {
-        return Ok(());
-    }
-    for name in bayplan::values_files(inputs) {
-        let Ok(path) = TreePath::parse(&name) else { continue };
-        if let Some(text) = read_below(folder, &path, MAX_TEMPLATE)? {
-            let shown = folder.join(path.as_str()).display().to_string();
-            let file = inputs.sources.add(Source::new(shown, text));
-            inputs.values_files.insert(name, file);
-        }
-    }
-    Ok(())
 }
 
 /// Adds what people put into the output folder by hand, and what Flux wrote there.

@@ -4,32 +4,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{is_own, read_text};
+use bayplan::tree::TreePath;
+
+use super::{read_below, read_text};
 
 /// Larger files than this are not read. A ConfigMap holds no more.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Reads a file by its path below the inventory's folder; says why if it cannot be. No symbolic link leads out.
+/// Reads a file by its path below the inventory's folder; says why if it cannot be. No symbolic link is followed.
 ///
 /// # Errors
 ///
-/// If it is not there, lies elsewhere, or is too large or no text.
+/// If it is not there, or is too large or no text.
 pub fn read_beside(folder: &Path, path: &str) -> std::result::Result<String, String> {
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let target = here.join(path);
-    let real = |path: &Path| std::fs::canonicalize(path);
-    match (real(here), real(&target)) {
-        (Ok(here), Ok(target)) if !is_own(&here, &target) => {
-            Err("it leads out of the inventory's folder, or to what belongs to Git".to_owned())
-        }
-        (Ok(_), Ok(real)) => read_text(&real, MAX_FILE).map_err(|error| reason(&error, &real)),
-        _ => Err("it is not there".to_owned()),
+    let path = TreePath::parse(path).map_err(|bad| format!("its path {}", bad.reason))?;
+    match read_below(folder, &path, MAX_FILE) {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err("it is not there".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
-}
-
-/// The reason without the whole path, which is another on every machine.
-fn reason(error: &anyhow::Error, path: &Path) -> String {
-    error.to_string().replace(&format!("`{}`", path.display()), "it")
 }
 
 /// Writes a file into `folder`, which is made if it is missing, over one that begins with `signature`. Any other is

@@ -4,28 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::inventory::Tables;
 use crate::inventory::value::Text;
+use crate::source::{FileId, Source};
 
 /// What was read of the files that an inventory names; what could not be read has a reason.
 #[derive(Clone, Debug, Default)]
-pub struct Files(BTreeMap<String, Result<String, String>>);
+pub struct Files(BTreeMap<String, Result<(FileId, Source), String>>);
 
 impl Files {
     /// Adds a file by the path that the inventory gives, or why it cannot be read.
-    pub fn add(&mut self, path: &str, text: Result<String, String>) {
-        self.0.insert(path.to_owned(), text);
+    pub fn add(&mut self, path: &str, file: Result<(FileId, Source), String>) {
+        self.0.insert(path.to_owned(), file);
     }
 
-    /// What a file says.
+    /// A file, with its number among all that were read.
     ///
     /// # Errors
     ///
     /// If its path leads out of the inventory's folder, or it could not be read.
-    pub fn text(&self, path: &str) -> Result<&str, String> {
+    pub fn get(&self, path: &str) -> Result<(FileId, &Source), String> {
         if let Some(fault) = path_fault(path) {
             return Err(fault.to_owned());
         }
         match self.0.get(path) {
-            Some(Ok(text)) => Ok(text),
+            Some(Ok((file, source))) => Ok((*file, source)),
             Some(Err(reason)) => Err(reason.clone()),
             None => Err("it is not there".to_owned()),
         }
@@ -38,9 +39,10 @@ pub fn wanted(tables: &Tables) -> Vec<String> {
     let changed = tables.environments.values().flat_map(|environment| environment.stacks.values());
     let stacks = of_stacks.chain(changed.map(|entry| &entry.value));
     let dashboards = stacks.flat_map(|stack| stack.dashboards.values());
-    let files = dashboards.filter_map(|dashboard| dashboard.value.on()?.file.as_ref());
-    let mut paths: Vec<String> =
-        files.map(|file: &Text| file.value.clone()).filter(|path| path_fault(path).is_none()).collect();
+    let dashboards = dashboards.filter_map(|dashboard| dashboard.value.on()?.file.as_ref());
+    let values = tables.charts.values().filter_map(|chart| chart.value.values_file.as_ref());
+    let files = dashboards.chain(values).map(|file: &Text| file.value.clone());
+    let mut paths: Vec<String> = files.filter(|path| path_fault(path).is_none()).collect();
     paths.sort();
     paths.dedup();
     paths

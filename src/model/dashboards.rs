@@ -67,7 +67,7 @@ pub fn lower_dashboards(
 }
 
 fn dashboard_of(resolver: &mut Resolver<'_>, file: &Text) -> Option<String> {
-    match resolver.inventory.files.text(file).and_then(dashboard_text) {
+    match resolver.inventory.files.get(file).and_then(|(_, source)| dashboard_text(&source.text)) {
         Ok(json) => Some(json),
         Err(reason) => {
             resolver.found.push(

@@ -1,6 +1,5 @@
 //! `values-file`: a chart's values that stand in a file of their own are laid under its `values`, as if they stood there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostics;
@@ -8,42 +7,33 @@ use crate::inventory::Inventory;
 use crate::inventory::node::{Entry, Node, Value, from_yaml};
 use crate::inventory::record::{Decode, Reader};
 use crate::inventory::value::{Passthrough, PassthroughTable};
-use crate::model::{BAD_VALUE, UNKNOWN_REFERENCE};
+use crate::model::UNREADABLE_FILE;
 use crate::source::{FileId, Source, Span};
 
-/// The files that the charts of an inventory name, by what they name them. For whoever reads them.
-pub fn wanted(inventory: &Inventory) -> Vec<&str> {
-    let charts = inventory.tables.charts.values();
-    charts.filter_map(|chart| chart.values_file.as_ref()).map(|text| text.value.as_str()).collect()
-}
-
 /// Lays the files' contents under the values of their charts. What is in them is found at its own place.
-pub fn graft(inventory: &mut Inventory, files: &BTreeMap<&str, (FileId, &Source)>, found: &mut Diagnostics) {
+pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) {
     let mut grafts: Vec<(String, Node)> = Vec::new();
     for (name, chart) in &mut inventory.tables.charts {
         let Some(path) = &chart.value.values_file else { continue };
-        let about = format!("charts.{name}");
-        if let Some(reason) = fault(path) {
-            let diagnostic =
-                BAD_VALUE.at(path.span, "not a file of this folder", format!("`{path}` {reason}"));
-            found.push(
-                diagnostic
-                    .about(about)
-                    .help("name a file beside the inventory, such as \"values/traefik.yaml\""),
-            );
-            continue;
-        }
-        let Some((file, source)) = files.get(path.value.as_str()) else {
-            let message = format!("there is no file `{path}` beside the inventory");
-            found.push(
-                UNKNOWN_REFERENCE
-                    .at(path.span, "no such file", message)
-                    .about(about)
-                    .help("write it, or drop the key"),
-            );
-            continue;
+        let file = match is_yaml(path) {
+            true => inventory.files.get(path),
+            false => Err("its name does not end in `.yaml`".to_owned()),
         };
-        let Some(under) = read(name, *file, source, found) else { continue };
+        let (file, source) = match file {
+            Ok(file) => file,
+            Err(reason) => {
+                found.push(
+                    UNREADABLE_FILE
+                        .at(path.span, reason.clone(), format!("file `{path}` cannot be used: {reason}"))
+                        .about(format!("charts.{name}"))
+                        .help(
+                            "name a YAML file below the inventory's folder, such as \"values/traefik.yaml\"",
+                        ),
+                );
+                continue;
+            }
+        };
+        let Some(under) = read(name, file, source, found) else { continue };
         let values = match &chart.value.values {
             Some(own) => under.merged(own),
             None => under,
@@ -85,15 +75,6 @@ fn read(chart: &str, file: FileId, source: &Source, found: &mut Diagnostics) -> 
     values.or_else(|| node.table().map(|_| PassthroughTable(Passthrough(node.clone()))))
 }
 
-/// Why a path cannot be that of a file in the inventory's folder.
-fn fault(path: &str) -> Option<&'static str> {
-    match path {
-        _ if path.starts_with('/') => Some("begins at the root of the disk"),
-        _ if path.contains(['\\', ':']) || path.chars().any(char::is_control) => Some("is not a plain path"),
-        _ if path.contains("${") => Some("is read before references are replaced"),
-        _ if path.split('/').any(|part| part == "..") => Some("leads out of the inventory's folder"),
-        _ if path.split('/').any(|part| matches!(part, "" | ".")) => Some("has an empty part or `.`"),
-        _ if !path.ends_with(".yaml") && !path.ends_with(".yml") => Some("is no YAML file"),
-        _ => None,
-    }
+fn is_yaml(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml")
 }

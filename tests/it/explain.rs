@@ -9,6 +9,7 @@ use bayplan::Inputs;
 use bayplan::catalog::codes;
 use bayplan::diagnostic::{Code, Diagnostics, Family, Level};
 use bayplan::inventory::gitops::Setting;
+use bayplan::source::Source;
 
 /// Rules that no inventory of a few lines can break: they need a template, a tree on disk, or a great deal of text.
 const WITHOUT_INVENTORY: &[&str] = &[
@@ -50,7 +51,7 @@ fn found(inventory: &str) -> Diagnostics {
     let mut inputs = Inputs::new("inventory.toml", inventory);
     // Files that an example names are there.
     for path in bayplan::wanted_files(&inputs) {
-        inputs.files.add(&path, Ok("{}".to_owned()));
+        inputs.add_file(&path, Ok(Source::new(&path, "{}")));
     }
     bayplan::findings(&mut inputs)
 }

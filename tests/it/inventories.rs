@@ -32,19 +32,9 @@ impl Sample {
         let mut inputs = Inputs::new(&self.file, &self.text);
         for path in bayplan::wanted_files(&inputs) {
             let text = fs::read_to_string(folder().join(&path)).map_err(|error| error.to_string());
-            inputs.files.add(&path, text);
-        }
-        for (path, text) in self.values() {
-            let file = inputs.sources.add(Source::new(&path, text));
-            inputs.values_files.insert(path, file);
+            inputs.add_file(&path, text.map(|text| Source::new(&path, text)));
         }
         inputs
-    }
-
-    /// The files of charts' values, by their paths.
-    pub fn values(&self) -> Vec<(String, String)> {
-        let paths = bayplan::values_files(&Inputs::new(&self.file, &self.text)).into_iter();
-        paths.map(|path| (path.clone(), fs::read_to_string(folder().join(&path)).unwrap())).collect()
     }
 
     /// The tree. Fails, with the report, if there is anything to object to.

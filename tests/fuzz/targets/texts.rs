@@ -350,9 +350,9 @@ pub const VALUES_FILES: Target = Target {
     run: |input, trail| {
         let text = text(input);
         let mut inputs = Inputs::new("inventory.toml", WITH_FILES);
-        let file = inputs.sources.add(Source::new("values.yaml", &*text));
-        inputs.values_files.insert("values.yaml".to_owned(), file);
-        inputs.files.add("d.json", Ok(text.into_owned()));
+        for path in ["values.yaml", "d.json"] {
+            inputs.add_file(path, Ok(Source::new(path, &*text)));
+        }
         let found = check(&inputs).diagnostics;
         trail.note_all(&found);
         assert_shows_nothing_dangerous(&found, &inputs.sources);
