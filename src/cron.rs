@@ -1,5 +1,4 @@
-//! Cron schedules, as Kubernetes, Argo CD, Velero (all by robfig/cron) and VolSync read them: five fields, or a word
-//! such as `@daily`.
+//! Cron schedules, as Kubernetes, Velero and Argo CD (all by robfig/cron) and VolSync read them.
 
 use crate::duration::seconds;
 
@@ -18,7 +17,7 @@ const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug"
 
 const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/// Whether a schedule can be read.
+/// Whether a schedule of five fields, or a word such as `@daily`, can be read: as VolSync does.
 ///
 /// # Errors
 ///
@@ -27,6 +26,18 @@ pub fn parse(text: &str) -> Result<(), String> {
     if text.starts_with('@') {
         let known = WORDS.contains(&text);
         return known.then_some(()).ok_or_else(|| format!("known words are {}", WORDS.join(", ")));
+    }
+    parse_fields(text)
+}
+
+/// Whether five fields can be read: Argo CD's windows know no words (`SyncWindow.Validate`).
+///
+/// # Errors
+///
+/// What is wrong with them, as the end of a sentence.
+pub fn parse_fields(text: &str) -> Result<(), String> {
+    if text.starts_with('@') {
+        return Err("words are not known here, only five fields".to_owned());
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
@@ -38,7 +49,7 @@ pub fn parse(text: &str) -> Result<(), String> {
         .try_for_each(|(field, text)| text.split(',').try_for_each(|part| check_part(*field, part)))
 }
 
-/// The same, where `@every 1h30m` is read, too: by robfig/cron, not by VolSync.
+/// The same as [`parse`], where `@every 1h30m` is read, too: by Kubernetes and Velero.
 ///
 /// # Errors
 ///

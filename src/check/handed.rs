@@ -19,22 +19,24 @@ const CONTEXTS: &[&str] = &[
 ];
 
 /// What a finding says: where, and why.
-type Fault = (Span, String);
+pub type Fault = (Span, String);
 
 /// Runs every rule about what is handed on.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    let mut judge = |pattern: &str, faults: fn(&Table) -> Vec<Fault>| {
-        for place in everywhere(model, pattern) {
-            let faults = place.node.table().map(faults).unwrap_or_default();
-            faults.into_iter().for_each(|fault| report(&place, fault, found));
-        }
-    };
     for pattern in CONTEXTS {
-        judge(pattern, context);
+        judge(model, pattern, context, found);
     }
-    judge("services.*.tolerations.[]", toleration);
+    judge(model, "services.*.tolerations.[]", toleration, found);
     for place in everywhere(model, "services.*") {
         host_sysctls(&place, found);
+    }
+}
+
+/// Reports what is wrong with each table at a pattern.
+pub fn judge(model: &Model, pattern: &str, faults: fn(&Table) -> Vec<Fault>, found: &mut Diagnostics) {
+    for place in everywhere(model, pattern) {
+        let faults = place.node.table().map(faults).unwrap_or_default();
+        faults.into_iter().for_each(|fault| report(&place, fault, found));
     }
 }
 
@@ -55,7 +57,8 @@ fn flag(table: &Table, key: &str) -> Option<bool> {
     }
 }
 
-fn items<'m>(table: &'m Table, key: &str) -> &'m [Node] {
+/// The elements of a list, if there is one.
+pub fn items<'m>(table: &'m Table, key: &str) -> &'m [Node] {
     match table.get(key).map(|entry| &entry.node.value) {
         Some(Value::Array(items)) => items,
         _ => &[],

@@ -1,12 +1,12 @@
 //! Keys of a service that are right each for itself, and make pods that the API server refuses.
 
-use crate::check::spelling::{Place, everywhere, qualified_fault};
+use crate::check::handed::{Fault, items, judge};
+use crate::check::spelling::qualified_fault;
 use crate::diagnostic::Diagnostics;
 use crate::duration::seconds;
 use crate::inventory::node::{Node, Table, Value};
-use crate::model::{BAD_VALUE, Model};
+use crate::model::Model;
 use crate::quantity::Quantity;
-use crate::source::Span;
 
 /// So many domains are tried for a short name, and so long may their list be, with the spaces between them.
 const MOST_SEARCHES: (usize, usize) = (32, 2048);
@@ -23,33 +23,29 @@ const RESOURCES: &[&str] = &[
     "services.*.init-containers.*.resources",
 ];
 
-/// What a finding says: where, and why.
-type Fault = (Span, String);
-
 /// Runs every rule about pods that are never made.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    let mut judge = |pattern: &str, faults: fn(&Table) -> Vec<Fault>| {
-        for place in everywhere(model, pattern) {
-            let faults = place.node.table().map(faults).unwrap_or_default();
-            faults.into_iter().for_each(|fault| report(&place, fault, found));
-        }
-    };
-    judge("services.*", processes);
-    judge("services.*", job_labels);
-    judge("services.*.dns", searches);
-    judge("services.*", deadlines);
-    judge("services.*.field-env", told);
-    judge("services.*.sidecars.*.field-env", told);
-    judge("services.*.volumes.*.claim-template", template);
-    judge("services.*.rbac.cluster-rules.[]", mixed);
+    for (pattern, faults) in RULES {
+        judge(model, pattern, *faults, found);
+    }
     for pattern in RESOURCES {
-        judge(pattern, pages);
+        judge(model, pattern, pages, found);
     }
 }
 
-fn report(place: &Place<'_>, (span, message): Fault, found: &mut Diagnostics) {
-    found.push(BAD_VALUE.at(span, "refused by Kubernetes", message).about(place.subject()));
-}
+/// A rule, and the tables that it is about.
+type Rule = (&'static str, fn(&Table) -> Vec<Fault>);
+
+const RULES: &[Rule] = &[
+    ("services.*", processes),
+    ("services.*", job_labels),
+    ("services.*.dns", searches),
+    ("services.*", deadlines),
+    ("services.*.field-env", told),
+    ("services.*.sidecars.*.field-env", told),
+    ("services.*.volumes.*.claim-template", template),
+    ("services.*.rbac.cluster-rules.[]", mixed),
+];
 
 fn node<'m>(table: &'m Table, key: &str) -> Option<&'m Node> {
     table.get(key).map(|entry| &entry.node)
@@ -57,13 +53,6 @@ fn node<'m>(table: &'m Table, key: &str) -> Option<&'m Node> {
 
 fn text<'m>(table: &'m Table, key: &str) -> Option<&'m str> {
     node(table, key)?.text().filter(|text| !text.contains("${"))
-}
-
-fn items<'m>(table: &'m Table, key: &str) -> &'m [Node] {
-    match node(table, key).map(|node| &node.value) {
-        Some(Value::Array(items)) => items,
-        _ => &[],
-    }
 }
 
 fn is_on(table: &Table, key: &str) -> bool {

@@ -413,7 +413,7 @@ fn option_fault(option: &str) -> Option<(&'static str, String)> {
 fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> SyncWindow {
     let schedule = window.schedule.as_ref().map(|text| resolver.text(text));
     if let Some(schedule) = &schedule
-        && let Err(reason) = cron::parse_or_interval(schedule)
+        && let Err(reason) = cron::parse_fields(schedule)
     {
         let message = format!("`{schedule}` is no schedule: {reason}");
         let diagnostic = BAD_VALUE.at(schedule.span, "cannot be read", message).about("gitops");

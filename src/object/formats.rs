@@ -219,7 +219,10 @@ fn is_cron(text: &str) -> bool {
         Some(rest) => rest.split_once(' ').map_or("", |(_, rest)| rest),
         None => text,
     };
-    cron::parse_or_interval(text).is_ok()
+    match text.strip_prefix("@every ") {
+        Some(interval) => is_duration(interval),
+        None => cron::parse(text).is_ok(),
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +241,7 @@ mod tests {
             ("prometheus-duration", vec!["30s", "1m", "1d"], vec!["30", "1.s.", "x"]),
             (
                 "cron",
-                vec!["0 3 * * *", "*/5 * * * *", "0 0 1,15 * MON-FRI", "@daily"],
+                vec!["0 3 * * *", "*/5 * * * *", "0 0 1,15 * MON-FRI", "@daily", "@every 500ms"],
                 vec![
                     "0 3 * *",
                     "61 * * * *",
