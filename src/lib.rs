@@ -35,7 +35,7 @@ use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
 use crate::inventory::Inventory;
 use crate::inventory::files::Files;
-use crate::model::{Model, names, values_file};
+use crate::model::{Model, undeclared, values_file};
 use crate::object::emit::emit;
 use crate::progress::Progress;
 use crate::render::Templates;
@@ -237,7 +237,7 @@ fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId, &s
 /// objects that only the whole tree shows.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
     let (checked, manifests) = judged(inputs);
-    let shows = |checked: &Checked| names::any(checked.model()) || patched(checked.model());
+    let shows = |checked: &Checked| undeclared::any(checked.model()) || patched(checked.model());
     let own = own_templates(inputs).next().is_some() || !manifests.is_empty();
     if !own && !checked.value.as_ref().is_some_and(shows) {
         drop_aside(checked.value);
