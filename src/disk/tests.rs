@@ -272,7 +272,7 @@ mod links {
     fn a_planted_link_with_the_name_of_a_staged_file_is_not_written_through() {
         let (dir, out) = fresh();
         fs::create_dir_all(&out).unwrap();
-        symlink(dir.path().join("victim"), out.join(super::super::staged_name(0))).unwrap();
+        symlink(dir.path().join("victim"), out.join(super::super::apply::staged_name(0))).unwrap();
         assert!(render(&out, &tree(&[("a.yaml", "a: 1\n")])).is_err());
         assert!(!dir.path().join("victim").exists() && !out.join("a.yaml").exists());
     }

@@ -58,7 +58,12 @@ impl TreePath {
 
     /// The folder that holds it; none at the top.
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('/').map(|(folder, _)| Self(folder.to_owned()))
+        self.folder().map(|folder| Self(folder.to_owned()))
+    }
+
+    /// The path of the folder it is in, as text; none at the top.
+    pub fn folder(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(folder, _)| folder)
     }
 
     /// The last component.

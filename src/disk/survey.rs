@@ -1,0 +1,126 @@
+//! What stands in the output folder.
+
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use bayplan::tree::{Entry, Existing, SIGNATURE_START, TreePath, looks_signed};
+
+use super::folder::{Folder, Kind};
+use super::{MAX_OURS, child, open_below, open_named, shown};
+
+/// How many files and folders the output folder may hold: more, and it is the wrong folder.
+const MAX_ENTRIES: usize = 1_000_000;
+/// How many bytes of the output folder are held in memory, at most.
+const MAX_READ: u64 = 1 << 30;
+/// Reads what stands in the output folder: our files, and what other people put beside them unless it is large.
+/// Follows no symbolic link, enters no `.git`. A folder that is not there is empty. Needs no lock: files are only
+/// ever replaced as a whole.
+pub fn read_existing(root: &Path) -> Result<Existing> {
+    let Some(folder) = open_named(root)? else { return Ok(Existing::default()) };
+    let survey = Survey { root, entries: AtomicUsize::new(0), bytes: AtomicU64::new(0) };
+    Ok(survey.read(&folder)?.into_iter().collect())
+}
+
+struct Survey<'a> {
+    root: &'a Path,
+    entries: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+/// What stands in some folders.
+type Entries = Vec<(TreePath, Entry)>;
+
+impl Survey<'_> {
+    /// Everything below the root. Level by level, so that many folders are read at once and few are open.
+    fn read(&self, root: &Folder) -> Result<Entries> {
+        let mut entries = self.list(root, None)?;
+        let mut known = 0;
+        while known < entries.len() {
+            let folders = entries[known..].par_iter().filter(|(_, entry)| *entry == Entry::Folder);
+            let below: Vec<Entries> =
+                folders.map(|(path, _)| self.enter(root, path)).collect::<Result<_>>()?;
+            known = entries.len();
+            entries.extend(below.into_iter().flatten());
+        }
+        Ok(entries)
+    }
+
+    fn list(&self, folder: &Folder, at: Option<&TreePath>) -> Result<Entries> {
+        let items = folder.list().with_context(|| format!("cannot list `{}`", shown(self.root, at)))?;
+        if self.entries.fetch_add(items.len(), Ordering::Relaxed) + items.len() > MAX_ENTRIES {
+            bail!("`{}` holds over {MAX_ENTRIES} files: is it the output folder?", self.root.display());
+        }
+        let mut entries = Entries::with_capacity(items.len());
+        for (name, kind) in items {
+            // A name that we would never write is never ours.
+            let Ok(path) = child(at, &name) else { continue };
+            let entry = match kind {
+                Kind::Symlink => Some(Entry::Symlink),
+                Kind::Special => Some(Entry::Special),
+                Kind::File => self.read_file(folder, &path)?,
+                Kind::Folder => Some(Entry::Folder),
+            };
+            entries.extend(entry.map(|entry| (path, entry)));
+        }
+        Ok(entries)
+    }
+
+    fn enter(&self, root: &Folder, path: &TreePath) -> Result<Entries> {
+        match open_below(root, path.components()) {
+            Ok(Some(folder)) => self.list(&folder, Some(path)),
+            Ok(None) => Ok(Entries::new()),
+            Err(error) if may_skip(&error) => Ok(Entries::new()),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot open `{}`", shown(self.root, Some(path))))
+            }
+        }
+    }
+
+    fn read_file(&self, folder: &Folder, path: &TreePath) -> Result<Option<Entry>> {
+        match read_entry(folder, path.name()) {
+            Ok(Entry::File(text)) => {
+                let length = text.len() as u64;
+                if self.bytes.fetch_add(length, Ordering::Relaxed) + length > MAX_READ {
+                    bail!("`{}` holds over {} MiB of rendered files", self.root.display(), MAX_READ >> 20);
+                }
+                Ok(Some(Entry::File(text)))
+            }
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if may_skip(&error) => Ok(Some(Entry::NotUtf8)),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot read `{}`", shown(self.root, Some(path))))
+            }
+        }
+    }
+}
+
+/// What vanished meanwhile is gone; what we may not read is not ours.
+fn may_skip(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+}
+
+pub(super) fn read_entry(folder: &Folder, name: &str) -> io::Result<Entry> {
+    let file = folder.read(name)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Ok(Entry::Special);
+    }
+    if found.len() > MAX_OURS {
+        return Ok(Entry::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+    (&file).take(SIGNATURE_START as u64).read_to_end(&mut bytes)?;
+    if found.len() > MAX_THEIRS && !looks_signed(&bytes) {
+        return Ok(Entry::TooLarge);
+    }
+    file.take(MAX_OURS).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8(bytes).map_or(Entry::NotUtf8, Entry::File))
+}
+
+/// Other people's files are read up to this size: manifests are far smaller, and data does not matter.
+const MAX_THEIRS: u64 = 1 << 20;
