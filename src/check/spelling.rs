@@ -152,27 +152,34 @@ pub(super) fn everywhere<'m>(model: &'m Model, pattern: &'m str) -> Vec<Place<'m
 }
 
 fn places<'m>(root: &'m Node, steps: &[&'m str]) -> Vec<Place<'m>> {
-    let mut found = vec![Place { path: Vec::new(), key: root.span, node: root }];
-    for step in steps {
-        found = found.iter().flat_map(|place| below(place, step)).collect();
-    }
+    let mut found = Vec::new();
+    descend(root, root.span, steps, &mut Vec::new(), &mut found);
     found
 }
 
-fn below<'m>(place: &Place<'m>, step: &'m str) -> Vec<Place<'m>> {
-    match (&place.node.value, step) {
+/// Adds what stands where `steps` lead from a node. `path` are the keys that lead to it, `key` is the last of them.
+fn descend<'m>(
+    node: &'m Node,
+    key: Span,
+    steps: &[&str],
+    path: &mut Vec<&'m str>,
+    found: &mut Vec<Place<'m>>,
+) {
+    let Some((step, rest)) = steps.split_first() else {
+        return found.push(Place { path: path.clone(), key, node });
+    };
+    match (&node.value, *step) {
         (Value::Array(items), "[]") => {
-            items.iter().map(|item| Place { path: place.path.clone(), key: item.span, node: item }).collect()
+            items.iter().for_each(|item| descend(item, item.span, rest, path, found));
         }
-        (Value::Table(table), _) => table
-            .iter()
-            .filter(|(key, _)| step == "*" || *key == step)
-            .map(|(key, entry)| {
-                let path = place.path.iter().copied().chain([key.as_str()]).collect();
-                Place { path, key: entry.key, node: &entry.node }
-            })
-            .collect(),
-        _ => Vec::new(),
+        (Value::Table(table), step) => {
+            for (key, entry) in table.iter().filter(|(key, _)| step == "*" || *key == step) {
+                path.push(key);
+                descend(&entry.node, entry.key, rest, path, found);
+                path.pop();
+            }
+        }
+        _ => {}
     }
 }
 

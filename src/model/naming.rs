@@ -129,7 +129,7 @@ pub fn optional_name(
 /// # Errors
 /// The finding, if none or more than one is.
 pub fn one_of(given: &[(&str, Option<Span>)], what: &str, place: Span) -> Result<(), Diagnostic> {
-    let keys: Vec<String> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let keys = || given.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     let mut there = given.iter().filter_map(|(key, span)| Some((key, (*span)?)));
     match (there.next(), there.next()) {
         (Some(_), None) => Ok(()),
@@ -138,7 +138,7 @@ pub fn one_of(given: &[(&str, Option<Span>)], what: &str, place: Span) -> Result
             .because(first_span, "this")
             .help("keep one of them")),
         (None, _) => Err(inventory::MISSING_KEY
-            .at(place, "does not say which", format!("{what} has none of {}", keys.join(", ")))
-            .help(format!("add one of {}", keys.join(", ")))),
+            .at(place, "does not say which", format!("{what} has none of {}", keys()))
+            .help(format!("add one of {}", keys()))),
     }
 }

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::filters::{self, YamlText};
 use super::guard::{Guarded, fault, guard, meter};
-use super::holes::{CLOSE, Fault, FaultKind, Filler, OPEN, Skeleton, has_marker, marker, readable};
+use super::holes::{CLOSE, Fault, FaultKind, Filler, OPEN, Skeleton, has_marker, readable};
 use super::route::is_partial;
 use super::{
     TEMPLATE_ERROR, TEMPLATE_LIMIT, TEMPLATE_SYNTAX, TEMPLATE_UNDEFINED, TEMPLATE_YAML, TemplateFile,
@@ -205,10 +205,7 @@ fn write_hole(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) ->
         meter.write(text.len())?;
         return Ok(out.write_str(text)?);
     }
-    let text = marker(meter.holes.len());
-    meter.write(text.len())?;
-    meter.holes.push(value.clone());
-    Ok(out.write_str(&text)?)
+    Ok(out.write_str(meter.keep(value)?)?)
 }
 
 fn write_text(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {

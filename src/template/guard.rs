@@ -11,7 +11,7 @@ use minijinja::value::{Rest, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::given::is_given;
-use super::holes::{DEPTH_LIMIT, Fault, FaultKind, has_marker};
+use super::holes::{DEPTH_LIMIT, Fault, FaultKind, has_marker, set_marker};
 
 /// The function that the calls name. Templates may not use the name themselves.
 pub(super) const WEIGH: &str = "__bayplan_weigh";
@@ -423,6 +423,8 @@ pub(super) struct Meter {
     weighed: usize,
     /// The values whose markers stand in the output, by number.
     pub(super) holes: Vec<Value>,
+    /// The marker written last.
+    marker: String,
 }
 
 impl Meter {
@@ -433,6 +435,14 @@ impl Meter {
             return Err(limit("the limit of 64 MiB of text written by one template is exceeded"));
         }
         Ok(())
+    }
+
+    /// Keeps a value, and says what stands for it in the output.
+    pub(super) fn keep(&mut self, value: &Value) -> Result<&str, Error> {
+        set_marker(&mut self.marker, self.holes.len());
+        self.write(self.marker.len())?;
+        self.holes.push(value.clone());
+        Ok(&self.marker)
     }
 }
 

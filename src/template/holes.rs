@@ -5,7 +5,7 @@
 //! string, joined from its parts. Values meet the tree only after parsing.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
@@ -69,9 +69,11 @@ impl Fault {
     }
 }
 
-/// The text that stands for hole number `index`.
-pub(super) fn marker(index: usize) -> String {
-    format!("{OPEN}{index}{CLOSE}")
+/// Makes `text` what stands for hole number `index`. There are hundreds in a render: it need not be a new one.
+pub(super) fn set_marker(text: &mut String, index: usize) {
+    text.clear();
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{OPEN}{index}{CLOSE}");
 }
 
 /// Whether the text holds a marker or a piece of one.

@@ -158,12 +158,12 @@ fn line_range(source: &str, number: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::{likeness, score};
-    use crate::template::holes::marker;
+    use crate::template::holes::{CLOSE, OPEN};
 
     #[test]
     fn the_nearest_like_line_is_meant() {
         let source = ["a:", "  name: {{ x }}", "b:", "  name: {{ y }}", "  port: 1"];
-        let hole = marker(0);
+        let hole = format!("{OPEN}0{CLOSE}");
         let name = format!("  name: {hole}");
         let lines = ["a:", name.as_str(), "b:", name.as_str(), "  port: 1"];
         let best = |number: usize| {

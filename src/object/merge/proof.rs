@@ -1,6 +1,6 @@
 //! Whether a patch makes what it should, without making it: only what it touches is copied.
 
-use super::{DIRECTIVE, Kind, Order, member_text, stays, type_of_map, walk};
+use super::{DIRECTIVE, Kind, Order, Type, member_text, stays, type_of_map, walk};
 use crate::object::{Map, Value};
 
 /// Whether [`super::apply`] makes `target` of `base` and `patch`.
@@ -24,11 +24,11 @@ fn comes_out(
         {
             members(old, changes, new, base, kind)
         }
+        (Some(Value::Array(old)), None, Some(Value::Array(new))) => {
+            lists(old, &[], new, kind).unwrap_or_else(|| walked(base, patch, target, kind))
+        }
         (Some(Value::Array(old)), Some(Value::Array(changes)), Some(Value::Array(new))) => {
-            match only(old, changes, new, kind) {
-                Some((old, change, new, of)) => comes_out(Some(old), Some(change), Some(new), of),
-                None => walked(base, patch, target, kind),
-            }
+            lists(old, changes, new, kind).unwrap_or_else(|| walked(base, patch, target, kind))
         }
         _ => walked(base, patch, target, kind),
     }
@@ -46,21 +46,50 @@ fn members(old: &Map, changes: &Map, new: &Map, base: &Value, kind: Option<Kind>
         && new.iter().filter(added).all(|(key, _)| changes.contains_key(key))
 }
 
-/// The elements of lists that hold nothing but the same one: most pods have one container.
-type Only<'v> = (&'v Value, &'v Value, &'v Value, Option<Kind>);
+/// Whether a list comes out, where that is plain to see.
+fn lists(old: &[Value], changes: &[Value], new: &[Value], kind: Option<Kind>) -> Option<bool> {
+    match (kind?, old, changes) {
+        (Kind::Keyed([key], of), ..) if are_named(old, key) && are_named(changes, key) => {
+            Some(elements(old, changes, new, key, of))
+        }
+        // Nothing else can take its place.
+        (Kind::Keyed([key, ..], of), [old], []) if !member_text(old, key).is_empty() => {
+            Some(matches!(new, [new] if comes_out(Some(old), None, Some(new), Some(Kind::Map(of)))))
+        }
+        _ => None,
+    }
+}
 
-fn only<'v>(
-    old: &'v [Value],
-    changes: &'v [Value],
-    new: &'v [Value],
-    kind: Option<Kind>,
-) -> Option<Only<'v>> {
-    let (Some(Kind::Keyed([key], of)), [old], [change], [new]) = (kind, old, changes, new) else {
-        return None;
+/// Whether the elements of a list are told apart by one text, each of them once.
+fn are_named(list: &[Value], key: &str) -> bool {
+    let is_first = |at: usize, name: &str| list[..at].iter().all(|other| name_of(other, key) != Some(name));
+    list.len() <= MOST_NAMED
+        && list.iter().enumerate().all(|(at, element)| {
+            let name = name_of(element, key).filter(|name| !name.is_empty());
+            name.is_some_and(|name| is_first(at, name)) && element.get(DIRECTIVE).is_none()
+        })
+}
+
+/// Each is held against all others: longer lists are rare, and walked.
+const MOST_NAMED: usize = 64;
+
+fn name_of<'v>(element: &'v Value, key: &str) -> Option<&'v str> {
+    element.get(key)?.as_str()
+}
+
+/// Elements that the patch names come first, in its order; the others follow.
+fn elements(old: &[Value], changes: &[Value], new: &[Value], key: &str, of: &'static Type) -> bool {
+    fn find<'v>(list: &'v [Value], key: &str, name: Option<&str>) -> Option<&'v Value> {
+        list.iter().find(|element| name_of(element, key) == name)
+    }
+    let rest = old.iter().filter(|element| find(changes, key, name_of(element, key)).is_none());
+    let mut order = changes.iter().chain(rest).map(|element| name_of(element, key));
+    let fits = |element: &Value| {
+        let name = name_of(element, key);
+        order.next() == Some(name)
+            && comes_out(find(old, key, name), find(changes, key, name), Some(element), Some(Kind::Map(of)))
     };
-    let name = member_text(old, key);
-    let same = !name.is_empty() && name == member_text(change, key) && change.get(DIRECTIVE).is_none();
-    same.then_some((old, change, new, Some(Kind::Map(of))))
+    new.iter().all(fits) && order.next().is_none()
 }
 
 fn walked(base: Option<&Value>, patch: Option<&Value>, target: Option<&Value>, kind: Option<Kind>) -> bool {
