@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::secret::SecretProvider;
 use crate::model::Model;
 use crate::model::secret::Secret;
+use crate::model::texts::Texts;
 use crate::object::read::read_documents;
 use crate::object::{Id, Value};
 use crate::source::{FileId, Source, Span};
@@ -39,7 +40,7 @@ pub struct Wanted<'m> {
     /// The namespace.
     pub namespace: &'m str,
     /// Labels that its owner's objects carry.
-    pub labels: Option<&'m BTreeMap<String, String>>,
+    pub labels: Option<&'m Texts>,
     /// The folder that its file belongs in.
     pub folder: String,
     /// Another folder where it is found.

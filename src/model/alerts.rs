@@ -1,29 +1,27 @@
 //! What Prometheus warns of in a stack: rules of bayplan's own, and those of the inventory.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::inventory::monitoring::{Alerts as AlertsSetting, AlertsTable};
 use crate::inventory::value::{Flag, OrOff};
 use crate::model::BAD_VALUE;
-use crate::model::cluster::{optional, texts};
 use crate::model::monitoring::written;
 use crate::model::references::Resolver;
 use crate::model::stack::Stack;
+use crate::model::texts::{Texts, optional, texts};
 use crate::source::Spanned;
 
 /// What Prometheus warns of in a stack.
 #[derive(Clone, Debug, Serialize)]
 pub struct Alerts {
     /// Labels of the PrometheusRule.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// The rules, those of bayplan's own first.
     pub rules: Vec<Alert>,
     #[serde(skip)]
     severity: String,
     #[serde(skip)]
-    rule_labels: BTreeMap<String, String>,
+    rule_labels: Texts,
     #[serde(skip)]
     own: Own,
 }
@@ -48,9 +46,9 @@ pub struct Alert {
     /// For how long that must hold.
     pub lasting: Option<String>,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// What it says.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
 }
 
 /// Lowers `alerts` of a stack.
@@ -67,14 +65,14 @@ pub fn lower_alerts(resolver: &mut Resolver<'_>, alerts: Option<&OrOff<AlertsSet
         job_failed: on(table.job_failed),
         target_down: on(table.target_down),
     };
-    Some(Alerts { labels: BTreeMap::new(), rules, severity, rule_labels, own })
+    Some(Alerts { labels: Texts::new(), rules, severity, rule_labels, own })
 }
 
 fn lower_rules(
     resolver: &mut Resolver<'_>,
     table: &AlertsTable,
     severity: &str,
-    common: &BTreeMap<String, String>,
+    common: &Texts,
 ) -> Vec<Alert> {
     let mut rules = Vec::new();
     for (name, entry) in &table.rules {
@@ -84,7 +82,7 @@ fn lower_rules(
         let mut labels = common.clone();
         let own = optional(resolver, rule.severity.as_ref());
         labels.insert("severity".to_owned(), own.unwrap_or_else(|| severity.to_owned()));
-        labels.extend(texts(resolver, &rule.labels));
+        labels.extend(texts::<Texts>(resolver, &rule.labels));
         let said = [("summary", &rule.summary), ("description", &rule.description)];
         let said = said
             .into_iter()
@@ -150,7 +148,7 @@ pub fn own_rules(stack: &Stack, alerts: &Alerts) -> Vec<Alert> {
             expr,
             lasting: lasting.map(str::to_owned),
             labels,
-            annotations: BTreeMap::from([("summary".to_owned(), summary.to_owned())]),
+            annotations: Texts::from([("summary".to_owned(), summary.to_owned())]),
         });
     };
     if alerts.own.crash_looping {

@@ -9,10 +9,10 @@ use crate::inventory::MISSING_KEY;
 use crate::inventory::argocd::{self as written, ArgocdStyle};
 use crate::inventory::gitops::Argocd as Table;
 use crate::inventory::value::{Engine, Text};
-use crate::model::cluster::{list, optional, texts};
 use crate::model::naming::{known_only, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::sources::{Source, lower_sources};
+use crate::model::texts::{list, optional, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 

@@ -1,6 +1,5 @@
 //! A service's load balancer: the addresses it asks for, and how it asks.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -13,6 +12,7 @@ use crate::inventory::value::OneOrMany;
 use crate::model::naming::report_unknown;
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
+use crate::model::texts::Texts;
 use crate::model::{BAD_VALUE, Model};
 use crate::source::{Span, Spanned};
 
@@ -40,7 +40,7 @@ pub struct LoadBalancer {
     /// Traffic goes only to nodes that run a pod.
     pub local: bool,
     /// The annotations that ask for all that.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// `RequireDualStack` or `SingleStack`, where the cluster's default would not do.
     pub ip_family_policy: Option<&'static str>,
     /// `IPv4`, `IPv6`, where the cluster's default would not do.
@@ -106,7 +106,7 @@ pub fn annotations(
     addresses: &[Spanned<IpAddr>],
     pool: Option<&Spanned<String>>,
     share_key: Option<&Spanned<String>>,
-) -> BTreeMap<String, String> {
+) -> Texts {
     let written: Vec<String> = addresses.iter().map(|address| address.to_string()).collect();
     let metallb = model.metallb.annotation_prefix;
     let (address_key, pool_key, sharing_key) = match model.load_balancer.provider {
@@ -124,11 +124,10 @@ pub fn annotations(
     let given = (!written.is_empty()).then(|| written.join(","));
     let pool = pool.map(|pool| pool.value.clone());
     let share_key = share_key.map(|key| key.value.clone());
-    let mut annotations: BTreeMap<String, String> =
-        [(address_key, given), (pool_key, pool), (sharing_key, share_key.clone())]
-            .into_iter()
-            .filter_map(|(key, value)| Some((key?, value?)))
-            .collect();
+    let mut annotations: Texts = [(address_key, given), (pool_key, pool), (sharing_key, share_key.clone())]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key?, value?)))
+        .collect();
     // MetalLB's keys hold in every namespace; Cilium wants that said.
     if model.load_balancer.provider == Provider::Cilium && share_key.is_some_and(|key| !key.is_empty()) {
         annotations.insert("lbipam.cilium.io/sharing-cross-namespace".to_owned(), "*".to_owned());

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::inventory::load_balancer::{Bgp, DynamicAsn};
 use crate::inventory::value::Duration;
-use crate::model::cluster::{optional, texts};
 use crate::model::load_balancer::known_nodes;
 use crate::model::naming::{NameKind, check_name, known_only, one_of, optional_name};
 use crate::model::node::Node;
 use crate::model::references::Resolver;
+use crate::model::texts::{optional, texts};
 use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 

@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
 use crate::inventory::value::Text;
-use crate::model::cluster::optional;
 use crate::model::ingress::check_host;
 use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::texts::optional;
 use crate::source::Spanned;
 
 /// Let's Encrypt.

@@ -11,12 +11,13 @@ use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
 use crate::model::BAD_NAME;
 use crate::model::argocd::customize;
-use crate::model::cluster::{addresses, optional};
+use crate::model::cluster::addresses;
 use crate::model::flux::substitutes;
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::naming::{NameKind, check_name, known_only, optional_name};
 use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::Resolver;
+use crate::model::texts::{Texts, optional};
 use crate::source::{Span, Spanned};
 
 /// A Helm chart.
@@ -42,7 +43,7 @@ pub struct Chart {
     /// The namespace of the objects that tell Flux to install it: its own, unless only the chart makes that one.
     pub release_namespace: String,
     /// Labels of its namespace, with its Pod Security Standard.
-    pub namespace_labels: BTreeMap<String, String>,
+    pub namespace_labels: Texts,
     /// What it is for.
     pub description: Option<String>,
     /// The Pod Security Standard of its namespace.
@@ -143,7 +144,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         namespace: namespace.unwrap_or_default(),
         writes_namespace: false,
         release_namespace: String::new(),
-        namespace_labels: BTreeMap::new(),
+        namespace_labels: Texts::new(),
         release: release_name(resolver, name, table),
         description: optional(resolver, table.description.as_ref()),
         pod_security: pod_security_levels.enforce,

@@ -8,11 +8,11 @@ use crate::address::Family;
 use crate::inventory::cilium_bgp::{CiliumBgp, CiliumPeer};
 use crate::inventory::value::Duration;
 use crate::model::bgp::{check_bounds, is_community};
-use crate::model::cluster::texts;
 use crate::model::load_balancer::{Pool, known_nodes};
 use crate::model::naming::{NameKind, check_name, optional_name};
 use crate::model::node::Node;
 use crate::model::references::Resolver;
+use crate::model::texts::texts;
 use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::Span;
 

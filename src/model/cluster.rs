@@ -1,21 +1,20 @@
-//! What environments share: the cluster, its network, and how texts and lists of the inventory are read.
+//! What environments share: the cluster and its network.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use serde_json::Value as Json;
 
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::inventory;
 use crate::inventory::network::Cni;
-use crate::inventory::record::Map;
-use crate::inventory::value::{AddressText, OneOrMany, RangeText, Text};
+use crate::inventory::value::{AddressText, OneOrMany, RangeText};
 use crate::model::BAD_VALUE;
 use crate::model::chart::Chart;
 use crate::model::gitops::Gitops;
 use crate::model::nfs::like_an_address;
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::texts::optional;
 use crate::quantity::Quantity;
 use crate::source::Spanned;
 
@@ -107,29 +106,6 @@ pub struct Reserved {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<Spanned<IpAddr>>,
-}
-
-/// A map of plain texts with references replaced.
-pub fn texts(resolver: &mut Resolver<'_>, map: &Map<inventory::value::Scalar>) -> BTreeMap<String, String> {
-    map.iter().map(|(key, entry)| (key.clone(), resolver.text(&entry.value.0).value)).collect()
-}
-
-/// A list of plain texts with references replaced.
-pub fn list(resolver: &mut Resolver<'_>, list: &[Text]) -> Vec<String> {
-    list.iter().map(|text| resolver.text(text).value).collect()
-}
-
-/// An optional text with references replaced.
-pub fn optional(resolver: &mut Resolver<'_>, text: Option<&Text>) -> Option<String> {
-    text.map(|text| resolver.text(text).value)
-}
-
-/// A table in Kubernetes' spelling, references replaced.
-pub fn passthrough(
-    resolver: &mut Resolver<'_>,
-    table: Option<&inventory::value::PassthroughTable>,
-) -> Option<Spanned<Json>> {
-    table.map(|table| Spanned::new(resolver.value(&table.0), table.0.0.span))
 }
 
 /// Lowers `[cluster]`.

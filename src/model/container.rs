@@ -12,7 +12,6 @@ use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::inventory::workload::Lifecycle;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::BAD_VALUE;
-use crate::model::cluster::{list, passthrough};
 use crate::model::env::{
     EnvVar, SecretEnv, SourcedEnv, lower_env, lower_env_from, lower_secret_env, lower_sourced_env,
 };
@@ -23,6 +22,7 @@ use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::Resolver;
 use crate::model::service::{Resources, Service, lower_resources};
 use crate::model::stack::{Around, Stack};
+use crate::model::texts::{list, passthrough};
 use crate::model::volume::{Volume, check_mount_path, check_sub_path};
 use crate::source::{Span, Spanned};
 

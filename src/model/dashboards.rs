@@ -1,7 +1,5 @@
 //! Dashboards of Grafana, from files beside the inventory.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -9,11 +7,11 @@ use crate::inventory;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, Text};
 use crate::model::UNREADABLE_FILE;
-use crate::model::cluster::optional;
 use crate::model::marks::engine_of;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
+use crate::model::texts::{Texts, optional};
 use crate::object::emit::unsafe_text;
 
 /// A dashboard of Grafana.
@@ -26,9 +24,9 @@ pub struct Dashboard {
     /// The dashboard, as its file says it.
     pub json: String,
     /// Labels of the ConfigMap.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Annotations of the ConfigMap.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
 }
 
 /// A ConfigMap holds a mebibyte in all; its key and the rest need some of it.
@@ -52,7 +50,7 @@ pub fn lower_dashboards(
         let folder = optional(resolver, table.folder.as_ref());
         // Grafana's own variables look like Flux's.
         let mut annotations =
-            BTreeMap::from([("kustomize.toolkit.fluxcd.io/substitute".to_owned(), "disabled".to_owned())]);
+            Texts::from([("kustomize.toolkit.fluxcd.io/substitute".to_owned(), "disabled".to_owned())]);
         annotations.retain(|_, _| engine == Some(Engine::Flux));
         annotations.extend(folder.map(|folder| (monitoring.folder_annotation.clone(), folder)));
         dashboards.push(Dashboard {

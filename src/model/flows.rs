@@ -15,6 +15,7 @@ use crate::inventory::network::Role;
 use crate::model::policy::End;
 use crate::model::port::Port;
 use crate::model::service::Service;
+use crate::model::texts::Texts;
 use crate::model::{Environment, Model};
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
@@ -194,7 +195,7 @@ impl Around<'_> {
         {
             let peer = match &self.model.ingress {
                 Some(router) => some_pods(router.namespace.as_deref(), &router.pod_labels),
-                None => some_pods(None, &BTreeMap::new()),
+                None => some_pods(None, &Texts::new()),
             };
             opened.add(vec![peer], one_port(service, &port.name));
         }
@@ -355,7 +356,7 @@ fn namespace(name: Option<&str>) -> Json {
 }
 
 /// Pods of a namespace: all of them, or those with some labels.
-fn some_pods(name: Option<&str>, labels: &BTreeMap<String, String>) -> Json {
+fn some_pods(name: Option<&str>, labels: &Texts) -> Json {
     let mut peer = json!({ "namespaceSelector": namespace(name) });
     if !labels.is_empty() {
         peer["podSelector"] = json!({ "matchLabels": labels });

@@ -11,11 +11,11 @@ use crate::inventory::gitops::Flux as Table;
 use crate::inventory::record::Map;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine, OrOff, Text};
-use crate::model::cluster::{list, optional, texts};
 use crate::model::gitops::SubstituteFrom;
 use crate::model::images::{ImageUpdate, ImageUpdates, lower_updates};
 use crate::model::naming::{NameKind, check_name, optional_name};
 use crate::model::references::Resolver;
+use crate::model::texts::{Texts, list, optional, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::Spanned;
 
@@ -550,7 +550,7 @@ pub fn lower_stack(
             apply.substitute.clear();
             apply.substitute_from.clear();
         }
-        Some(OrOff::On(own)) => apply.substitute.extend(texts(resolver, own)),
+        Some(OrOff::On(own)) => apply.substitute.extend(texts::<Texts>(resolver, own)),
         None => {}
     }
     apply

@@ -9,10 +9,11 @@ use crate::inventory;
 use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
-use crate::model::cluster::{addresses, texts};
+use crate::model::cluster::addresses;
 use crate::model::ingress::{check_host, too_many};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::texts::{Texts, texts};
 use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::Spanned;
 
@@ -31,11 +32,11 @@ pub struct Gateway {
     /// The addresses that it asks the load balancer for.
     pub addresses: Vec<Spanned<IpAddr>>,
     /// Annotations of its load balancer's Service.
-    pub service_annotations: BTreeMap<String, String>,
+    pub service_annotations: Texts,
     /// Its listeners, by name.
     pub listeners: Vec<Listener>,
     /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
 }
 
 /// A listener of the Gateway.
@@ -114,7 +115,7 @@ pub fn lower_gateway(
         class: optional_name(resolver, table.class.as_ref(), "a GatewayClass", NameKind::Subdomain)
             .unwrap_or_default(),
         addresses: addresses(resolver, table.ip.as_ref()),
-        service_annotations: BTreeMap::new(),
+        service_annotations: Texts::new(),
         listeners,
         annotations: texts(resolver, &table.annotations),
         name: name.value,

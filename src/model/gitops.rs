@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::inventory;
 use crate::inventory::value::{Duration, Engine};
-use crate::model::cluster::{DEFAULT_NAME, optional, texts};
+use crate::model::cluster::DEFAULT_NAME;
 use crate::model::delivery::Delivery;
 use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
+use crate::model::texts::{optional, texts};
 use crate::source::{Span, Spanned};
 
 /// Where the tree is committed, and who applies it.

@@ -9,9 +9,9 @@ use crate::inventory::gitops::Flux as Table;
 use crate::inventory::images::{self as written, DigestPolicy};
 use crate::inventory::service::Service as WrittenService;
 use crate::model::Model;
-use crate::model::cluster::optional;
 use crate::model::naming::{NameKind, one_of, optional_name};
 use crate::model::references::Resolver;
+use crate::model::texts::optional;
 use crate::source::{Span, Spanned};
 
 /// Where in the tree Flux writes, and the next render reads back.

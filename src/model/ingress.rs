@@ -1,8 +1,6 @@
 //! How host names are routed: by what, through which Gateway, with whose certificates, and the routes that belong
 //! to no service.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,13 +9,13 @@ use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
 use crate::model::chart::Chart;
-use crate::model::cluster::{list, optional, texts};
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
 use crate::model::naming::{NameKind, check_name, name_fault, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
+use crate::model::texts::{Texts, list, optional, texts};
 use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -37,11 +35,11 @@ pub struct Ingress {
     /// The namespace of the router's pods.
     pub namespace: Option<String>,
     /// Labels of the router's pods.
-    pub pod_labels: BTreeMap<String, String>,
+    pub pod_labels: Texts,
     /// The Gateway's namespace, name and listener.
     pub gateway: Option<GatewayName>,
     /// Annotations for every route.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// Whether hosts with TLS answer plain HTTP with a redirect.
     pub redirect_http: bool,
     /// The middlewares, by name.
@@ -327,7 +325,7 @@ pub fn too_many(resolver: &mut Resolver<'_>, first: Option<Span>, most: usize, w
 fn finish(route: &mut Route, ingress: &Ingress, namespace: &str, service: &str) {
     namespace.clone_into(&mut route.namespace);
     service.clone_into(&mut route.service);
-    route.labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "bayplan".to_owned())]);
+    route.labels = Texts::from([("app.kubernetes.io/managed-by".to_owned(), "bayplan".to_owned())]);
     let mut annotations = std::mem::take(&mut route.annotations);
     annotations.extend(ingress.annotations.clone());
     route.annotations = annotations;

@@ -14,11 +14,11 @@ use crate::model::bgp::{
 };
 use crate::model::chart::Chart;
 use crate::model::cilium_bgp;
-use crate::model::cluster::{list, texts};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::naming::{NameKind, check_name, known_only, optional_name};
 use crate::model::node::Node;
 use crate::model::references::Resolver;
+use crate::model::texts::{list, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Environment, Model};
 use crate::source::{Span, Spanned};
 

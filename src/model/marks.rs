@@ -14,11 +14,9 @@ use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
+use crate::model::texts::Texts;
 use crate::model::volume::Source;
 use crate::model::{Environment, Model, facts, monitoring};
-
-/// Labels or annotations.
-pub type Texts = BTreeMap<String, String>;
 
 /// The recommended labels of Kubernetes.
 const NAME: &str = "app.kubernetes.io/name";
@@ -45,7 +43,7 @@ pub struct Annotations {
 /// Labels the namespaces of charts.
 pub fn mark_charts(model: &mut Model) {
     for chart in &mut model.charts {
-        chart.namespace_labels = BTreeMap::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
+        chart.namespace_labels = Texts::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
         secure(&mut chart.namespace_labels, &chart.pod_security_levels);
     }
 }
@@ -59,15 +57,13 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
     environment.stacks.par_iter_mut().for_each(|stack| {
         let engine = gitops.map(|gitops| engine_of(gitops, stack.layer));
         let waves = engine == Some(Engine::Argocd);
-        add(&mut stack.labels, PART_OF, &stack.part_of);
-        add(&mut stack.labels, MANAGED_BY, "bayplan");
+        stack.labels.add(PART_OF, &stack.part_of);
+        stack.labels.add(MANAGED_BY, "bayplan");
         if let Some(description) = &stack.description {
-            add(&mut stack.annotations, "kubernetes.io/description", description);
+            stack.annotations.add("kubernetes.io/description", description);
         }
         for service in stack.services.iter_mut().map(Arc::make_mut) {
-            for (key, value) in &stack.labels {
-                add(&mut service.labels, key, value);
-            }
+            service.labels.add_all(&stack.labels);
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, &route);
@@ -94,15 +90,10 @@ pub fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
     if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure }
 }
 
-/// What the inventory says itself wins.
-fn add(texts: &mut Texts, key: &str, value: &str) {
-    texts.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-}
-
 /// Adds the labels of the Pod Security Standards.
 pub fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
     for (key, value) in levels.labels() {
-        add(labels, &key, &value);
+        labels.add(&key, &value);
     }
 }
 
@@ -113,16 +104,16 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
     }
     let (mut workload, mut pod) = (other.clone(), service.annotations.clone());
     if let Some(description) = &service.description {
-        add(&mut workload, "kubernetes.io/description", description);
+        workload.add("kubernetes.io/description", description);
     }
     if service.external {
-        add(&mut workload, "link.argocd.argoproj.io/external-link", &service.url);
+        workload.add("link.argocd.argoproj.io/external-link", &service.url);
     }
     if let Some(digest) = env {
-        add(&mut pod, "checksum/env", digest);
+        pod.add("checksum/env", digest);
     }
     if let Some(digest) = &service.files.digest {
-        add(&mut pod, "checksum/files", digest);
+        pod.add("checksum/files", digest);
     }
     let mut with_route = other.clone();
     with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
@@ -141,7 +132,7 @@ fn renew(annotations: &mut Texts, engine: Option<Engine>) {
         Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/force", "enabled"),
         None => return,
     };
-    add(annotations, key, value);
+    annotations.add(key, value);
 }
 
 /// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only
@@ -160,7 +151,7 @@ fn order_claims(stack: &mut Stack) {
     for claim in &mut stack.claims {
         let wave = first.get(claim.name.as_str()).copied().unwrap_or(last);
         if wave > 0 {
-            add(&mut claim.annotations, SYNC_WAVE, &wave.to_string());
+            claim.annotations.add(SYNC_WAVE, &wave.to_string());
         }
     }
 }
@@ -176,11 +167,11 @@ fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
     let loses = |claim: &&mut Claim| claim.volume.is_none();
     let mut any = false;
     for claim in stack.claims.iter_mut().filter(loses) {
-        add(&mut claim.annotations, key, value);
+        claim.annotations.add(key, value);
         any = true;
     }
     if any {
-        add(&mut stack.annotations, key, value);
+        stack.annotations.add(key, value);
     }
 }
 
@@ -250,9 +241,9 @@ mod tests {
             stacks.iter().map(|stack| (stack.name.as_str(), stack.writes_namespace)).collect();
         assert_eq!(writers, [("a", false), ("b", true), ("c", false)]);
         let labels = &stacks[1].namespace_labels;
-        assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
-        assert_eq!(labels["team"], "x");
-        assert_eq!(labels["app.kubernetes.io/part-of"], "b");
+        assert_eq!(labels.get("pod-security.kubernetes.io/enforce").map(String::as_str), Some("restricted"));
+        assert_eq!(labels.get("team").map(String::as_str), Some("x"));
+        assert_eq!(labels.get("app.kubernetes.io/part-of").map(String::as_str), Some("b"));
     }
 
     #[test]
@@ -276,9 +267,12 @@ mod tests {
     fn services_carry_what_selectors_and_readers_look_for() {
         let model = model(TEXT);
         let web = &model.environments[0].stacks[1].services[1];
-        assert_eq!(web.labels["app.kubernetes.io/name"], "web");
-        assert_eq!(web.labels["team"], "y");
-        assert_eq!(web.monitor.as_ref().unwrap().labels["release"], "monitoring");
+        assert_eq!(web.labels.get("app.kubernetes.io/name").map(String::as_str), Some("web"));
+        assert_eq!(web.labels.get("team").map(String::as_str), Some("y"));
+        assert_eq!(
+            web.monitor.as_ref().unwrap().labels.get("release").map(String::as_str),
+            Some("monitoring")
+        );
         assert_eq!(json!(web.annotated.pod), json!({ "a": "1" }));
         assert_eq!(json!(web.annotated.service), json!({ "argocd.argoproj.io/sync-wave": "1" }));
         let resources = json!({ "limits": { "cpu": "1", "nvidia.com/gpu": "2" } });

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{Ingress, Middleware as Table};
-use crate::model::cluster::list;
 use crate::model::naming::{NameKind, check_name, known_only, one_of};
 use crate::model::references::Resolver;
+use crate::model::texts::list;
 use crate::source::{Span, Spanned};
 
 /// A middleware, as declared.

@@ -52,6 +52,7 @@ pub mod stack;
 pub mod storage;
 pub mod storage_class;
 pub mod syncthing;
+pub mod texts;
 pub mod undeclared;
 pub mod values_file;
 pub mod velero;

@@ -1,6 +1,5 @@
 //! Monitoring: where Prometheus finds metrics, and by what its operator and Grafana choose what is theirs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,11 +11,10 @@ use crate::inventory::service::{MonitorTable, SecretKey};
 use crate::inventory::value::{Duration, PassthroughTable, Text};
 use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
-use crate::model::cluster::{optional, texts};
-use crate::model::marks::Texts;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::texts::{Texts, optional, texts};
 use crate::source::Spanned;
 
 /// How often metrics are read, if nobody says.
@@ -28,13 +26,13 @@ pub struct Monitoring {
     /// The namespace that Prometheus runs in.
     pub namespace: Option<String>,
     /// Labels of its pods.
-    pub pod_labels: BTreeMap<String, String>,
+    pub pod_labels: Texts,
     /// Labels by which it chooses monitors and rules.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// How often metrics are read.
     pub interval: String,
     /// Labels by which Grafana finds dashboards.
-    pub dashboard_labels: BTreeMap<String, String>,
+    pub dashboard_labels: Texts,
     /// The annotation that says a dashboard's folder.
     pub folder_annotation: String,
 }
@@ -49,13 +47,13 @@ pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::cha
     if let Some(namespace) = &namespace {
         check_name(resolver, namespace, namespace.span, "a namespace", NameKind::Label);
     }
-    let mut labels = texts(resolver, &table.labels);
+    let mut labels: Texts = texts(resolver, &table.labels);
     if labels.is_empty() {
         // The operator of that chart reads only what carries its own release's label.
         let release = named(&["kube-prometheus-stack"]).map(|chart| chart.release.clone());
         labels.extend(release.map(|release| ("release".to_owned(), release)));
     }
-    let mut dashboard_labels = texts(resolver, &table.dashboard_labels);
+    let mut dashboard_labels: Texts = texts(resolver, &table.dashboard_labels);
     if dashboard_labels.is_empty() {
         dashboard_labels.insert("grafana_dashboard".to_owned(), "1".to_owned());
     }
@@ -104,10 +102,10 @@ pub struct Monitor {
     /// Where: at least one place.
     pub endpoints: Vec<MonitorEndpoint>,
     /// Labels of the monitor: the service's, its own, and those that its reader looks for.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Its own labels.
     #[serde(skip)]
-    pub own_labels: BTreeMap<String, String>,
+    pub own_labels: Texts,
 }
 
 /// A place where metrics are read.
@@ -163,7 +161,7 @@ pub fn lower_monitor(
         kind: monitor.kind.map_or(MonitorKind::Service, |kind| kind.value),
         endpoints,
         own_labels: texts(resolver, &monitor.labels),
-        labels: BTreeMap::new(),
+        labels: Texts::new(),
     })
 }
 
@@ -283,15 +281,13 @@ pub fn mark(stack: &mut Stack, chosen_by: &Texts) {
     }
     stack.alerts = stack.alerts.take().filter(|alerts| !alerts.rules.is_empty());
     for dashboard in &mut stack.dashboards {
-        let mut labels = stack.labels.clone();
-        labels.append(&mut dashboard.labels);
-        dashboard.labels = labels;
+        dashboard.labels.add_all(&stack.labels);
     }
     for service in stack.services.iter_mut().filter(|service| service.monitor.is_some()) {
         let service = Arc::make_mut(service);
         if let Some(monitor) = &mut service.monitor {
             monitor.labels = service.labels.clone();
-            monitor.labels.append(&mut monitor.own_labels);
+            monitor.labels.extend(std::mem::take(&mut monitor.own_labels));
             monitor.labels.extend(chosen_by.clone());
         }
     }

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::address::Range;
 use crate::model::UNKNOWN_REFERENCE;
-use crate::model::cluster::list;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::texts::list;
 use crate::source::Spanned;
 
 /// An NFS server.

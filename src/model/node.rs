@@ -9,10 +9,10 @@ use crate::inventory;
 use crate::inventory::network::Role;
 use crate::inventory::record::Map;
 use crate::inventory::value::Text;
-use crate::model::cluster::texts;
 use crate::model::machine;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::texts::{Texts, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -38,7 +38,7 @@ pub struct Node {
     /// GPUs, by resource name.
     pub gpus: BTreeMap<String, i64>,
     /// Its labels, with those that every node has.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Its taints.
     pub taints: Vec<Taint>,
     /// The place of its name.
@@ -121,12 +121,12 @@ fn node_labels(
     name: &str,
     role: Role,
     own: &Map<inventory::value::Scalar>,
-) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::from([("kubernetes.io/hostname".to_owned(), name.to_owned())]);
+) -> Texts {
+    let mut labels = Texts::from([("kubernetes.io/hostname".to_owned(), name.to_owned())]);
     if role == Role::ControlPlane {
         labels.insert("node-role.kubernetes.io/control-plane".to_owned(), String::new());
     }
-    labels.extend(texts(resolver, own));
+    labels.extend(texts::<Texts>(resolver, own));
     labels
 }
 

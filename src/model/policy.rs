@@ -1,7 +1,7 @@
 //! What a namespace lets happen: its Pod Security Standards, which directions of its network are closed, and the
 //! ends of the flows that services name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::service::Dependency;
 use crate::model::stack::Around;
+use crate::model::texts::Texts;
 use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
@@ -43,8 +44,8 @@ impl PodSecurityLevels {
     }
 
     /// The namespace's labels.
-    pub fn labels(&self) -> BTreeMap<String, String> {
-        let mut labels = BTreeMap::new();
+    pub fn labels(&self) -> Texts {
+        let mut labels = Texts::new();
         for (mode, level) in [("enforce", self.enforce), ("audit", self.audit), ("warn", self.warn)] {
             let Some(level) = level else { continue };
             let key = format!("pod-security.kubernetes.io/{mode}");

@@ -7,9 +7,9 @@ use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::service::{PortTable, Protocol};
 use crate::model::balancer::LoadBalancer;
-use crate::model::cluster::optional;
 use crate::model::references::Resolver;
 use crate::model::route::Route;
+use crate::model::texts::optional;
 use crate::model::{BAD_NAME, BAD_PORT};
 use crate::source::{Span, Spanned};
 

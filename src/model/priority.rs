@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::inventory::workload::PriorityClass as Written;
-use crate::model::cluster::optional;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
+use crate::model::texts::optional;
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::Span;
 

@@ -9,10 +9,10 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::service::Probe as Written;
 use crate::inventory::value::OrOff;
-use crate::model::cluster::list;
 use crate::model::naming::one_of;
 use crate::model::port::Port;
 use crate::model::references::Resolver;
+use crate::model::texts::list;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 

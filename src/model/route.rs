@@ -1,7 +1,5 @@
 //! One route: the hosts and paths that lead to a Service, through which middlewares, with whose certificate.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -12,6 +10,7 @@ use crate::model::ingress::{Ingress, too_many};
 use crate::model::middleware::{Copy, MOST_COPIES, copies, copy_name, position};
 use crate::model::naming::{NameKind, known_only, optional_name};
 use crate::model::references::Resolver;
+use crate::model::texts::Texts;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -23,11 +22,11 @@ pub struct Route {
     /// Their namespace.
     pub namespace: String,
     /// Their labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// The annotations of the Ingress, IngressRoute or HTTPRoute.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// The annotations of the other objects.
-    pub other_annotations: BTreeMap<String, String>,
+    pub other_annotations: Texts,
     /// Host names, in full.
     pub hosts: Vec<Spanned<String>>,
     /// Paths.
@@ -151,9 +150,9 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     Route {
         name: wanted.name.to_owned(),
         namespace: String::new(),
-        labels: BTreeMap::new(),
+        labels: Texts::new(),
         annotations: own_annotations(ingress, tls.as_ref(), strip_prefix, redirect),
-        other_annotations: BTreeMap::new(),
+        other_annotations: Texts::new(),
         path_groups: path_groups(&wanted.paths, strip_prefix),
         ingress_paths: wanted.paths.iter().map(|path| ingress_path(path, strip_prefix)).collect(),
         rule: rule(&wanted.hosts, &wanted.paths),
@@ -431,13 +430,8 @@ pub fn matches(pattern: &str, host: &str) -> bool {
 }
 
 /// What an Ingress says by annotations.
-fn own_annotations(
-    ingress: &Ingress,
-    tls: Option<&RouteTls>,
-    strip_prefix: bool,
-    redirect: bool,
-) -> BTreeMap<String, String> {
-    let mut annotations = BTreeMap::new();
+fn own_annotations(ingress: &Ingress, tls: Option<&RouteTls>, strip_prefix: bool, redirect: bool) -> Texts {
+    let mut annotations = Texts::new();
     if ingress.provider != IngressProvider::Ingress {
         return annotations;
     }

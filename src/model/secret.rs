@@ -7,9 +7,9 @@ use crate::inventory;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::secret::{Remote, SecretProvider};
 use crate::model::chart::Chart;
-use crate::model::cluster::optional;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::texts::optional;
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
 

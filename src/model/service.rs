@@ -14,7 +14,6 @@ use crate::inventory::service::{Kind, Strategy};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::BAD_VALUE;
 use crate::model::balancer::{LoadBalancer, lower_load_balancer};
-use crate::model::cluster::{list, optional, passthrough, texts};
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
 use crate::model::env::{EnvVar, SecretEnv, SourcedEnv, lower_env, lower_secret_env, lower_sourced_env};
 use crate::model::host::lower_hosts;
@@ -34,6 +33,7 @@ use crate::model::rollout::{Rollout, lower_rollout};
 use crate::model::route::{Route, Wanted, lower_route, rule};
 use crate::model::stack::{Around, Stack, known_secret, quantities};
 use crate::model::storage::Claim;
+use crate::model::texts::{Texts, list, optional, passthrough, texts};
 use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
 use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
 use crate::source::{Span, Spanned};
@@ -131,7 +131,7 @@ pub struct Service {
     /// The node it must run on.
     pub node: Option<Spanned<String>>,
     /// Labels of the nodes it may run on, with the node's own name if it must run there.
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: Texts,
     /// Taints it tolerates.
     pub tolerations: Vec<Json>,
     /// GPUs.
@@ -151,9 +151,9 @@ pub struct Service {
     /// How long it may take to stop, in seconds.
     pub termination_grace_period: Option<i64>,
     /// Labels of its objects and pods: the recommended ones, the stack's and its own.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Its own pod annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// The annotations of its objects.
     pub annotated: Annotations,
     /// Changes to its objects, by kind.
@@ -521,8 +521,8 @@ fn lower_node_selector(
     resolver: &mut Resolver<'_>,
     table: &inventory::service::Service,
     active: Option<Spanned<String>>,
-) -> BTreeMap<String, String> {
-    let mut selector = texts(resolver, &table.node_selector);
+) -> Texts {
+    let mut selector: Texts = texts(resolver, &table.node_selector);
     if let Some(node) = &table.node {
         selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
     }

@@ -7,10 +7,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::inventory::MISSING_KEY;
 use crate::inventory::sources::{ChartArgocd, Source as Table, ValuesIn};
-use crate::model::cluster::optional;
 use crate::model::gitops::Gitops;
 use crate::model::naming::one_of;
 use crate::model::references::Resolver;
+use crate::model::texts::optional;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 

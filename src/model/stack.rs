@@ -13,7 +13,6 @@ use crate::inventory::value::PodSecurity;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::alerts::{Alerts, lower_alerts};
 use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
-use crate::model::cluster::{optional, texts};
 use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::env::check_env_name;
@@ -26,6 +25,7 @@ use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
 use crate::model::service::{Service, lower_service};
 use crate::model::storage::{Claim, Home, lower_claims};
+use crate::model::texts::{Texts, optional, texts};
 use crate::model::waves::order_environment;
 use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
 use crate::source::{Span, Spanned};
@@ -78,11 +78,11 @@ pub struct Stack {
     /// The other node that it can run on.
     pub failover: Option<Failover>,
     /// Labels for every object, with the recommended ones.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Labels for the namespace: those, and its Pod Security Standard.
-    pub namespace_labels: BTreeMap<String, String>,
+    pub namespace_labels: Texts,
     /// Annotations for the namespace.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// Where its services and the NFS exports are, as variables.
     pub network: BTreeMap<String, String>,
     /// Stacks that must be ready before it.
@@ -286,11 +286,11 @@ fn lower_stack(
         check_name(resolver, &namespace, namespace.span, "a namespace", NameKind::Label);
     }
     let model = around.model;
-    let mut env = texts(resolver, &table.env);
+    let mut env: BTreeMap<String, String> = texts(resolver, &table.env);
     table.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
     if let Some((_, own)) = resolver.environment() {
         own.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
-        env.extend(texts(resolver, &own.env));
+        env.extend(texts::<Texts>(resolver, &own.env));
     }
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);
     let failover = lower_failover(resolver, model, table.failover.as_ref());
@@ -320,7 +320,7 @@ fn lower_stack(
         backups: Vec::new(),
         failover: failover.clone(),
         labels: texts(resolver, &table.labels),
-        namespace_labels: BTreeMap::new(),
+        namespace_labels: Texts::new(),
         network: BTreeMap::new(),
         annotations: texts(resolver, &table.annotations),
         after_stacks,

@@ -1,7 +1,5 @@
 //! Claims of a stack: what they ask for, what keeps the data, and which volumes are written for them.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -12,11 +10,11 @@ use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::QuantityText;
 use crate::model::backup::Failover;
-use crate::model::cluster::{list, texts};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::nfs::{NfsPath, nfs_path};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::stack::Around;
+use crate::model::texts::{Texts, list, texts};
 use crate::model::{BAD_NAME, BAD_QUANTITY, BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -47,7 +45,7 @@ pub struct Claim {
     /// Mount options of its own volume.
     pub mount_options: Vec<String>,
     /// Annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Texts,
     /// Whether its data is on both nodes of the stack's failover.
     pub on_both: bool,
     /// What keeps the data, if the inventory knows.

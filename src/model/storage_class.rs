@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::inventory::storage::{Backend, BindingMode, ReclaimPolicy};
-use crate::model::cluster::{list, optional, texts};
 use crate::model::naming::{NameKind, check_name};
 use crate::model::nfs::{Nfs, NfsPath, nfs_path};
 use crate::model::references::Resolver;
+use crate::model::texts::{list, optional, texts};
 use crate::source::Span;
 
 /// A storage class.

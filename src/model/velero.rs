@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::inventory;
-use crate::model::cluster::{list, optional, texts};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::texts::{list, optional, texts};
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
 

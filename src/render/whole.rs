@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
+
 use crate::check::manifests::Manifest;
 use crate::check::objects::{self, CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title};
 use crate::diagnostic::{Code, Diagnostics};
@@ -85,7 +87,7 @@ impl<'m> Whole<'m> {
 
     /// Objects of one identity that different places make. Namespaces are shared.
     pub fn twins(&self) -> Vec<(Maker, Finding)> {
-        let mut first: BTreeMap<(&str, &str, &str, &str), Maker> = BTreeMap::new();
+        let mut first: IndexMap<(&str, &str, &str, &str), Maker> = IndexMap::new();
         let mut found = Vec::new();
         for (maker, own, id) in self.all().filter(|(_, _, id)| id.kind != "Namespace") {
             let of_cluster = kinds::is_cluster_scoped(&id.group, &id.kind);

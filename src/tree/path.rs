@@ -93,12 +93,18 @@ impl fmt::Display for TreePath {
     }
 }
 
+/// Bytes that are compared at once.
+const STEP: usize = 16;
+
 impl Ord for TreePath {
     /// By components. No byte of a path is below the slash that ends one, once that counts as nothing.
     fn cmp(&self, other: &Self) -> Ordering {
         let weight = |byte: u8| if byte == b'/' { 0 } else { byte };
         let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
-        let differs = one.iter().zip(two).find(|(one, two)| one != two);
+        // Paths of a tree begin alike for long: that is passed over in larger steps.
+        let steps = one.chunks_exact(STEP).zip(two.chunks_exact(STEP));
+        let alike = STEP * steps.take_while(|(one, two)| one == two).count();
+        let differs = one[alike..].iter().zip(&two[alike..]).find(|(one, two)| one != two);
         differs.map_or(one.len().cmp(&two.len()), |(one, two)| weight(*one).cmp(&weight(*two)))
     }
 }
