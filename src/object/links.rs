@@ -85,9 +85,13 @@ impl Links {
             reader.needs(object);
             reader.others(object);
         }
-        let Self { offers, needs, ids, waits, folders } = reader.links;
-        let open = needs.into_iter().filter(|need| !offers.iter().any(|offer| offer.meets(need)));
-        Self { needs: open.collect(), offers, ids, waits, folders }
+        let Self { mut offers, mut needs, mut ids, waits, folders } = reader.links;
+        needs.retain(|need| !offers.iter().any(|offer| offer.meets(need)));
+        // They are kept for all files until the end.
+        offers.shrink_to_fit();
+        needs.shrink_to_fit();
+        ids.shrink_to_fit();
+        Self { offers, needs, ids, waits, folders }
     }
 }
 

@@ -41,7 +41,7 @@ enum Version {
 impl Run<'_> {
     /// Renders a file for the base and every environment, and says each environment by its difference.
     pub fn layered(&self, file: &LayeredFile<'_, '_>) -> Made {
-        let mut made = Made::default();
+        let mut made = Made::of_layers(self.model.environments.len());
         let mut versions: Versions<'_> = BTreeMap::new();
         let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
         // Nobody applies a base: it is judged as what an environment has of it.
@@ -124,6 +124,16 @@ impl Run<'_> {
 }
 
 impl Made {
+    /// What a file of a stack makes, mostly: a base, and an overlay for each environment. There are thousands, and
+    /// a list that grows sets room aside for four.
+    fn of_layers(environments: usize) -> Self {
+        let mut made = Self::default();
+        made.folders.reserve_exact(1);
+        made.overlays.reserve_exact(environments);
+        made.noted.linked.reserve_exact(environments);
+        made
+    }
+
     fn base(&mut self, folder: &TreePath, name: &str, objects: &[Value], template: FileId) {
         let Ok(path) = folder.join(name) else { return };
         let mut kustomization = Kustomization::default();
