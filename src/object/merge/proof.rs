@@ -1,6 +1,8 @@
 //! Whether a patch makes what it should, without making it: only what it touches is copied.
 
-use super::{DIRECTIVE, Kind, Order, Type, member_text, stays, type_of_map, walk};
+use super::lists::member_text;
+use super::types::{Kind, Type, type_of_map};
+use super::{DIRECTIVE, Order, stays, walk};
 use crate::object::{Map, Value};
 
 /// Whether [`super::apply`] makes `target` of `base` and `patch`.
