@@ -34,7 +34,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for stack in &environment.stacks {
             for backup in &stack.backups {
-                schedule(&backup.schedule, &subject(stack, &backup.claim), found);
+                schedule(&backup.schedule, &stack.claim_subject(&backup.claim), found);
                 copy_method(stack, backup, found);
                 secret_keys(stack, backup, found);
             }
@@ -48,10 +48,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for one in model.velero.iter().flat_map(|velero| &velero.schedules) {
         schedule_or_interval(&one.schedule, &format!("velero.schedules.{}", one.name), found);
     }
-}
-
-fn subject(stack: &Stack, claim: &str) -> String {
-    format!("stacks.{}.claims.{claim}", stack.name)
 }
 
 /// Reports a schedule that VolSync cannot read.
@@ -105,7 +101,7 @@ fn copy_method(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
                 format!("claim `{}` is on {on}, of which there is no {}", claim.name, word.to_lowercase()),
             )
             .because(claim.place, format!("on {on}"))
-            .about(subject(stack, &claim.name))
+            .about(stack.claim_subject(&claim.name))
             .help("write `copy-method = \"Direct\"`: the files are read while the service goes on writing"),
     );
 }
@@ -116,7 +112,7 @@ fn secret_keys(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
         Mover::Rclone => &["rclone.conf"],
         Mover::RsyncTls => &["psk.txt"],
     };
-    let about = subject(stack, &backup.claim);
+    let about = stack.claim_subject(&backup.claim);
     lacking(stack, &backup.secret_key, wanted, backup.mover.word(), &about, found);
 }
 
@@ -180,7 +176,7 @@ fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
             SHARED_BACKUP_REPOSITORY
                 .at(span, format!("claim `{}`", backup.claim), message)
                 .because(first.place, format!("claim `{}`", first.claim))
-                .about(subject(stack, &backup.claim))
+                .about(stack.claim_subject(&backup.claim))
                 .about(format!("environments.{}", environment.name))
                 .help(help),
         );
@@ -219,7 +215,7 @@ fn shared_entries(model: &Model, found: &mut Diagnostics) {
                     SHARED_BACKUP_REPOSITORY
                         .at(backup.place, format!("in environment `{}`", environment.name), message)
                         .because(first_backup.place, format!("in environment `{}`", first.name))
-                        .about(subject(stack, &backup.claim))
+                        .about(stack.claim_subject(&backup.claim))
                         .help("switch it off in one environment with `backup = false`, or give it another `secret` there"),
                 );
             }
@@ -264,7 +260,7 @@ fn pinned(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
                 .at(span, "does not move along", message)
                 .because(volume.place, "mounted here")
                 .because(failover.place, "the failover")
-                .about(format!("services.{}", service.key))
+                .about(service.subject())
                 .help("drop `node`: the failover says where the stack runs; or mount something else"),
         );
     }
@@ -333,7 +329,7 @@ fn borrowed_ids(model: &Model, found: &mut Diagnostics) {
 
 fn failover(stack: &Stack, found: &mut Diagnostics) {
     let Some(failover) = &stack.failover else { return };
-    let about = format!("stacks.{}", stack.name);
+    let about = stack.subject();
     match failover.mover {
         Replication::RsyncTls => {
             schedule(&failover.schedule, &about, found);
@@ -354,7 +350,7 @@ fn failover(stack: &Stack, found: &mut Diagnostics) {
             UNMOVABLE_CLAIM
                 .at(claim.place, "on one node", message)
                 .because(failover.place, "the failover")
-                .about(subject(stack, &claim.name))
+                .about(stack.claim_subject(&claim.name))
                 .help("write `local = \"/srv/FOLDER\"` for a folder on both nodes, which is copied; or move it to storage that both reach"),
         );
     }

@@ -119,5 +119,5 @@ fn stuck(one: &Wanting<'_>, device: &str, there: Quantity) -> Option<Diagnostic>
     );
     let diagnostic = STUCK_ROLLOUT.at(service.place, "its next version would wait for ever", message);
     let help = "write `strategy = \"recreate\"`, or `rollout = { max-surge = 0, max-unavailable = 1 }`";
-    Some(diagnostic.about(format!("services.{}", service.key)).help(help))
+    Some(diagnostic.about(service.subject()).help(help))
 }

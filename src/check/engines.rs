@@ -52,7 +52,7 @@ fn settings(
     let key = if engine == Engine::Flux { "argocd" } else { "flux" };
     if let Some(span) = model.key_of(&environment.name, &["stacks", &stack.name, key]) {
         let what = format!("stack `{}`", stack.name);
-        found.push(ignored(&what, key, engine, span, gitops).about(format!("stacks.{}", stack.name)));
+        found.push(ignored(&what, key, engine, span, gitops).about(stack.subject()));
     }
 }
 
@@ -110,9 +110,7 @@ fn times(stack: &Stack, found: &mut Diagnostics) {
     if interval.span != timeout.span {
         diagnostic = diagnostic.because(interval.span, "the interval");
     }
-    found.push(
-        diagnostic.about(format!("stacks.{}", stack.name)).help("make the timeout shorter than the interval"),
-    );
+    found.push(diagnostic.about(stack.subject()).help("make the timeout shorter than the interval"));
 }
 
 /// Workloads come from services; of other kinds nothing is known here.
@@ -131,12 +129,10 @@ fn health_checks(environment: &Environment, stack: &Stack, found: &mut Diagnosti
         let message = format!("stack `{}` has no {} `{}`", stack.name, check.kind, check.name);
         let diagnostic = UNKNOWN_REFERENCE.at(check.name.span, "no such service", message);
         let known: Vec<&str> = names().take(12).collect();
-        found.push(diagnostic.about(format!("stacks.{}", stack.name)).help(
-            match nearest(&check.name, names()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its services: {}", known.join(", ")),
-            },
-        ));
+        found.push(diagnostic.about(stack.subject()).help(match nearest(&check.name, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its services: {}", known.join(", ")),
+        }));
     }
 }
 

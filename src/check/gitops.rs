@@ -161,7 +161,7 @@ fn source_repositories(model: &Model, found: &mut Diagnostics) {
     let of_charts =
         model.charts.iter().map(|chart| (format!("charts.{}", chart.name), &chart.argocd.sources));
     let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
-    let of_stacks = stacks.map(|stack| (format!("stacks.{}", stack.name), &stack.argocd.sources));
+    let of_stacks = stacks.map(|stack| (stack.subject(), &stack.argocd.sources));
     for (about, source) in of_charts
         .chain(of_stacks)
         .flat_map(|(about, sources)| sources.iter().map(move |one| (about.clone(), one)))
@@ -299,7 +299,7 @@ fn across(
     DEPENDENCY_ACROSS_ENGINES
         .at(span, format!("applied by {}", named(other)), message)
         .because(gitops.place, "who applies what")
-        .about(format!("stacks.{}", stack.name))
+        .about(stack.subject())
         .help("have both applied by one engine, or make the program wait for what it needs")
 }
 
@@ -317,7 +317,7 @@ fn without_waves(gitops: &Gitops, stack: &Stack, name: &str, span: Span) -> Opti
     Some(
         diagnostic
             .because(gitops.place, "its style")
-            .about(format!("stacks.{}", stack.name))
+            .about(stack.subject())
             .help("write `gitops.argocd.rolling-sync = true`, or leave out `style`: Applications have waves"),
     )
 }
@@ -344,7 +344,7 @@ fn without_health(model: &Model, stack: &Stack, name: &str, span: Span) -> Optio
     Some(
         diagnostic
             .because(chart.place, "its settings")
-            .about(format!("stacks.{}", stack.name))
+            .about(stack.subject())
             .help("restore the health of Applications: `gitops.argocd.health-customization = true`"),
     )
 }
@@ -447,7 +447,7 @@ fn unapplied_levels(model: &Model, found: &mut Diagnostics) {
             if written.and_then(|writer| writer.pod_security) != Some(level) {
                 let path = ["stacks", &stack.name, "pod-security"];
                 let span = model.place_of(&environment.name, &path).unwrap_or(stack.place);
-                found.push(unapplied(&stack.namespace, span, written, &format!("stacks.{}", stack.name)));
+                found.push(unapplied(&stack.namespace, span, written, &stack.subject()));
             }
         }
     }

@@ -16,7 +16,7 @@ codes! { Gitops:
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for service in model.base.services().filter(|service| service.image_policy.is_some()) {
         let path = ["services", &service.key, "image"];
-        let about = format!("services.{}", service.key);
+        let about = service.subject();
         let Some(span) = model.key_of("", &["services", &service.key, "image-policy"]) else { continue };
         if !model.gitops.as_ref().is_some_and(|gitops| gitops.uses_flux()) {
             let message = format!(

@@ -28,7 +28,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for service in environment.services() {
             for port in service.ports.iter().filter(|port| port.listener.is_some()) {
                 match fault(gateway, service, port) {
-                    Some(finding) => found.push(finding.about(format!("services.{}", service.key))),
+                    Some(finding) => found.push(finding.about(service.subject())),
                     None => twice(service, port, &mut taken, found),
                 }
             }
@@ -127,7 +127,7 @@ fn twice<'m>(
         if first != span {
             finding = finding.because(first, format!("wanted here by service `{other}`"));
         }
-        found.push(finding.about(format!("services.{}", service.key)).help(if name.is_empty() {
+        found.push(finding.about(service.subject()).help(if name.is_empty() {
             "give the Gateway another listener, and name that; an environment can say so for itself"
         } else {
             "give each a name of its own"

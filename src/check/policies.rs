@@ -50,10 +50,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
-}
-
 /// Namespaces that some stack closes: its policies hold for all of it.
 fn flows_closed_by_others(environment: &Environment) -> BTreeMap<&str, (bool, bool)> {
     let mut closed: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
@@ -82,7 +78,7 @@ fn unneeded_flow(
             UNNEEDED_FLOW
                 .at(place, "has no effect", message)
                 .because(stack.place, "its network is open in this direction")
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!(
                     "close it with `stacks.{}.isolate = \"{isolate}\"` (or true), or drop `{key}`",
                     stack.name
@@ -103,7 +99,7 @@ fn host_names(model: &Model, stack: &Stack, service: &Service, found: &mut Diagn
             service.key
         );
         found
-            .push(HOST_NAME_IN_POLICY.at(rule.place, "a host's name", message).about(subject(service)).help(
+            .push(HOST_NAME_IN_POLICY.at(rule.place, "a host's name", message).about(service.subject()).help(
             "write `internet` or the host's network; if the cluster has Cilium, `network.cni = \"cilium\"`",
         ));
     }
@@ -119,7 +115,7 @@ fn unisolated_pod(stack: &Stack, service: &Service, found: &mut Diagnostics) {
         UNISOLATED_POD
             .at(flag.span, "no policy holds here", message)
             .because(stack.place, "this stack is isolated")
-            .about(subject(service))
+            .about(service.subject())
             .help("use `host-port` or an `ip` instead, or a stack of its own without `isolate`"),
     );
 }
@@ -145,7 +141,7 @@ fn masked_source(model: &Model, stack: &Stack, service: &Service, found: &mut Di
             MASKED_SOURCE
                 .at(allowed.place, "never seen by the policy", message)
                 .because(balancer.place, "its load balancer replaces the client's address")
-                .about(subject(service))
+                .about(service.subject())
                 .help("set `external-traffic-policy = \"Local\"`, which keeps the client's address"),
         );
     }
@@ -167,7 +163,7 @@ fn weaker_than_enforced(model: &Model, environment: &Environment, stack: &Stack,
         found.push(
             WEAKER_THAN_ENFORCED
                 .at(key.unwrap_or(place), "weaker than what is enforced", message)
-                .about(format!("stacks.{}", stack.name))
+                .about(stack.subject())
                 .help(format!("drop `{mode}`, or make it stricter than `enforce`")),
         );
     }
@@ -177,7 +173,7 @@ fn weaker_than_enforced(model: &Model, environment: &Environment, stack: &Stack,
 fn quota_scopes(stack: &Stack, found: &mut Diagnostics) {
     let scopes = &stack.quota_scopes;
     let has = |wanted: QuotaScope| scopes.iter().find(|scope| scope.value == wanted);
-    let about = format!("stacks.{}", stack.name);
+    let about = stack.subject();
     for (one, other) in [
         (QuotaScope::Terminating, QuotaScope::NotTerminating),
         (QuotaScope::BestEffort, QuotaScope::NotBestEffort),
@@ -233,7 +229,7 @@ fn contradicting(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
             CONTRADICTING_LIMITS
                 .at(min.span, "more than the most", message)
                 .because(max.span, "the most")
-                .about(format!("stacks.{}", stack.name))
+                .about(stack.subject())
                 .help("swap them"),
         );
     }
@@ -260,7 +256,7 @@ fn claims_outside(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
             OUTSIDE_LIMIT_RANGE
                 .at(size.span, format!("{more} than {}", bound.text), message)
                 .because(bound.span, "the bound")
-                .about(format!("stacks.{}", stack.name))
+                .about(stack.subject())
                 .help(format!("ask for {}, or change `limits.pvc`", bound.text)),
         );
     }
@@ -285,7 +281,7 @@ fn pods_outside(stack: &Stack, service: &Service, found: &mut Diagnostics) {
                         ),
                     )
                     .because(bound.span, "the bound")
-                    .about(subject(service))
+                    .about(service.subject())
                     .help(format!("use {}, or change `limits.pod`", bound.text)),
             );
         }
@@ -309,7 +305,7 @@ fn missing_pod_limits(stack: &Stack, service: &Service, limits: &Limits, found: 
             OUTSIDE_LIMIT_RANGE
                 .at(service.place, "no limit", message)
                 .because(most.span, "the most that a pod may ask for")
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("add `resources.limits.{resource}`, or `limits.default` of the stack")),
         );
     }

@@ -78,10 +78,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     duplicate_deliveries(model, found);
 }
 
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
-}
-
 fn word(port: i64, protocol: crate::inventory::service::Protocol) -> String {
     format!("{port}/{}", protocol.word())
 }
@@ -105,7 +101,7 @@ fn duplicate_ports(service: &Service, found: &mut Diagnostics) {
                     ),
                 )
                 .because(first.port.span, format!("`{}` is {number}", first.name))
-                .about(subject(service))
+                .about(service.subject())
                 .help("give one of them another number or protocol, or drop it"),
         );
     }
@@ -127,7 +123,7 @@ fn mismatched_host_ports(service: &Service, found: &mut Diagnostics) {
                     ),
                 )
                 .because(flag.span, "the host's network")
-                .about(subject(service))
+                .about(service.subject())
                 .help("drop `host-port`: on the host's network every port is the host's"),
         );
     }
@@ -149,7 +145,7 @@ fn unknown_ports(service: &Service, found: &mut Diagnostics) {
                 "nobody listens there",
                 format!("`{key}` of service `{}` asks port `{name}`, which it does not open", service.key),
             )
-            .about(subject(service));
+            .about(service.subject());
         found.push(diagnostic.help(which_port(service, name)));
     }
 }
@@ -180,7 +176,7 @@ fn missing_port(service: &Service, found: &mut Diagnostics) {
                     "leads to no port",
                     format!("service `{}` has {what} and opens no port", service.key),
                 )
-                .about(subject(service))
+                .about(service.subject())
                 .help("add the port that it listens on: `ports.http = 8080`"),
         );
     }
@@ -210,7 +206,7 @@ fn duplicate_variables(model: &Model, environment: &Environment, service: &Servi
                         format!("variable `{name}` of {} is given twice", part.named(&service.key)),
                     )
                     .because(given, "given here")
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("keep one of them; a secret belongs in `secret-env`"),
             );
         }
@@ -226,7 +222,7 @@ fn ignored_replicas(service: &Service, found: &mut Diagnostics) {
                     "has no effect",
                     format!("service `{}` is a daemon set: it runs one pod on every node", service.key),
                 )
-                .about(subject(service))
+                .about(service.subject())
                 .help("drop `replicas`, or use `kind = \"deployment\"`"),
         );
     }
@@ -241,7 +237,7 @@ fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
                 "nothing routes it",
                 format!("nothing routes host `{host}` to service `{}`", service.key),
             )
-            .about(subject(service))
+            .about(service.subject())
             .help("say what routes hosts: `[ingress]` with `provider`, or drop `host`"),
     );
 }
@@ -264,7 +260,7 @@ fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
                     format!("{length} characters"),
                     format!("`{}` is too long for {reason}", service.name),
                 )
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("at most {LONGEST} characters")),
         );
     }
@@ -283,7 +279,7 @@ fn overlong_deliveries(environment: &Environment, found: &mut Diagnostics) {
                         format!("`{}` is too long for a label, which takes 63 characters", delivery.name),
                     )
                     .because(environment.place, "the environment")
-                    .about(format!("stacks.{}", stack.name))
+                    .about(stack.subject())
                     .help("shorten the name of the stack or of the environment"),
             );
         }
@@ -302,7 +298,7 @@ fn connections(environment: &Environment, hints: &[Hint], found: &mut Diagnostic
                     format!("service `{}` talks to `{}`, which opens no port", service.key, target.name);
                 let diagnostic = TALKS_TO_NO_PORT.at(target.name.span, "no port", message);
                 found.push(
-                    diagnostic.about(subject(service)).help(format!("add `services.{}.ports`", target.name)),
+                    diagnostic.about(service.subject()).help(format!("add `services.{}.ports`", target.name)),
                 );
             }
         }
@@ -384,7 +380,7 @@ fn blocked_connection(service: &Service, target: &Service, span: Span) -> Diagno
     BLOCKED_CONNECTION
         .at(span, format!("leads to `{}`", target.key), message)
         .because(target.place, "reached only by who names it in `talks-to`")
-        .about(subject(service))
+        .about(service.subject())
         .help(format!("add `{}` to `services.{}.talks-to`", target.key, service.key))
 }
 
@@ -393,7 +389,7 @@ type Named<'m> = ((&'static str, &'m str, &'m str), String, Span);
 
 fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
     let services = environment.services().filter(|service| !service.namespace.is_empty()).map(|service| {
-        ((("service"), service.namespace.as_str(), service.name.as_str()), subject(service), service.place)
+        ((("service"), service.namespace.as_str(), service.name.as_str()), service.subject(), service.place)
     });
     let secrets = environment.stacks.iter().flat_map(|stack| {
         stack.secrets.iter().map(|secret| {
@@ -404,7 +400,7 @@ fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
     let accounts = environment.services().filter_map(|service| {
         let account = &service.rbac.as_ref()?.account;
         let key = ("service account", service.namespace.as_str(), account.value.as_str());
-        Some((key, subject(service), account.span))
+        Some((key, service.subject(), account.span))
     });
     report_names(services.chain(secrets).chain(accounts).collect(), found);
 }
@@ -464,7 +460,7 @@ fn taken_twice(code: &'static Code, what: &str, first: &Holder<'_>, second: &Hol
         let message = format!("{what} is taken twice: by service `{one}` and by service `{two}`");
         code.at(second.span, format!("wanted here by service `{two}`"), message)
             .because(first.span, format!("already taken here by service `{one}`"))
-            .about(subject(second.service))
+            .about(second.service.subject())
     } else if here.name == there.name {
         let message = format!("{what} is taken twice by service `{two}`");
         code.at(second.span, "again", message).because(first.span, "taken here")
@@ -479,7 +475,7 @@ fn taken_twice(code: &'static Code, what: &str, first: &Holder<'_>, second: &Hol
             false => diagnostic.because(first.span, format!("taken in `{a}`")),
         }
     };
-    diagnostic.about(subject(first.service))
+    diagnostic.about(first.service.subject())
 }
 
 /// Each holder against those before it, in file order; the first clash is reported.
@@ -521,7 +517,7 @@ fn duplicate_node_ports(model: &Model, found: &mut Diagnostics) {
         let message =
             format!("service `{}` lists node port {} twice", service.key, port.node_port.unwrap_or_default());
         let span = port.node_port.map_or(port.place, |port| port.span);
-        found.push(DUPLICATE_NODE_PORT.at(span, "again", message).about(subject(service)));
+        found.push(DUPLICATE_NODE_PORT.at(span, "again", message).about(service.subject()));
     }
     let report = |number: &i64, first: &Holder<'_>, second: &Holder<'_>| {
         taken_twice(&DUPLICATE_NODE_PORT, &format!("node port {number}"), first, second)
@@ -549,7 +545,7 @@ fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
                 found.push(
                     HOST_PORT_CLASH
                         .at(wanted.span, "taken already", message)
-                        .about(format!("services.{}", service.key))
+                        .about(service.subject())
                         .help("give each of its ports another `host-port`"),
                 );
             }
@@ -592,7 +588,7 @@ fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &m
                     ),
                 )
                 .because(replicas.span, format!("{wanted} pods"))
-                .about(subject(service))
+                .about(service.subject())
                 .help("use fewer replicas, a daemon set, or a load balancer address instead"),
         );
     }
@@ -685,7 +681,7 @@ fn one_stack_twice(namespace: &str, stack: &Stack, there: &Environment, here: &E
         .because(there.place, format!("`{namespace}` here"))
         .because(stack.namespace.span, "from the default")
         .about(format!("environments.{}", here.name))
-        .about(format!("stacks.{}", stack.name))
+        .about(stack.subject())
         .help(format!("give `{}` a `namespace-suffix`, such as \"-{}\"", here.name, here.name))
 }
 
@@ -727,7 +723,7 @@ fn duplicate_deliveries(model: &Model, found: &mut Diagnostics) {
             );
             let diagnostic = DUPLICATE_DELIVERY
                 .at(stack.place, format!("with `{}` it makes `{name}`", environment.name), message)
-                .about(format!("stacks.{}", stack.name))
+                .about(stack.subject())
                 .help("rename the stack or the environment");
             if let Some((other, first)) = first {
                 let label = format!("with `{}` it makes `{name}`, too", other.name);

@@ -68,7 +68,7 @@ fn families_of(service: &Service, balancer: &LoadBalancer, found: &mut Diagnosti
                     ),
                 )
                 .because(first.span, "the first")
-                .about(format!("services.{}", service.key))
+                .about(service.subject())
                 .help("keep one address of each family"),
         );
         return;
@@ -97,7 +97,7 @@ fn unserved_family(
             diagnostic = diagnostic.because(cidr.span, "ClusterIPs come from here");
         }
         found.push(
-            diagnostic.about(format!("services.{}", service.key)).help(format!(
+            diagnostic.about(service.subject()).help(format!(
                 "add an {family} network to `cluster.service-cidr`, or choose another address"
             )),
         );
@@ -116,14 +116,14 @@ fn two_pools(model: &Model, service: &Service, balancer: &LoadBalancer, found: &
                     format!("service `{}` asks for addresses of two pools, `{}` and `{}`; MetalLB takes both from one", service.key, one.name, two.name),
                 )
                 .because(first.span, format!("of pool `{}`", one.name))
-                .about(format!("services.{}", service.key))
+                .about(service.subject())
                 .help("put a range of each family into one pool"),
         );
     }
 }
 
 fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &str, found: &mut Diagnostics) {
-    let subject = format!("services.{}", service.key);
+    let subject = service.subject();
     let who = format!("service `{}` in namespace `{}`", service.key, service.namespace);
     for address in &balancer.addresses {
         let Some(pool) = pool_of(model, address.value).filter(|_| gates_addresses(model)) else { continue };
@@ -327,5 +327,5 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
         }
         _ => "enlarge the pool, or let services share an address with `share-ip`",
     };
-    diagnostic.about(format!("services.{}", service.key)).help(help)
+    diagnostic.about(service.subject()).help(help)
 }

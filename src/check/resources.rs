@@ -74,10 +74,6 @@ fn placed(environment: &Environment) -> impl Iterator<Item = (Option<&Stack>, &S
     in_stacks.chain(environment.strays.iter().map(|service| (None, service.as_ref())))
 }
 
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
-}
-
 type Amount = Spanned<QuantityValue>;
 
 /// As people write amounts of this resource.
@@ -160,7 +156,7 @@ fn request_over_limit(stack: Option<&Stack>, service: &Service, part: &Part<'_>,
             REQUEST_OVER_LIMIT
                 .at(wanted.span, "more than the limit", message)
                 .because(most.span, label)
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("request at most {}, or raise the limit to {}", most.text, wanted.text)),
         );
     }
@@ -194,7 +190,7 @@ fn outside_limit_range(stack: Option<&Stack>, service: &Service, part: &Part<'_>
                         ),
                     )
                     .because(bound.span, format!("the {most}"))
-                    .about(subject(service))
+                    .about(service.subject())
                     .help(format!("the {most} is {}", bound.text)),
             );
         }
@@ -230,7 +226,7 @@ fn contradicting_limits(stack: &Stack, found: &mut Diagnostics) {
                         ),
                     )
                     .because(more.span, format!("`{high}`"))
-                    .about(format!("stacks.{}", stack.name))
+                    .about(stack.subject())
                     .help(format!("`{low}` must be at most `{high}`")),
                 );
             }
@@ -261,7 +257,7 @@ fn uneven_devices(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
         }
         found.push(
             diagnostic
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("write `limits.\"{resource}\" = \"{}\"`", wanted.text)),
         );
     }
@@ -289,7 +285,7 @@ fn mistaken(resource: &str, amount: &Amount, whose: &str) -> Diagnostic {
 fn units(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     for (resource, amount) in part.resources.requests.iter().chain(&part.resources.limits) {
         if too_small(resource, amount) {
-            found.push(mistaken(resource, amount, &part.named(&service.key)).about(subject(service)));
+            found.push(mistaken(resource, amount, &part.named(&service.key)).about(service.subject()));
         }
     }
 }
@@ -298,7 +294,7 @@ fn template_units(service: &Service, found: &mut Diagnostics) {
     for template in &service.claim_templates {
         if let Some(size) = template.size.as_ref().filter(|size| too_small("storage", size)) {
             let diagnostic = mistaken("the size", size, &format!("claims of service `{}`", service.key));
-            found.push(diagnostic.about(subject(service)));
+            found.push(diagnostic.about(service.subject()));
         }
     }
 }
@@ -307,7 +303,7 @@ fn claim_units(stack: &Stack, found: &mut Diagnostics) {
     for claim in &stack.claims {
         if let Some(size) = claim.size.as_ref().filter(|size| too_small("storage", size)) {
             let diagnostic = mistaken("the size", size, &format!("claim `{}`", claim.name));
-            found.push(diagnostic.about(format!("stacks.{}.claims.{}", stack.name, claim.name)));
+            found.push(diagnostic.about(stack.claim_subject(&claim.name)));
         }
     }
     let limits = stack.limits.iter().flat_map(|limits| {
@@ -315,7 +311,7 @@ fn claim_units(stack: &Stack, found: &mut Diagnostics) {
     });
     for (resource, amount) in limits.filter(|(resource, amount)| too_small(resource, amount)) {
         let diagnostic = mistaken(resource, amount, &format!("`limits` of stack `{}`", stack.name));
-        found.push(diagnostic.about(format!("stacks.{}", stack.name)));
+        found.push(diagnostic.about(stack.subject()));
     }
 }
 
@@ -395,7 +391,7 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
         POD_FITS_NO_NODE
             .at(wants[lacks[0]].2, "more than any node that may run it", message)
             .because(node.place, format!("the nearest: it has {}", there.join(" and ")))
-            .about(subject(service))
+            .about(service.subject())
             .help(match absent {
                 true => "say which node has it: `gpu = 1` at the node".to_owned(),
                 false => format!("ask for at most what `{}` has, {}", node.name, there.join(" and ")),
@@ -448,7 +444,7 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
         Some(node) => diagnostic.because(node.place, "this node"),
         None => diagnostic,
     };
-    diagnostic.about(subject(service)).help(help)
+    diagnostic.about(service.subject()).help(help)
 }
 
 /// A folder in memory counts against the pod's memory limit; without one it can fill the node.
@@ -465,7 +461,7 @@ fn memory_folders(stack: Option<&Stack>, service: &Service, found: &mut Diagnost
             found.push(
                 UNBOUNDED_MEMORY_FOLDER
                     .at(volume.place, "in memory, of any size", message)
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("give it a size: `empty-dir = { memory = true, size = \"256Mi\" }`"),
             );
         }
@@ -633,8 +629,8 @@ fn used<'s>(
                     UNCOUNTED_UNDER_QUOTA
                         .at(service.place, "Kubernetes refuses its pods", message)
                         .because(quota.span, "the quota")
-                        .about(subject(service))
-                        .about(format!("stacks.{}", stack.name))
+                        .about(service.subject())
+                        .about(stack.subject())
                         .help(format!("add it to `resources`, or to `stacks.{}.limits`", stack.name)),
                 );
             }
@@ -652,9 +648,8 @@ fn over_quota(stack: &Stack, key: &str, sum: &Use<'_>, place: &str) -> Diagnosti
         shown(key, sum.sum),
         most.text
     );
-    let diagnostic = OVER_QUOTA
-        .at(most.span, format!("{} is taken", shown(key, sum.sum)), message)
-        .about(format!("stacks.{}", stack.name));
+    let diagnostic =
+        OVER_QUOTA.at(most.span, format!("{} is taken", shown(key, sum.sum)), message).about(stack.subject());
     let diagnostic = match sum.most {
         Some((amount, service)) => {
             diagnostic.because(service.place, format!("takes most: {}", shown(key, amount)))

@@ -56,9 +56,7 @@ fn unused_keys(model: &Model, found: &mut Diagnostics) {
                 let Some(span) = model.key_of(&environment.name, &path) else { continue };
                 let message = format!("service `{}` has `{key}` and no `host`", service.key);
                 let finding = UNUSED_ROUTE_KEY.at(span, "has no effect", message);
-                found.push(
-                    finding.about(format!("services.{}", service.key)).help("add `host`, or drop the key"),
-                );
+                found.push(finding.about(service.subject()).help("add `host`, or drop the key"));
             }
         }
     }
@@ -73,7 +71,7 @@ fn entry_points(model: &Model, found: &mut Diagnostics) {
         for service in environment.services() {
             for port in &service.ports {
                 let Some(point) = &port.entry_point else { continue };
-                let subject = format!("services.{}", service.key);
+                let subject = service.subject();
                 let serves_hosts = ["web", "websecure"].contains(&point.as_str())
                     || traefik.is_some_and(|ingress| ingress.entry_points.contains(&point.value));
                 let first = taken.get(point.as_str()).copied();

@@ -70,10 +70,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     unused_secrets(model, found);
 }
 
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
-}
-
 /// Tables below which a name may announce a secret. Elsewhere only the shape of the text counts.
 const TELLING_TABLES: &[&str] = &["env", "values", "patch", "substitute", "args", "command", "files"];
 
@@ -207,7 +203,7 @@ fn floating_tag(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     found.push(
         FLOATING_IMAGE_TAG
             .at(part.image.span, label, message)
-            .about(subject(service))
+            .about(service.subject())
             .help("name a version, such as `:1.2.3`, or a digest"),
     );
 }
@@ -308,7 +304,7 @@ fn user_ids(
         USER_ID_CLASH
             .at(user.span, "starts as this user", message)
             .because(puid, "and changes to this one, which only root can")
-            .about(subject(service))
+            .about(service.subject())
             .help("images with `PUID` start as root and change by themselves: drop `runAsUser`, or use an image without `PUID`"),
     );
 }
@@ -323,7 +319,7 @@ fn sockets(service: &Service, found: &mut Diagnostics) {
             found.push(
                 CONTAINER_SOCKET_MOUNTED
                     .at(volume.place, "as good as root on the node", message)
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("use what the Kubernetes API offers instead, or a proxy that lets only reading through"),
             );
         }
@@ -393,7 +389,7 @@ fn pod_security(
         found.push(
             diagnostic
                 .because(place, "the level")
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("do without, or move it to a stack whose `pod-security` allows it{also}")),
         );
     } else if let Some((part, lacks)) = &lacking {
@@ -407,7 +403,7 @@ fn pod_security(
             UNHARDENED_POD
                 .at(span, "Kubernetes refuses its pods", message)
                 .because(place, "the level")
-                .about(subject(service))
+                .about(service.subject())
                 .help("add it to `security-context`, or lower the stack's `pod-security`"),
         );
     }

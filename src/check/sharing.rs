@@ -108,7 +108,7 @@ fn node_ports_of_servicelb(model: &Model, found: &mut Diagnostics) {
                 if place != port.port.span {
                     diagnostic = diagnostic.because(place, format!("wanted here by service `{}`", first.key));
                 }
-                let diagnostic = diagnostic.about(format!("services.{}", service.key));
+                let diagnostic = diagnostic.about(service.subject());
                 found.push(
                     diagnostic
                         .about(format!("services.{}", first.key))

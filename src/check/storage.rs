@@ -71,14 +71,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     unmounted(model, found);
 }
 
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
-}
-
-fn claim_subject(stack: &Stack, claim: &Claim) -> String {
-    format!("stacks.{}.claims.{}", stack.name, claim.name)
-}
-
 /// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers:
 /// the last part of the name counts. From the projects' own documentation.
 const SQLITE_IMAGES: &[(&str, &[&str])] = &[
@@ -182,7 +174,7 @@ fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnos
         part.named(&service.key),
         seen.path.value
     );
-    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(subject(service));
+    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
     if let Source::Claim { name, .. } = &seen.volume.from
         && let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name)
     {
@@ -245,7 +237,7 @@ fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
         for other in others.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, other)| other) {
             diagnostic = diagnostic.because(other.place, "mounted here");
         }
-        found.push(diagnostic.about(subject(service)).help(
+        found.push(diagnostic.about(service.subject()).help(
             "mount it once, without a sub-path, and let the program use folders below: pods with several NFS sub-paths can hang when they start",
         ));
     }
@@ -269,7 +261,7 @@ fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
                 DUPLICATE_MOUNT_PATH
                     .at(mount.path.span, "mounted over it", message)
                     .because(first.path.span, "one is mounted here")
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("mount one of them elsewhere"),
             );
             continue;
@@ -281,7 +273,7 @@ fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
             found.push(
                 MOUNT_HIDES_SYSTEM
                     .at(mount.path.span, "hides what the image has there", message)
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("mount it at a folder of its own, or only one file with `sub-path`"),
             );
         }
@@ -403,7 +395,7 @@ fn replicas(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnos
                 .at(span, who, message)
                 .because(volume.place, "mounted here")
                 .because(claim.place, format!("for one {can}: {}", words(claim)))
-                .about(subject(service))
+                .about(service.subject())
                 .help(
                     "run one pod, or give the claim `access-modes = [\"ReadWriteMany\"]` on storage that can",
                 ),
@@ -443,8 +435,8 @@ fn shared_claims(model: &Model, stack: &Stack, found: &mut Diagnostics) {
                     .at(volume.place, format!("mounted by `{}`", service.key), message)
                     .because(first.place, format!("mounted by `{}`", other.key))
                     .because(claim.place, format!("for one {can}: {}", words(claim)))
-                    .about(subject(service))
-                    .about(subject(other))
+                    .about(service.subject())
+                    .about(other.subject())
                     .help("run both on one node, or give the claim `access-modes = [\"ReadWriteMany\"]` on storage that can"),
             );
         }
@@ -472,7 +464,7 @@ fn template_modes(model: &Model, service: &Service, found: &mut Diagnostics) {
         found.push(
             UNSUPPORTED_ACCESS_MODE
                 .at(template.place, "more than one node", message)
-                .about(subject(service))
+                .about(service.subject())
                 .help("use `ReadWriteOnce`, or a storage class on NFS"),
         );
     }
@@ -518,7 +510,7 @@ fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: 
         );
         let mut diagnostic = UNSUPPORTED_ACCESS_MODE
             .at(span, "more than one node", message)
-            .about(claim_subject(stack, claim));
+            .about(stack.claim_subject(&claim.name));
         if let Some(class) = class {
             diagnostic = diagnostic.because(class.place, format!("its storage class: {backend}"));
         }
@@ -542,7 +534,7 @@ fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
             WRITABLE_MOUNT_OF_READ_ONLY_CLAIM
                 .at(seen.place, "not read-only", message)
                 .because(claim.place, "ReadOnlyMany")
-                .about(subject(service))
+                .about(service.subject())
                 .help("add `read-only = true`, or give the claim another access mode"),
         );
     }
@@ -575,7 +567,7 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
             found.push(
                 UNMOUNTED_CLAIM
                     .at(claim.place, "nobody mounts it", message)
-                    .about(claim_subject(stack, claim))
+                    .about(stack.claim_subject(&claim.name))
                     .help("mount it with `volumes.NAME = { claim = …, mount = … }`, or drop it"),
             );
         }

@@ -43,7 +43,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         }
         for service in environment.services() {
             if let Some(when) = service.job.as_ref().and_then(|job| job.schedule.as_ref()) {
-                schedule_or_interval(when, &subject(service), found);
+                schedule_or_interval(when, &service.subject(), found);
             }
             budget(service, found);
             endless(service, found);
@@ -52,10 +52,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             pod_ports(service, found);
         }
     }
-}
-
-fn subject(service: &Service) -> String {
-    format!("services.{}", service.key)
 }
 
 /// A share of the pods, rounded up as Kubernetes does.
@@ -97,7 +93,7 @@ fn budget(service: &Service, found: &mut Diagnostics) {
         }
         None => diagnostic,
     };
-    found.push(diagnostic.about(subject(service)).help(help));
+    found.push(diagnostic.about(service.subject()).help(help));
 }
 
 /// The autoscaler counts what all containers that run together request, and gives up if one says nothing.
@@ -123,7 +119,7 @@ fn scaling(stack: &Stack, service: &Service, found: &mut Diagnostics) {
             AUTOSCALE_WITHOUT_REQUEST
                 .at(target.place, "a share of nothing", message)
                 .because(silent.place, format!("requests no {}", target.resource))
-                .about(subject(service))
+                .about(service.subject())
                 .help(format!("add `resources.requests.{}`, or scale by something else", target.resource)),
         );
     }
@@ -139,7 +135,7 @@ fn endless(service: &Service, found: &mut Diagnostics) {
         found.push(
             ENDLESS_JOB
                 .at(sidecar.place, "runs on when the job is done", message)
-                .about(subject(service))
+                .about(service.subject())
                 .help("add `native = true`: Kubernetes ends such a sidecar with the job (since 1.29)"),
         );
     }
@@ -160,7 +156,7 @@ fn rerunning(model: &Model, stack: &Stack, service: &Service, found: &mut Diagno
         RERUNNING_JOB
             .at(ttl, "deleted after that", message)
             .because(gitops.place, "who makes it anew")
-            .about(subject(service))
+            .about(service.subject())
             .help("drop `ttl`: one finished job costs nothing"),
     );
 }
@@ -180,7 +176,7 @@ fn permissions(service: &Service, found: &mut Diagnostics) {
         found.push(
             BROAD_PERMISSIONS
                 .at(*place, "every verb on every resource", message)
-                .about(subject(service))
+                .about(service.subject())
                 .help("name the resources and verbs that it needs: `resources = [\"pods\"], verbs = [\"get\", \"list\", \"watch\"]`"),
         );
     }
@@ -198,7 +194,7 @@ fn container_names(service: &Service, found: &mut Diagnostics) {
             DUPLICATE_NAME
                 .at(container.place, format!("`{}` again", container.name), message)
                 .because(*first, format!("already `{}`", container.name))
-                .about(subject(service))
+                .about(service.subject())
                 .help("give it another name: a service's own container has the service's"),
         );
     }
@@ -216,7 +212,7 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
                 DUPLICATE_PORT
                     .at(port.place, format!("`{}` again", port.name), message)
                     .because(name.place, "this one, too")
-                    .about(subject(service))
+                    .about(service.subject())
                     .help("the Service opens both: give one of them another name"),
             );
         }
@@ -232,7 +228,7 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
                 DUPLICATE_PORT
                     .at(port.place, "taken in this pod", message)
                     .because(number.place, "by another container")
-                    .about(subject(service))
+                    .about(service.subject())
                     .help(
                         "the containers of a pod share its network: let one of them listen on another port",
                     ),

@@ -267,7 +267,7 @@ fn lower_backup(
     place: Span,
     complete: bool,
 ) -> Option<Backup> {
-    let about = format!("stacks.{}.claims.{}", stack.name, claim.name);
+    let about = stack.claim_subject(&claim.name);
     let Some(secret) = &table.secret else {
         if complete {
             resolver.found.push(

@@ -234,7 +234,7 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
             claims.push(AddressClaim {
                 service: Some(place),
                 by_reference: reference.is_some() || of_node(model, address.value),
-                ..claim(&range, ClaimKind::LoadBalancer, &owner, &format!("services.{}", service.key))
+                ..claim(&range, ClaimKind::LoadBalancer, &owner, &service.subject())
             });
         }
     }

@@ -183,6 +183,13 @@ pub struct Service {
     pub place: Span,
 }
 
+impl Service {
+    /// What findings about it are about: its table.
+    pub fn subject(&self) -> String {
+        format!("services.{}", self.key)
+    }
+}
+
 /// Amounts by resource.
 pub type Quantities = LiteMap<String, Spanned<QuantityValue>>;
 

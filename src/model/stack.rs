@@ -110,6 +110,18 @@ pub struct Stack {
     pub place: Span,
 }
 
+impl Stack {
+    /// What findings about it are about: its table.
+    pub fn subject(&self) -> String {
+        format!("stacks.{}", self.name)
+    }
+
+    /// The same of one of its claims.
+    pub fn claim_subject(&self, claim: &str) -> String {
+        format!("{}.claims.{claim}", self.subject())
+    }
+}
+
 /// What containers get that ask for nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Limits {

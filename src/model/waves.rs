@@ -91,6 +91,7 @@ fn report_layers(environment: &mut Environment, found: &mut Diagnostics) {
     let layers: BTreeMap<String, Layer> =
         environment.stacks.iter().map(|stack| (stack.name.clone(), stack.layer)).collect();
     for stack in environment.stacks.iter_mut().filter(|stack| stack.layer == Layer::Infrastructure) {
+        let subject = stack.subject();
         stack.after_stacks.retain(|name| {
             let later = layers.get(&name.value) == Some(&Layer::Apps);
             if later {
@@ -104,7 +105,7 @@ fn report_layers(environment: &mut Environment, found: &mut Diagnostics) {
                         .help(format!(
                             "give stack `{name}` `layer = \"infrastructure\"` too, or drop the dependency"
                         ))
-                        .about(format!("stacks.{}", stack.name)),
+                        .about(subject.clone()),
                 );
             }
             !later

@@ -76,10 +76,10 @@ pub(super) fn placed(locator: &Locator<'_>, jobs: &[Job<'_>], mut found: Vec<Fou
 /// The inventory path of what a job is for, whatever the environment.
 pub(super) fn subject(job: &Job<'_>, model: &Model) -> String {
     if let Some(service) = job.service(model) {
-        return format!("services.{}", service.key);
+        return service.subject();
     }
     if let Some(stack) = job.stack(model) {
-        return format!("stacks.{}", stack.name);
+        return stack.subject();
     }
     match (job.chart, job.node) {
         (Some(chart), _) => format!("charts.{}", model.charts[chart].name),

@@ -26,7 +26,7 @@ pub fn apply(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
             let message =
                 format!("the patch of stack `{}` cannot be merged into its {target}: {fault}", stack.name);
             let diagnostic = PATCH_WITHOUT_OBJECT.at(target.span, "cannot be merged", message);
-            found.push(diagnostic.about(format!("stacks.{}", stack.name)));
+            found.push(diagnostic.about(stack.subject()));
         }
     }
     found
@@ -72,5 +72,5 @@ fn unmet(stack: &Stack, target: &str, span: Span, names: &BTreeSet<String>) -> D
         }
     };
     let diagnostic = PATCH_WITHOUT_OBJECT.at(span, "no such object", message);
-    diagnostic.about(format!("stacks.{}", stack.name)).help(help)
+    diagnostic.about(stack.subject()).help(help)
 }
