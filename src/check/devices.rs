@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::capacity::REQUESTS_EXCEED_NODES;
 use crate::check::placement::{patched, pods};
-use crate::check::resources::REQUESTS_EXCEED_NODES;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::{Kind, Strategy};
 use crate::model::Model;

@@ -4,19 +4,25 @@ pub mod addresses;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
+pub mod capacity;
+pub mod connections;
 pub mod devices;
 pub mod engines;
 pub mod gitops;
 pub mod handed;
+mod holders;
 pub mod images;
 pub mod listeners;
 pub mod manifests;
+pub mod names;
 pub mod objects;
 pub mod placement;
+pub mod pod_security;
 pub mod pods;
 pub mod policies;
 pub mod pools;
 pub mod ports;
+pub mod quotas;
 pub mod requests;
 pub mod resources;
 pub mod routes;
@@ -27,6 +33,7 @@ pub mod settings;
 pub mod sharing;
 pub mod spelling;
 pub mod storage;
+pub mod unused_secrets;
 pub mod workloads;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -75,15 +82,21 @@ const FAMILIES: &[Rules] = &[
     pools::check,
     bgp::check,
     ports::check,
+    names::check,
+    connections::check,
     routes::check,
     listeners::check,
     resources::check,
+    quotas::check,
+    capacity::check,
     devices::check,
     storage::check,
     workloads::check,
     backup::check,
     policies::check,
     security::check,
+    pod_security::check,
+    unused_secrets::check,
     secret_files::check_types,
     gitops::check,
     engines::check,
@@ -100,15 +113,21 @@ const FINDINGS_OF_RULES: &[&[&Code]] = &[
     pools::CODES,
     bgp::CODES,
     ports::CODES,
+    names::CODES,
+    connections::CODES,
     routes::CODES,
     listeners::CODES,
     resources::CODES,
+    quotas::CODES,
+    capacity::CODES,
     devices::CODES,
     storage::CODES,
     workloads::CODES,
     backup::CODES,
     policies::CODES,
     security::CODES,
+    pod_security::CODES,
+    unused_secrets::CODES,
     gitops::CODES,
     engines::CODES,
     images::CODES,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::ports::{DUPLICATE_HOST, UNROUTED_HOST};
+use crate::check::names::{DUPLICATE_HOST, UNROUTED_HOST};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::node::Value;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::check::backup::schedule_or_interval;
+use crate::check::names::DUPLICATE_NAME;
 use crate::check::placement::patched;
-use crate::check::ports::{DUPLICATE_NAME, DUPLICATE_PORT};
+use crate::check::ports::DUPLICATE_PORT;
 use crate::check::resources::request;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::service::Kind;
@@ -28,6 +29,8 @@ codes! {
     ENDLESS_JOB = ("endless-job", Resources, Error, "a job with a sidecar that never ends, so that the job never does");
     /// A job that is deleted and made again, for ever.
     RERUNNING_JOB = ("rerunning-job", Gitops, Warning, "a job that Kubernetes deletes when it is done, and that the engine then makes anew");
+    /// `replicas` of a daemon set.
+    IGNORED_REPLICAS = ("ignored-replicas", Resources, Warning, "`replicas` on a daemon set, which runs one pod on every node");
     /// Rights to do everything.
     BROAD_PERMISSIONS = ("broad-permissions", Security, Warning, "a service that may do everything with everything in the Kubernetes API");
 }
@@ -47,6 +50,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             }
             budget(service, found);
             endless(service, found);
+            ignored_replicas(service, found);
             permissions(service, found);
             container_names(service, found);
             pod_ports(service, found);
@@ -234,5 +238,20 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
                     ),
             );
         }
+    }
+}
+
+fn ignored_replicas(service: &Service, found: &mut Diagnostics) {
+    if let Some(replicas) = service.replicas.filter(|_| service.kind == Kind::DaemonSet) {
+        found.push(
+            IGNORED_REPLICAS
+                .at(
+                    replicas.span,
+                    "has no effect",
+                    format!("service `{}` is a daemon set: it runs one pod on every node", service.key),
+                )
+                .about(service.subject())
+                .help("drop `replicas`, or use `kind = \"deployment\"`"),
+        );
     }
 }

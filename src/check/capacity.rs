@@ -1,0 +1,228 @@
+//! Capacity: what pods ask for, against one node and all nodes.
+
+use std::collections::BTreeMap;
+
+use crate::check::placement::{Objection, nodes, objection, patched, pods};
+use crate::check::resources::{of_pod, placed, request, shown};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::service::Kind;
+use crate::model::Model;
+use crate::model::node::Node;
+use crate::model::service::Service;
+use crate::model::stack::Stack;
+use crate::model::workload::ends;
+use crate::quantity::Quantity;
+use crate::source::Span;
+
+codes! { Resources:
+    /// A pod that no node can take.
+    POD_FITS_NO_NODE = ("pod-fits-no-node", Error, "a pod that no node can take");
+    /// More requests than the nodes have.
+    REQUESTS_EXCEED_NODES = ("requests-exceed-nodes", Warning, "all pods together ask for more than the nodes have");
+    /// More requests than the nodes have without the largest.
+    NO_SPARE_NODE = ("no-spare-node", Warning, "without the largest node the others cannot take all pods");
+}
+
+/// Runs every rule about capacity.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for (stack, service) in placed(environment) {
+            fits_no_node(model, stack, service, found);
+        }
+    }
+    capacity(model, found);
+}
+
+/// What a node must have for a pod: resource, amount and where it is asked for.
+fn wants(stack: Option<&Stack>, service: &Service) -> Vec<(String, Quantity, Span)> {
+    let named = ["cpu", "memory"].into_iter().filter_map(|resource| {
+        let wanted = of_pod(stack, service, resource, request)?;
+        Some((resource.to_owned(), wanted.sum, wanted.span))
+    });
+    let gpus = service
+        .gpus
+        .iter()
+        .map(|(name, count)| (name.clone(), Quantity::from_integer(*count), service.place));
+    named.chain(gpus).collect()
+}
+
+/// What a node has of a resource; `None` if the inventory does not say. A node that names no GPU has none as soon as
+/// the inventory says anything of what nodes have.
+fn has(model: &Model, node: &Node, resource: &str) -> Option<Quantity> {
+    match resource {
+        "cpu" => node.cpu.as_ref().map(|cpu| cpu.amount),
+        "memory" => node.memory.as_ref().map(|memory| memory.amount),
+        _ => {
+            let said = model
+                .nodes
+                .iter()
+                .any(|node| node.cpu.is_some() || node.memory.is_some() || !node.gpus.is_empty());
+            let count = node.gpus.get(resource).copied();
+            (said || count.is_some()).then(|| Quantity::from_integer(count.unwrap_or(0)))
+        }
+    }
+}
+
+fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: &mut Diagnostics) {
+    let Some(open) = nodes(model, service) else { return };
+    if pods(model, service) == 0 && service.kind != Kind::DaemonSet {
+        return;
+    }
+    if open.is_empty() {
+        found.push(refused_everywhere(model, service));
+        return;
+    }
+    if patched(service, &["resources", "containers"]) {
+        return;
+    }
+    let wants = wants(stack, service);
+    let lacking = |node: &Node| -> Vec<usize> {
+        let short = |(resource, amount, _): &(String, Quantity, Span)| {
+            has(model, node, resource).is_some_and(|has| has < *amount)
+        };
+        wants.iter().enumerate().filter(|(_, want)| short(want)).map(|(at, _)| at).collect()
+    };
+    // The node that comes nearest lacks least, and of what it lacks it has most.
+    let nearest = open.iter().map(|node| (lacking(node), *node)).min_by_key(|(lacks, node)| {
+        let first = lacks.first().and_then(|at| has(model, node, &wants[*at].0));
+        (lacks.len(), std::cmp::Reverse(first), node.name.clone())
+    });
+    let Some((lacks, node)) = nearest.filter(|(lacks, _)| !lacks.is_empty()) else { return };
+    let absent = lacks.iter().all(|at| has(model, node, &wants[*at].0) == Some(Quantity::ZERO));
+    let asked: Vec<String> =
+        lacks.iter().map(|at| format!("{} {}", shown(&wants[*at].0, wants[*at].1), wants[*at].0)).collect();
+    let there: Vec<String> = lacks
+        .iter()
+        .map(|at| shown(&wants[*at].0, has(model, node, &wants[*at].0).unwrap_or_default()))
+        .collect();
+    let message = format!("service `{}` asks for {}, which no node has", service.key, asked.join(" and "));
+    found.push(
+        POD_FITS_NO_NODE
+            .at(wants[lacks[0]].2, "more than any node that may run it", message)
+            .because(node.place, format!("the nearest: it has {}", there.join(" and ")))
+            .about(service.subject())
+            .help(match absent {
+                true => "say which node has it: `gpu = 1` at the node".to_owned(),
+                false => format!("ask for at most what `{}` has, {}", node.name, there.join(" and ")),
+            }),
+    );
+}
+
+fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
+    let mut reasons: BTreeMap<Objection, Vec<&Node>> = BTreeMap::new();
+    let pinned = service.node.as_ref().map(|name| name.value.as_str());
+    for node in model.nodes.iter().filter(|node| pinned.is_none_or(|name| node.name == name)) {
+        if let Some(reason) = objection(model, service, node) {
+            reasons.entry(reason).or_default().push(node);
+        }
+    }
+    let labels = reasons.keys().any(|reason| matches!(reason, Objection::Label(_)));
+    let taints = reasons.keys().any(|reason| matches!(reason, Objection::Taint(_)));
+    let help = match (labels, taints) {
+        (true, false) => "give a node this label, or choose another",
+        (false, _) if pinned.is_some() => {
+            "choose another node, let pods on this one (`schedulable = true`), or tolerate its taint under `tolerations`"
+        }
+        _ => "tolerate the taint under `tolerations`, or let pods on a node that has none",
+    };
+    let told: Vec<String> = reasons
+        .iter()
+        .take(4)
+        .map(|(reason, nodes)| {
+            let who = match nodes.as_slice() {
+                [node] => format!("node `{}`", node.name),
+                nodes if nodes.len() == model.nodes.len() => "every node".to_owned(),
+                nodes => format!("{} nodes", nodes.len()),
+            };
+            let plural = nodes.len() > 1 && nodes.len() != model.nodes.len();
+            match (reason, plural) {
+                (Objection::Label(label), true) => format!("{who} lack the label `{label}`"),
+                (Objection::Label(label), false) => format!("{who} lacks the label `{label}`"),
+                (Objection::Taint(taint), true) => format!("{who} have the taint `{taint}`"),
+                (Objection::Taint(taint), false) => format!("{who} has the taint `{taint}`"),
+            }
+        })
+        .collect();
+    let span = service.node.as_ref().map(|node| node.span);
+    let diagnostic = POD_FITS_NO_NODE.at(
+        span.unwrap_or(service.place),
+        "no node takes it",
+        format!("no node takes pods of service `{}`: {}", service.key, told.join(", ")),
+    );
+    let diagnostic = match service.node.as_ref().and_then(|name| model.node(name)) {
+        Some(node) => diagnostic.because(node.place, "this node"),
+        None => diagnostic,
+    };
+    diagnostic.about(service.subject()).help(help)
+}
+
+/// The sum of all requests against all nodes that take ordinary pods. Silent unless all of them say what they have.
+fn capacity(model: &Model, found: &mut Diagnostics) {
+    let workers: Vec<&Node> = model.nodes.iter().filter(|node| node.schedulable).collect();
+    for resource in ["cpu", "memory"] {
+        let amounts: Option<Vec<(Quantity, &Node)>> =
+            workers.iter().map(|node| Some((has(model, node, resource)?, *node))).collect();
+        let Some(amounts) = amounts.filter(|amounts| !amounts.is_empty()) else { continue };
+        let total = amounts.iter().fold(Quantity::ZERO, |sum, (amount, _)| sum.saturating_add(*amount));
+        let Some((largest, node)) = amounts.iter().max_by_key(|(amount, node)| (*amount, &node.name)) else {
+            continue;
+        };
+        let (asked, most) = asked(model, resource);
+        let Some((_, service, span)) = most else { continue };
+        let rest = total.saturating_sub(*largest);
+        if asked > total {
+            let message = format!(
+                "all pods together ask for {} {resource}, and the nodes have {}",
+                shown(resource, asked),
+                shown(resource, total)
+            );
+            found.push(
+                REQUESTS_EXCEED_NODES
+                    .at(node.place, format!("the largest of {} nodes", workers.len()), message)
+                    .because(span, format!("asks for most: service `{}`", service.key))
+                    .about("nodes")
+                    .help("ask for less, switch something off in an environment, or add a node"),
+            );
+        } else if asked > rest && workers.len() > 1 {
+            let message = format!(
+                "without node `{}` the others have {} {resource}, and all pods together ask for {}",
+                node.name,
+                shown(resource, rest),
+                shown(resource, asked)
+            );
+            found.push(
+                NO_SPARE_NODE
+                    .at(node.place, format!("has {} {resource}", shown(resource, *largest)), message)
+                    .because(span, format!("asks for most: service `{}`", service.key))
+                    .about(format!("nodes.{}", node.name))
+                    .help("some pods would stay down while it is: ask for less, or add a node"),
+            );
+        }
+    }
+}
+
+/// What all pods of all environments ask for, and the service that asks for most.
+fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &'m Service, Span)>) {
+    let mut sum = Quantity::ZERO;
+    let mut most: Option<(Quantity, &Service, Span)> = None;
+    for environment in &model.environments {
+        for (stack, service) in placed(environment) {
+            // What ends by itself does not run all the time.
+            let wanted = of_pod(stack, service, resource, request).filter(|_| !ends(service.kind));
+            let Some(wanted) = wanted else { continue };
+            // What only tolerated nodes can take is not taken from the others.
+            let free = service.node_selector.is_empty() && service.tolerations.is_empty();
+            let elsewhere = !free
+                && nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
+            if elsewhere {
+                continue;
+            }
+            let amount = wanted.sum.saturating_times(pods(model, service));
+            sum = sum.saturating_add(amount);
+            if most.as_ref().is_none_or(|(greatest, ..)| amount > *greatest) {
+                most = Some((amount, service, wanted.span));
+            }
+        }
+    }
+    (sum, most)
+}

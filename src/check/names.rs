@@ -1,0 +1,297 @@
+//! Names: those that only one thing can have, those that are too long, and hosts that nobody routes.
+
+use std::collections::BTreeMap;
+
+use crate::check::holders::{Holder, each_service, report_clashes, taken_twice};
+use crate::check::routes::route_key;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::service::Kind;
+use crate::model::service::Service;
+use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+use crate::source::Span;
+
+codes! { PortsAndNames:
+    /// One Kubernetes name twice in one namespace.
+    DUPLICATE_NAME = ("duplicate-name", Error, "two things of one kind have one name in one namespace");
+    /// One host and path twice in the cluster.
+    DUPLICATE_HOST = ("duplicate-host", Error, "two services are routed by one host and path");
+    /// Two environments of a stack, or an open and an isolated stack, in one namespace.
+    SHARED_NAMESPACE = ("shared-namespace", Error, "one stack in two environments, or an isolated and an open stack, have one namespace");
+    /// Two deliveries of one name.
+    DUPLICATE_DELIVERY = ("duplicate-delivery", Error, "two stacks and environments make one name for the engine");
+    /// A name that is too long for what Kubernetes makes of it.
+    OVERLONG_NAME = ("overlong-name", Error, "a name that is too long for what is derived from it");
+    /// One variable twice in one container.
+    DUPLICATE_VARIABLE = ("duplicate-variable", Error, "a variable stands in `env` and in `secret-env`");
+    /// `host` without `[ingress]`.
+    UNROUTED_HOST = ("unrouted-host", Warning, "a `host` that nothing routes, because there is no `[ingress]`");
+}
+
+/// Runs every rule about names.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for service in environment.services() {
+            duplicate_variables(model, environment, service, found);
+            unrouted_host(model, service, found);
+            overlong_service_name(service, found);
+        }
+        duplicate_names(environment, found);
+        overlong_deliveries(environment, found);
+    }
+    duplicate_releases(model, found);
+    duplicate_hosts(model, found);
+    shared_namespaces(model, found);
+    duplicate_deliveries(model, found);
+}
+
+/// Pods of a StatefulSet carry its name and a revision of 11 characters in a label, which takes 63
+/// (kubernetes#64023). A CronJob's runs are named for it and the minute.
+fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
+    const LONGEST: usize = 52;
+    let length = service.name.len();
+    let reason = match service.kind {
+        Kind::StatefulSet => "a stateful set: its pods' labels add 11 characters",
+        Kind::CronJob => "a cron job: its runs' names add 11 characters",
+        _ => return,
+    };
+    if length > LONGEST && length <= 63 {
+        found.push(
+            OVERLONG_NAME
+                .at(
+                    service.place,
+                    format!("{length} characters"),
+                    format!("`{}` is too long for {reason}", service.name),
+                )
+                .about(service.subject())
+                .help(format!("at most {LONGEST} characters")),
+        );
+    }
+}
+
+/// Both engines put the name of what they deliver into a label.
+fn overlong_deliveries(environment: &Environment, found: &mut Diagnostics) {
+    for stack in &environment.stacks {
+        let Some(delivery) = &stack.delivery else { continue };
+        if delivery.name.len() > 63 && stack.name.len() <= 63 && environment.name.len() <= 63 {
+            found.push(
+                OVERLONG_NAME
+                    .at(
+                        stack.place,
+                        format!("with `{}` {} characters", environment.name, delivery.name.len()),
+                        format!("`{}` is too long for a label, which takes 63 characters", delivery.name),
+                    )
+                    .because(environment.place, "the environment")
+                    .about(stack.subject())
+                    .help("shorten the name of the stack or of the environment"),
+            );
+        }
+    }
+}
+
+/// Two entries of one name break server-side apply, and only one of them would count.
+fn duplicate_variables(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
+    for part in service.containers() {
+        let mut first: BTreeMap<&str, Span> =
+            part.env.iter().map(|variable| (variable.name.as_str(), variable.place)).collect();
+        let sourced = part.sourced_env.iter();
+        let sourced = sourced.map(|variable| (&variable.name, variable.place, "and from elsewhere"));
+        let secret = part.secret_env.iter().map(|variable| {
+            let mut path = vec!["services", service.key.as_str()];
+            path.extend(part.table.into_iter().flat_map(|(table, name)| [table, name]));
+            path.extend(["secret-env", variable.name.as_str()]);
+            let place = model.key_of(&environment.name, &path).unwrap_or(part.place);
+            (&variable.name, place, "and from a secret")
+        });
+        for (name, place, label) in secret.chain(sourced) {
+            let Some(given) = first.insert(name, place) else { continue };
+            found.push(
+                DUPLICATE_VARIABLE
+                    .at(
+                        place,
+                        label,
+                        format!("variable `{name}` of {} is given twice", part.named(&service.key)),
+                    )
+                    .because(given, "given here")
+                    .about(service.subject())
+                    .help("keep one of them; a secret belongs in `secret-env`"),
+            );
+        }
+    }
+}
+
+fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
+    let services = environment.services().filter(|service| !service.namespace.is_empty()).map(|service| {
+        ((("service"), service.namespace.as_str(), service.name.as_str()), service.subject(), service.place)
+    });
+    let secrets = environment.stacks.iter().flat_map(|stack| {
+        stack.secrets.iter().map(|secret| {
+            let key = ("secret", stack.namespace.as_str(), secret.name.as_str());
+            (key, format!("secrets.{}", secret.key), secret.place)
+        })
+    });
+    let accounts = environment.services().filter_map(|service| {
+        let account = &service.rbac.as_ref()?.account;
+        let key = ("service account", service.namespace.as_str(), account.value.as_str());
+        Some((key, service.subject(), account.span))
+    });
+    report_names(services.chain(secrets).chain(accounts).collect(), found);
+}
+
+fn duplicate_releases(model: &Model, found: &mut Diagnostics) {
+    let releases = model.charts.iter().map(|chart| {
+        let key = ("release", chart.namespace.as_str(), chart.release.as_str());
+        (key, format!("charts.{}", chart.name), chart.place)
+    });
+    report_names(releases.collect(), found);
+}
+
+/// A thing with a name: kind, namespace and name, then in words, subject and place.
+type Named<'m> = ((&'static str, &'m str, &'m str), String, Span);
+
+fn report_names(mut named: Vec<Named<'_>>, found: &mut Diagnostics) {
+    named.sort_by_key(|(key, _, span)| (*key, *span));
+    for group in named.chunk_by(|a, b| a.0 == b.0) {
+        let ((kind, namespace, name), first, place) = &group[0];
+        for (_, second, span) in &group[1..] {
+            found.push(
+                DUPLICATE_NAME
+                    .at(
+                        *span,
+                        format!("`{name}` again"),
+                        format!("two {kind}s are named `{name}` in namespace `{namespace}`: `{first}` and `{second}`"),
+                    )
+                    .because(*place, format!("already `{name}`"))
+                    .about(second)
+                    .about(first)
+                    .help("give one of them another name"),
+            );
+        }
+    }
+}
+
+/// Environments live in one cluster, behind one router.
+fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
+    if model.ingress.is_none() {
+        return;
+    }
+    let mut groups: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
+    each_service(model, |environment, service| {
+        let paths = service.route.iter().flat_map(|route| &route.paths);
+        for (host, path) in paths.flat_map(|path| service.hosts.iter().map(move |host| (host, path))) {
+            let route = route_key(host, path);
+            groups.entry(route).or_default().push(Holder { environment, service, span: host.span });
+        }
+    });
+    let report = |route: &String, first: &Holder<'_>, second: &Holder<'_>| {
+        taken_twice(&DUPLICATE_HOST, &format!("host `{route}`"), first, second)
+            .help("give one of them another `host` or `path`; an environment's `domain` sets its hosts apart")
+    };
+    report_clashes(groups, |_, _| true, report, found);
+}
+
+/// Stacks may share a namespace: the first of them writes it. What cannot be shared is one stack with itself, in
+/// two environments that an engine applies, and a closed network with an open one.
+fn shared_namespaces(model: &Model, found: &mut Diagnostics) {
+    let mut groups: BTreeMap<&str, Vec<(&Environment, &Stack)>> = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            groups.entry(&stack.namespace).or_default().push((environment, stack));
+        }
+    }
+    for (namespace, mut stacks) in groups {
+        stacks.sort_by_key(|(environment, stack)| (stack.namespace.span, environment.place));
+        let mut seen: BTreeMap<&str, &Environment> = BTreeMap::new();
+        for (here, stack) in &stacks {
+            let there = seen.entry(&stack.name).or_insert(here);
+            if there.name != here.name && model.gitops.is_some() {
+                found.push(one_stack_twice(namespace, stack, there, here));
+            }
+        }
+        let (_, first) = stacks[0];
+        if let Some((_, second)) = stacks.iter().find(|(_, stack)| stack.closed != first.closed) {
+            found.push(open_and_closed(namespace, first, second));
+        }
+    }
+}
+
+fn one_stack_twice(namespace: &str, stack: &Stack, there: &Environment, here: &Environment) -> Diagnostic {
+    SHARED_NAMESPACE
+        .at(
+            here.place,
+            format!("`{namespace}` again"),
+            format!(
+                "stack `{}` has namespace `{namespace}` in `{}` and in `{}`",
+                stack.name, there.name, here.name
+            ),
+        )
+        .because(there.place, format!("`{namespace}` here"))
+        .because(stack.namespace.span, "from the default")
+        .about(format!("environments.{}", here.name))
+        .about(stack.subject())
+        .help(format!("give `{}` a `namespace-suffix`, such as \"-{}\"", here.name, here.name))
+}
+
+fn open_and_closed(namespace: &str, first: &Stack, second: &Stack) -> Diagnostic {
+    let word = |stack: &Stack| match (stack.closed.ingress, stack.closed.egress) {
+        (false, false) => "open",
+        (true, false) => "closed to what comes in",
+        (false, true) => "closed to what goes out",
+        (true, true) => "isolated",
+    };
+    let message = format!(
+        "stacks `{}` and `{}` share namespace `{namespace}`, but one is {} and one is {}",
+        first.name,
+        second.name,
+        word(first),
+        word(second)
+    );
+    SHARED_NAMESPACE
+        .at(second.namespace.span, format!("stack `{}` is {}", second.name, word(second)), message)
+        .because(first.namespace.span, format!("stack `{}` is {}", first.name, word(first)))
+        .about(format!("stacks.{}", second.name))
+        .about(format!("stacks.{}", first.name))
+        .help("set `isolate` alike on both, or give one of them another namespace: the policies hold for all of it")
+}
+
+/// Stack `a-b` in `c` and stack `a` in `b-c` are both `a-b-c`.
+fn duplicate_deliveries(model: &Model, found: &mut Diagnostics) {
+    let own = model.gitops.iter().flat_map(|gitops| &gitops.deliveries);
+    let taken: Vec<&str> = own.map(|delivery| delivery.name.as_str()).collect();
+    let mut seen: BTreeMap<&str, (&Environment, &Stack)> = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            let Some(delivery) = &stack.delivery else { continue };
+            let name = delivery.name.as_str();
+            let first = seen.insert(name, (environment, stack));
+            let message = format!(
+                "stack `{}` in `{}` is delivered as `{name}`, which is taken",
+                stack.name, environment.name
+            );
+            let diagnostic = DUPLICATE_DELIVERY
+                .at(stack.place, format!("with `{}` it makes `{name}`", environment.name), message)
+                .about(stack.subject())
+                .help("rename the stack or the environment");
+            if let Some((other, first)) = first {
+                let label = format!("with `{}` it makes `{name}`, too", other.name);
+                found.push(diagnostic.because(first.place, label));
+            } else if taken.contains(&name) {
+                found.push(diagnostic);
+            }
+        }
+    }
+}
+
+fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
+    let Some(host) = service.hosts.first().filter(|_| model.ingress.is_none()) else { return };
+    found.push(
+        UNROUTED_HOST
+            .at(
+                host.span,
+                "nothing routes it",
+                format!("nothing routes host `{host}` to service `{}`", service.key),
+            )
+            .about(service.subject())
+            .help("say what routes hosts: `[ingress]` with `provider`, or drop `host`"),
+    );
+}

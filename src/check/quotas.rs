@@ -1,0 +1,215 @@
+//! Quotas: what all pods of a stack take together.
+
+use std::collections::BTreeMap;
+
+use crate::check::placement::{patched, pods};
+use crate::check::resources::{Amount, Reading, limit, of_pod, request, shown};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::policy::QuotaScope;
+use crate::inventory::service::Kind;
+use crate::model::container::Part;
+use crate::model::service::Service;
+use crate::model::stack::Stack;
+use crate::model::workload::ends;
+use crate::model::{Environment, Model};
+use crate::quantity::Quantity;
+use crate::source::Span;
+
+codes! { Resources:
+    /// A namespace that asks for more than its quota.
+    OVER_QUOTA = ("over-quota", Error, "a stack asks for more than its quota");
+    /// A pod that a quota refuses because it says nothing.
+    UNCOUNTED_UNDER_QUOTA = ("uncounted-under-quota", Error, "a pod without the request or limit that its stack's quota counts");
+}
+
+/// A sum over a quota, and where.
+type Excess<'m> = (&'m Environment, &'m Stack, Use<'m>);
+
+/// Runs every rule about quotas.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    // A sum that is the same wherever the stack runs is one finding.
+    let mut over: BTreeMap<(String, String, Span), Vec<Excess<'_>>> = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for (key, most) in &stack.quota {
+                let sum = match stored(model, stack, key) {
+                    Some(sum) => Some(Use { sum, most: None }),
+                    None => used(model, stack, key, most, found),
+                };
+                if let Some(sum) = sum.filter(|sum| sum.sum > most.amount) {
+                    let group = (stack.name.clone(), key.clone(), most.span);
+                    over.entry(group).or_default().push((environment, stack, sum));
+                }
+            }
+        }
+    }
+    for ((name, key, _), places) in over {
+        let runs = model
+            .environments
+            .iter()
+            .filter(|environment| environment.stacks.iter().any(|stack| stack.name == name));
+        let same =
+            places.iter().all(|(_, _, sum)| sum.sum == places[0].2.sum) && places.len() == runs.count();
+        for (environment, stack, sum) in places.iter().take(if same { 1 } else { usize::MAX }) {
+            let place = if same || model.environments.len() == 1 {
+                String::new()
+            } else {
+                format!(" in `{}`", environment.name)
+            };
+            found.push(over_quota(stack, &key, sum, &place));
+        }
+    }
+}
+
+/// What all pods of a stack take of a quota's key, and who takes most; `None` for keys that the tree does not decide.
+struct Use<'s> {
+    sum: Quantity,
+    most: Option<(Quantity, &'s Service)>,
+}
+
+/// What one service takes of a quota's key. `Err` if a pod says nothing of what the quota counts.
+fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<Result<Quantity, ()>> {
+    let count = pods(model, service);
+    let whole = |count: u64| Some(Ok(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX))));
+    let stack = Some(stack);
+    let of = |resource: &str, read: Reading| match of_pod(stack, service, resource, read) {
+        Some(amount) if amount.complete => Some(Ok(amount.sum.saturating_times(count))),
+        _ if count == 0 => Some(Ok(Quantity::ZERO)),
+        _ => Some(Err(())),
+    };
+    match key {
+        "cpu" | "memory" => of(key, request),
+        "requests.cpu" | "requests.memory" | "requests.ephemeral-storage" => {
+            of(&key["requests.".len()..], request)
+        }
+        "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" => of(&key["limits.".len()..], limit),
+        "pods" | "count/pods" => whole(count),
+        "services" | "count/services" => whole(u64::from(!service.ports.is_empty())),
+        "services.loadbalancers" => whole(u64::from(service.load_balancer.is_some())),
+        "services.nodeports" => {
+            let own = service.ports.iter().filter(|port| port.node_port.is_some()).count();
+            // Every port of a load balancer takes a node port, too.
+            whole(if service.load_balancer.is_some() { service.ports.len() } else { own } as u64)
+        }
+        "count/deployments.apps" => whole(u64::from(service.kind == Kind::Deployment)),
+        "count/statefulsets.apps" => whole(u64::from(service.kind == Kind::StatefulSet)),
+        "count/daemonsets.apps" => whole(u64::from(service.kind == Kind::DaemonSet)),
+        "count/cronjobs.batch" => whole(u64::from(service.kind == Kind::CronJob)),
+        _ => {
+            let device = key.strip_prefix("requests.").filter(|device| device.contains('/'))?;
+            let gpus = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
+            let own = service.resources.limits.get(device).map(|amount| amount.amount);
+            Some(Ok(gpus.or(own).unwrap_or_default().saturating_times(count)))
+        }
+    }
+}
+
+/// What claims take of a quota's key: those of the stack, and those that each pod gets for itself.
+fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
+    let size = |size: &Option<Amount>| size.as_ref().map_or(Quantity::ZERO, |size| size.amount);
+    // What somebody else makes is not known; what can fail over is there twice.
+    let made = stack.claims.iter().filter(|claim| !claim.existing);
+    let own = made.map(|claim| (claim.class.as_deref(), size(&claim.size), claim.copies.len() as u64));
+    let templates = stack.services.iter().flat_map(|service| {
+        let count = if service.claim_templates.is_empty() { 0 } else { pods(model, service) };
+        service
+            .claim_templates
+            .iter()
+            .map(move |template| (template.class.as_deref(), size(&template.size), count))
+    });
+    let (wanted, what) = match key.split_once(".storageclass.storage.k8s.io/") {
+        Some((class, what)) => (Some(class), what),
+        None => (None, key.strip_prefix("count/").unwrap_or(key)),
+    };
+    let claims = own.chain(templates).filter(|(class, ..)| wanted.is_none() || *class == wanted);
+    match what {
+        "persistentvolumeclaims" => {
+            let count = claims.fold(0_u64, |sum, (.., count)| sum.saturating_add(count));
+            Some(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX)))
+        }
+        "requests.storage" => {
+            Some(claims.fold(Quantity::ZERO, |sum, (_, size, count)| {
+                sum.saturating_add(size.saturating_times(count))
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a quota with scopes counts a service's pods. They have no deadline.
+fn in_scope(stack: &Stack, service: &Service) -> bool {
+    let says = |part: &Part<'_>, resource: &str| {
+        let (stack, own) = (Some(stack), part.resources);
+        request(stack, own, resource).is_some() || limit(stack, own, resource).is_some()
+    };
+    let best_effort = !service.containers().any(|part| says(&part, "cpu") || says(&part, "memory"));
+    stack.quota_scopes.iter().all(|scope| match scope.value {
+        QuotaScope::Terminating => false,
+        QuotaScope::NotTerminating => true,
+        QuotaScope::BestEffort => best_effort,
+        QuotaScope::NotBestEffort => !best_effort,
+    })
+}
+
+fn used<'s>(
+    model: &Model,
+    stack: &'s Stack,
+    key: &str,
+    quota: &Amount,
+    found: &mut Diagnostics,
+) -> Option<Use<'s>> {
+    let mut total = Use { sum: Quantity::ZERO, most: None };
+    // What ends by itself does not all run at once: there must be room for the greatest of it.
+    let mut passing = Quantity::ZERO;
+    for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
+        if patched(service, &["resources", "containers", "replicas"]) {
+            continue;
+        }
+        match taken(model, stack, service, key)? {
+            Ok(amount) => {
+                match ends(service.kind) && !key.starts_with("count/") {
+                    true => passing = passing.max(amount),
+                    false => total.sum = total.sum.saturating_add(amount),
+                }
+                if total.most.is_none_or(|(most, _)| amount > most) {
+                    total.most = Some((amount, service));
+                }
+            }
+            Err(()) => {
+                let message = format!(
+                    "service `{}` does not say its `{key}`, which the quota of stack `{}` counts",
+                    service.key, stack.name
+                );
+                found.push(
+                    UNCOUNTED_UNDER_QUOTA
+                        .at(service.place, "Kubernetes refuses its pods", message)
+                        .because(quota.span, "the quota")
+                        .about(service.subject())
+                        .about(stack.subject())
+                        .help(format!("add it to `resources`, or to `stacks.{}.limits`", stack.name)),
+                );
+            }
+        }
+    }
+    total.sum = total.sum.saturating_add(passing);
+    Some(total)
+}
+
+fn over_quota(stack: &Stack, key: &str, sum: &Use<'_>, place: &str) -> Diagnostic {
+    let most = &stack.quota[key];
+    let message = format!(
+        "stack `{}` takes {} of `{key}`{place}, and its quota is {}",
+        stack.name,
+        shown(key, sum.sum),
+        most.text
+    );
+    let diagnostic =
+        OVER_QUOTA.at(most.span, format!("{} is taken", shown(key, sum.sum)), message).about(stack.subject());
+    let diagnostic = match sum.most {
+        Some((amount, service)) => {
+            diagnostic.because(service.place, format!("takes most: {}", shown(key, amount)))
+        }
+        None => diagnostic,
+    };
+    diagnostic.help(format!("raise the quota to {}, or ask for less", shown(key, sum.sum)))
+}
