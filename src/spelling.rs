@@ -1,5 +1,8 @@
 //! Which word was meant.
 
+/// Nobody mistypes longer names, in bytes.
+const LONGEST: usize = 256;
+
 /// The name of `known` nearest to `name`, if one is near enough to be meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match name.chars().count() {
@@ -7,8 +10,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         4..=7 => 2,
         _ => 3,
     };
+    if name.len() > LONGEST {
+        return None;
+    }
+    // A character has four bytes at most.
+    let is_near = |candidate: &&str| candidate.len().abs_diff(name.len()) <= 4 * limit;
     known
         .into_iter()
+        .filter(is_near)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()

@@ -1,5 +1,6 @@
 //! Objects, as Kubernetes will see them: those that templates make, and those that people wrote into the tree.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::check::manifests::{Manifest, is_kustomization};
@@ -7,7 +8,7 @@ use crate::check::spelling::everywhere;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::inventory::node::{Node as Raw, Value as Written};
 use crate::model::Model;
-use crate::object::place;
+use crate::object::place::Documents;
 use crate::object::schema::{Path, Step, Verdict, judge, judge_value};
 use crate::object::{Map, Value};
 use crate::source::Span;
@@ -222,13 +223,14 @@ fn in_two_parts(own: &str, name: &str) -> bool {
 pub fn hand_written(manifests: &[Manifest], model: &Model, found: &mut Diagnostics) {
     let patches = patches(manifests);
     for manifest in manifests.iter().filter(|manifest| !patches.contains(manifest.path.as_str())) {
+        let places = Places::of(manifest);
         for (number, document) in manifest.documents.iter().enumerate() {
             let whole = with_kind(document, &manifest.path);
             let Some(object) = whole.as_ref() else { continue };
             for finding in findings(object, minor(model)) {
                 found.push(
                     finding
-                        .at(span(manifest, number, &finding.path), "")
+                        .at(places.span(number, &finding.path), "")
                         .about(format!("out/{}", manifest.path)),
                 );
             }
@@ -236,10 +238,25 @@ pub fn hand_written(manifests: &[Manifest], model: &Model, found: &mut Diagnosti
     }
 }
 
-/// The place of a value in a hand-written file.
-pub fn span(manifest: &Manifest, document: usize, path: &Path) -> Span {
-    let place = place::find(&manifest.text, document, path, &str::to_owned);
-    Span::new(manifest.file, place.map_or(0..0, |place| place.range))
+/// The places of values in a hand-written file. It is read again for the first that is asked for.
+pub struct Places<'m> {
+    manifest: &'m Manifest,
+    documents: OnceCell<Option<Documents>>,
+}
+
+impl<'m> Places<'m> {
+    /// Those of a file.
+    pub fn of(manifest: &'m Manifest) -> Self {
+        Self { manifest, documents: OnceCell::new() }
+    }
+
+    /// The place of a value.
+    pub fn span(&self, document: usize, path: &Path) -> Span {
+        let text = &self.manifest.text;
+        let documents = self.documents.get_or_init(|| Documents::read(text, &|key| key));
+        let place = documents.as_ref().and_then(|documents| documents.find(text, document, path));
+        Span::new(self.manifest.file, place.map_or(0..0, |place| place.range))
+    }
 }
 
 /// What can be judged: an object; not what SOPS has encrypted, nor a file of values. A kustomization need not say

@@ -32,11 +32,11 @@ pub struct Offer {
 /// What an object offers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Offered {
-    /// Its name, under a kind, with its keys where they are known.
+    /// Its name, under a kind, with its keys, sorted, where they are known.
     Name(&'static str, String, Option<Vec<String>>),
-    /// A Service with its ports, by name and number, and its labels.
+    /// A Service with its ports, by name and number and sorted, and its labels.
     Service(String, Vec<String>, Labels),
-    /// Pods with these labels and ports.
+    /// Pods with these labels, and ports, sorted.
     Pods(Labels, Vec<String>),
 }
 
@@ -74,7 +74,7 @@ pub enum Needed {
 }
 
 impl Links {
-    /// Reads the objects of one file. What they find in each other is no need.
+    /// Reads the objects of one file. What they find in each other is no need, unless they are very many.
     pub fn of(objects: &[Value]) -> Self {
         let mut reader = Reader { links: Self::default(), object: 0, namespace: None };
         for (number, object) in objects.iter().enumerate() {
@@ -86,7 +86,9 @@ impl Links {
             reader.others(object);
         }
         let Self { mut offers, mut needs, mut ids, waits, folders } = reader.links;
-        needs.retain(|need| !offers.iter().any(|offer| offer.meets(need)));
+        if needs.len().saturating_mul(offers.len()) <= MOST_PAIRS {
+            needs.retain(|need| !offers.iter().any(|offer| offer.meets(need)));
+        }
         // They are kept for all files until the end.
         offers.shrink_to_fit();
         needs.shrink_to_fit();
@@ -94,6 +96,9 @@ impl Links {
         Self { offers, needs, ids, waits, folders }
     }
 }
+
+/// How many needs and offers of one file are held against one another.
+const MOST_PAIRS: usize = 1_000_000;
 
 impl Offer {
     /// Whether this is what is needed, as far as one of a file can tell.
@@ -107,17 +112,17 @@ impl Offered {
     pub fn meets(&self, need: &Needed) -> bool {
         match (self, need) {
             (Self::Name(kind, name, keys), Needed::Name(wanted, other, key)) => {
-                let has_key = |key: &String| keys.as_ref().is_none_or(|keys| keys.contains(key));
+                let has_key = |key: &String| keys.as_ref().is_none_or(|keys| keys.binary_search(key).is_ok());
                 kind == wanted && name == other && key.as_ref().is_none_or(has_key)
             }
             (Self::Service(name, ..), Needed::Name("Service", other, _)) => name == other,
             (Self::Service(name, ports, _), Needed::Port(other, port)) => {
-                name == other && ports.contains(port)
+                name == other && ports.binary_search(port).is_ok()
             }
             (Self::Pods(labels, ports), Needed::Pods(wanted, port))
             | (Self::Service(_, ports, labels), Needed::Services(wanted, port)) => {
                 wanted.iter().all(|label| labels.binary_search(label).is_ok())
-                    && port.as_ref().is_none_or(|port| ports.contains(port))
+                    && port.as_ref().is_none_or(|port| ports.binary_search(port).is_ok())
             }
             _ => false,
         }
@@ -182,7 +187,7 @@ impl Reader {
             ("", "Service") => {
                 let ports = items(object, &["spec", "ports"]).iter();
                 let ports = ports.flat_map(|port| [port.get("name"), port.get("port")]).flatten();
-                let ports = ports.map(scalar).collect();
+                let ports = sorted(ports.map(scalar));
                 let labels = labels(object.pointer("/metadata/labels"));
                 self.offer(Offered::Service(name.unwrap_or_default().to_owned(), ports, labels));
             }
@@ -204,7 +209,7 @@ impl Reader {
         }
         if let Some((template, _)) = pod_template(object) {
             let ports = containers(template).flat_map(|(_, _, container)| items(container, &["ports"]));
-            let ports = ports.filter_map(|port| port.get("name")?.as_str()).map(str::to_owned).collect();
+            let ports = sorted(ports.filter_map(|port| port.get("name")?.as_str()).map(str::to_owned));
             self.offer(Offered::Pods(labels(template.pointer("/metadata/labels")), ports));
         }
     }
@@ -599,7 +604,7 @@ fn scalar(value: &Value) -> String {
 
 fn keys(object: &Value, members: &[&str]) -> Vec<String> {
     let maps = members.iter().filter_map(|member| object.get(*member)?.as_object());
-    maps.flat_map(Map::keys).cloned().collect()
+    sorted(maps.flat_map(Map::keys).cloned())
 }
 
 /// The keys of the Secret that a SealedSecret becomes; unknown if it adds to one.
@@ -609,7 +614,7 @@ fn sealed_keys(object: &Value) -> Option<Vec<String>> {
     let spec = object.get("spec").filter(|_| !adds)?;
     let mut all = keys(spec, &["encryptedData"]);
     all.extend(spec.get("template").map(|template| keys(template, &["data"])).unwrap_or_default());
-    (!all.is_empty()).then_some(all)
+    (!all.is_empty()).then(|| sorted(all))
 }
 
 /// The keys of the Secret that an ExternalSecret makes, if it names each of them.
@@ -622,7 +627,15 @@ fn external_keys(object: &Value) -> Option<Vec<String>> {
         return None;
     }
     let data = spec.get("data").and_then(Value::as_array)?;
-    data.iter().map(|one| one.get("secretKey")?.as_str().map(str::to_owned)).collect()
+    let keys: Option<Vec<String>> =
+        data.iter().map(|one| one.get("secretKey")?.as_str().map(str::to_owned)).collect();
+    keys.map(sorted)
+}
+
+fn sorted(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.into_iter().collect();
+    texts.sort_unstable();
+    texts
 }
 
 fn labels(map: Option<&Value>) -> Labels {

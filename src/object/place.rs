@@ -1,5 +1,6 @@
-//! Where in a YAML text a value of one of its objects stands. Only findings ask, so the text is read anew for each.
+//! Where in a YAML text a value of one of its objects stands. Only findings ask.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -20,41 +21,81 @@ pub struct Place {
     pub scalar: Option<String>,
 }
 
-/// Finds a value of the document with this number, empty ones not counted. `name` is what a key of the text stands
-/// for.
-pub fn find(text: &str, document: usize, path: &Path, name: &dyn Fn(&str) -> String) -> Option<Place> {
-    let documents: Vec<Spanned<Raw>> =
-        serde_saphyr::from_multiple_with_options(text, options(text.len())).ok()?;
-    let root = documents.iter().filter(|raw| !matches!(raw.value, Raw::Null)).nth(document)?;
-    let mut place = Place { range: range(root, text), steps: 0, scalar: None };
-    let mut here = root;
-    for step in &path.0 {
-        let (at, next) = match (&here.value, step) {
-            (Raw::Map(entries), Step::Key(key)) => {
-                let Some((at, value)) = entries.iter().find(|(known, _)| name(&known.value) == *key) else {
-                    break;
-                };
-                (range(at, text), value)
-            }
-            (Raw::List(items), Step::Index(index)) => {
-                let Some(item) = items.get(*index) else { break };
-                (range(item, text), item)
-            }
-            _ => break,
-        };
-        place = Place { range: at, steps: place.steps + 1, scalar: None };
-        here = next;
+/// The documents of a text with the places of all that is in them, empty ones left out.
+pub struct Documents(Vec<Spot>);
+
+/// A value and the bytes where it stands.
+struct Spot {
+    range: Range<usize>,
+    value: Held,
+}
+
+enum Held {
+    Nothing,
+    Scalar(String),
+    List(Vec<Spot>),
+    /// Each with the place of its key.
+    Map(BTreeMap<String, (Range<usize>, Spot)>),
+}
+
+impl Documents {
+    /// Reads a text; none if it is no YAML. `name` is what a key of the text stands for.
+    pub fn read(text: &str, name: &dyn Fn(String) -> String) -> Option<Self> {
+        let documents: Vec<Spanned<Raw>> =
+            serde_saphyr::from_multiple_with_options(text, options(text.len())).ok()?;
+        let documents = documents.into_iter().filter(|raw| !matches!(raw.value, Raw::Null));
+        Some(Self(documents.map(|raw| spot(raw, text, name)).collect()))
     }
-    if let Raw::Scalar(scalar) = &here.value {
-        place.scalar = Some(scalar.clone());
-        let value = range(here, text);
-        let one_line = text.get(place.range.start..value.end).is_some_and(|piece| !piece.contains('\n'));
-        if one_line {
-            place.range.end = value.end;
+
+    /// Finds a value of the document with this number, in the text that was read.
+    pub fn find(&self, text: &str, document: usize, path: &Path) -> Option<Place> {
+        let mut here = self.0.get(document)?;
+        let mut place = Place { range: here.range.clone(), steps: 0, scalar: None };
+        for step in &path.0 {
+            let (at, next) = match (&here.value, step) {
+                (Held::Map(entries), Step::Key(key)) => {
+                    let Some((at, value)) = entries.get(key) else { break };
+                    (at, value)
+                }
+                (Held::List(items), Step::Index(index)) => {
+                    let Some(item) = items.get(*index) else { break };
+                    (&item.range, item)
+                }
+                _ => break,
+            };
+            place = Place { range: at.clone(), steps: place.steps + 1, scalar: None };
+            here = next;
         }
+        if let Held::Scalar(scalar) = &here.value {
+            place.scalar = Some(scalar.clone());
+            let end = here.range.end;
+            let one_line = text.get(place.range.start..end).is_some_and(|piece| !piece.contains('\n'));
+            if one_line {
+                place.range.end = end;
+            }
+        }
+        place.range.end = first_line(text, &place.range);
+        Some(place)
     }
-    place.range.end = first_line(text, &place.range);
-    Some(place)
+}
+
+fn spot(raw: Spanned<Raw>, text: &str, name: &dyn Fn(String) -> String) -> Spot {
+    let range = range(&raw, text);
+    let value = match raw.value {
+        Raw::Null => Held::Nothing,
+        Raw::Scalar(scalar) => Held::Scalar(scalar),
+        Raw::List(items) => Held::List(items.into_iter().map(|item| spot(item, text, name)).collect()),
+        Raw::Map(entries) => {
+            let mut spots = BTreeMap::new();
+            for (key, value) in entries {
+                let at = self::range(&key, text);
+                // Of twins the first one counts.
+                spots.entry(name(key.value)).or_insert_with(|| (at, spot(value, text, name)));
+            }
+            Held::Map(spots)
+        }
+    };
+    Spot { range, value }
 }
 
 /// A range never goes over its first line.
@@ -152,15 +193,19 @@ impl<'de> Visitor<'de> for RawVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{Documents, Place};
     use crate::object::schema::{Path, Step};
+
+    fn find(text: &str, document: usize, path: &Path) -> Option<Place> {
+        Documents::read(text, &|key| key)?.find(text, document, path)
+    }
 
     const TEXT: &str = "# x\n---\n---\na: 1\n---\nkind: Pod\nspec:\n  list:\n    - name: ä\n      deep: {x: y}\n    - {name: b, more: [1, 2]}\n";
 
     fn at(document: usize, steps: &[&str]) -> (String, usize) {
         let step = |text: &&str| text.parse().map_or_else(|_| Step::Key((*text).to_owned()), Step::Index);
         let path = Path(steps.iter().map(step).collect());
-        let place = find(TEXT, document, &path, &str::to_owned).unwrap();
+        let place = find(TEXT, document, &path).unwrap();
         (TEXT[place.range].to_owned(), place.steps)
     }
 
@@ -177,7 +222,7 @@ mod tests {
     fn what_is_not_there_is_found_as_near_as_it_goes() {
         assert_eq!(at(1, &["spec", "list", "0", "image"]).1, 3);
         assert_eq!(at(1, &["spec", "none", "x"]), ("spec".to_owned(), 1));
-        assert!(find(TEXT, 7, &Path::default(), &str::to_owned).is_none());
-        assert!(find("a: [", 0, &Path::default(), &str::to_owned).is_none());
+        assert!(find(TEXT, 7, &Path::default()).is_none());
+        assert!(find("a: [", 0, &Path::default()).is_none());
     }
 }

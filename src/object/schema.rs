@@ -22,6 +22,9 @@ pub struct Fault {
     pub unsure: bool,
 }
 
+/// For so many faults of one object it is said what may be meant.
+const MOST_GUESSES: usize = 100;
+
 /// The way to a value: `spec.ports[0].name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(pub Vec<Step>);
@@ -323,7 +326,9 @@ impl Walk {
 
     fn unknown(&mut self, key: &str, of: &Type, members: &Map, here: &Here<'_>) {
         let free = || of.fields.iter().map(|field| field.name).filter(|name| !members.contains_key(*name));
-        let near = free().find(|name| name.eq_ignore_ascii_case(key)).or_else(|| nearest(key, free()));
+        let guess = || free().find(|name| name.eq_ignore_ascii_case(key)).or_else(|| nearest(key, free()));
+        // A stranger's object may have a million.
+        let near = if self.faults.len() < MOST_GUESSES { guess() } else { None };
         let unsure = self.custom && near.is_none();
         let help = near.map(|near| format!("did you mean `{near}`?"));
         self.faults.push(Fault { path: here.path(), message: "unknown field".to_owned(), help, unsure });

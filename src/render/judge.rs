@@ -8,13 +8,13 @@ use crate::check::objects::{Finding, findings, minor, said_place, written_place}
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Model;
 use crate::object::Value;
+use crate::object::schema::Path;
+use crate::render::MOST_PLACES;
 use crate::render::Templates;
 use crate::render::context::Contexts;
 use crate::render::plan::Job;
 use crate::source::Span;
-
-/// How many findings have their places looked for: each takes a render of its own.
-const PLACES: usize = 500;
+use crate::template::Rendition;
 
 /// What is found in one object of one job.
 #[derive(Clone, Debug)]
@@ -29,6 +29,9 @@ pub(super) struct Found {
     pub finding: Finding,
 }
 
+/// What makes two findings the same fault: line, rule, way and help.
+type Fault<'f> = (Span, &'static str, &'f Path, Option<&'f str>);
+
 /// Judges what a job has made.
 pub(super) fn judge(model: &Model, job: usize, objects: &[Value]) -> Vec<Found> {
     let minor = minor(model);
@@ -41,7 +44,7 @@ pub(super) fn judge(model: &Model, job: usize, objects: &[Value]) -> Vec<Found> 
 }
 
 /// The findings with their places. A fault that a second environment has, too, is the same fault.
-pub(super) fn placed(locator: &Locator<'_>, jobs: &[Job<'_>], mut found: Vec<Found>) -> Diagnostics {
+pub(super) fn placed<'m>(locator: &Locator<'m>, jobs: &[Job<'m>], mut found: Vec<Found>) -> Diagnostics {
     found.sort_by_key(|one| (one.job, one.object));
     let mut first = BTreeMap::new();
     for (at, one) in found.iter().enumerate() {
@@ -53,13 +56,19 @@ pub(super) fn placed(locator: &Locator<'_>, jobs: &[Job<'_>], mut found: Vec<Fou
     }
     let mut kept: Vec<usize> = first.into_values().collect();
     kept.sort_unstable();
-    let mut merged: BTreeMap<(Span, &'static str, String), (Diagnostic, usize)> = BTreeMap::new();
+    let mut merged: BTreeMap<Fault<'_>, (Diagnostic, usize)> = BTreeMap::new();
+    // The findings of a job follow one another.
+    let mut rendition: Option<(usize, Option<Rendition<'_>>)> = None;
     for (count, at) in kept.into_iter().enumerate() {
         let one = &found[at];
-        let diagnostic = locator.diagnostic(&jobs[one.job], one, count < PLACES);
+        if count < MOST_PLACES && rendition.as_ref().is_none_or(|(job, _)| *job != one.job) {
+            rendition = Some((one.job, locator.rendition(&jobs[one.job])));
+        }
+        let look = rendition.as_ref().filter(|_| count < MOST_PLACES);
+        let diagnostic = locator.diagnostic(&jobs[one.job], one, look.and_then(|(_, one)| one.as_ref()));
         // One line of a template is at fault for every service in the same way.
-        let what = format!("{} {}", one.finding.path, one.finding.help.as_deref().unwrap_or_default());
-        let key = (diagnostic.primary(), one.finding.code.name, what);
+        let finding = &one.finding;
+        let key = (diagnostic.primary(), finding.code.name, &finding.path, finding.help.as_deref());
         merged
             .entry(key)
             .and_modify(|(first, more)| {
@@ -96,16 +105,18 @@ pub(super) struct Locator<'m> {
     pub(super) templates: Templates<'m>,
 }
 
-impl Locator<'_> {
+impl<'m> Locator<'m> {
+    fn rendition(&self, job: &Job<'m>) -> Option<Rendition<'m>> {
+        let context = Named::from_dyn_object(self.contexts.of(job));
+        self.templates.engine.rendition(job.template, &context)
+    }
+
     /// A finding with its place: in the template, or in the inventory if the value comes from there.
-    fn diagnostic(&self, job: &Job<'_>, found: &Found, look: bool) -> Diagnostic {
+    fn diagnostic(&self, job: &Job<'_>, found: &Found, rendition: Option<&Rendition<'_>>) -> Diagnostic {
         let finding = &found.finding;
         let what_for = job.what_for(self.model);
         let subject = subject(job, self.model);
-        let context = Named::from_dyn_object(self.contexts.of(job));
-        let engine = self.templates.engine;
-        let located =
-            look.then(|| engine.locate(job.template, &context, found.object, &finding.path)).flatten();
+        let located = rendition.and_then(|rendition| rendition.locate(found.object, &finding.path));
         let span = located.as_ref().map_or(Span::new(job.file, 0..0), |located| located.span);
         let outside =
             located.as_ref().is_none_or(|located| located.given || located.steps < finding.path.0.len());

@@ -61,9 +61,8 @@ impl Kustomization {
     }
 
     /// Lists the manifests that people put beside ours.
-    pub fn hand_written(&mut self, folder: &TreePath, manifests: &[TreePath], tree: &Tree) {
-        let beside =
-            manifests.iter().filter(|file| file.parent().as_ref() == Some(folder) && !tree.contains(file));
+    pub fn hand_written(&mut self, manifests: &[&TreePath], tree: &Tree) {
+        let beside = manifests.iter().filter(|file| !tree.contains(file));
         self.resources.extend(beside.map(|file| file.name().to_owned()));
     }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::manifests::Manifest;
-use crate::check::objects::{self, DANGLING_REFERENCE, Finding, title};
+use crate::check::objects::{self, DANGLING_REFERENCE, Finding, Places, title};
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Node, Value as Written};
 use crate::model::Model;
@@ -35,8 +35,9 @@ pub(super) struct Linked {
 impl Linked {
     /// The kind and name of an object.
     pub fn title(&self, object: usize) -> Option<(&str, &str)> {
-        let found = self.titles.iter().find(|(at, _)| *at == object);
-        found.map(|(_, (kind, title))| (kind.as_str(), title.as_str()))
+        let at = self.titles.binary_search_by_key(&object, |(at, _)| *at).ok()?;
+        let (_, (kind, title)) = &self.titles[at];
+        Some((kind.as_str(), title.as_str()))
     }
 }
 
@@ -65,6 +66,11 @@ struct There<'l> {
     /// Services by one of theirs.
     labelled: Labelled<'l>,
 }
+
+/// For so many names of one file that are not there it is said what may be meant: a stranger's files may be long.
+const MOST_GUESSES: usize = 100;
+/// Of so many that share a label it is known which ones are chosen.
+const MOST_ALIKE: usize = 1_000;
 
 /// The labels that something is chosen by.
 fn selected(what: &Needed) -> impl Iterator<Item = &str> {
@@ -98,25 +104,30 @@ impl<'l> There<'l> {
         }
     }
 
-    /// Pods or Services with all of these labels.
-    fn chosen(&self, namespace: &str, needed: &Needed) -> Vec<&'l Offered> {
+    /// Pods or Services with all of these labels; none if they are too many to look at.
+    fn chosen(&self, namespace: &str, needed: &Needed) -> Option<Vec<&'l Offered>> {
         let (of, labels, all) = match needed {
             Needed::Services(labels, _) => (&self.labelled, labels, Needed::Services(labels.clone(), None)),
             Needed::Pods(labels, _) => (&self.pods, labels, Needed::Pods(labels.clone(), None)),
-            _ => return Vec::new(),
+            _ => return None,
         };
         let lists = labels.iter().map(|(key, value)| {
             of.get(&(namespace, key.as_str(), value.as_str())).map_or(&[][..], Vec::as_slice)
         });
         let fewest = lists.min_by_key(|list| list.len()).unwrap_or_default();
-        fewest.iter().copied().filter(|offered| offered.meets(&all)).collect()
+        let few = fewest.len() <= MOST_ALIKE;
+        few.then(|| fewest.iter().copied().filter(|offered| offered.meets(&all)).collect())
     }
 
-    /// What is wrong, in words, and what may be meant.
-    fn fault(&self, namespace: &str, needed: &Needed) -> Option<(String, Option<String>)> {
+    /// What is wrong, in words, and what may be meant if that is asked.
+    fn fault(&self, namespace: &str, needed: &Needed, guess: bool) -> Option<(String, Option<String>)> {
         let known = |names: Option<&BTreeMap<&'l str, &'l Offered>>, name: &str| {
-            let names = names.into_iter().flat_map(BTreeMap::keys).copied();
+            let names = names.filter(|_| guess).into_iter().flat_map(BTreeMap::keys).copied();
             nearest(name, names).map(|near| format!("did you mean `{near}`?"))
+        };
+        let among = |name: &str, known: &[String]| {
+            let known = known.iter().filter(|_| guess).map(String::as_str);
+            nearest(name, known).map(|near| format!("did you mean `{near}`?"))
         };
         match needed {
             Needed::Name(kind, name, key) => {
@@ -134,13 +145,8 @@ impl<'l> There<'l> {
                 };
                 let key = key.as_ref()?;
                 let Offered::Name(_, _, Some(keys)) = offered else { return None };
-                let near = || nearest(key, keys.iter().map(String::as_str));
-                (!keys.contains(key)).then(|| {
-                    (
-                        format!("{kind} `{name}` has no key `{key}`"),
-                        near().map(|near| format!("did you mean `{near}`?")),
-                    )
-                })
+                let missing = keys.binary_search(key).is_err();
+                missing.then(|| (format!("{kind} `{name}` has no key `{key}`"), among(key, keys)))
             }
             Needed::Port(service, port) => {
                 // A Service that is not there is told of once.
@@ -148,16 +154,11 @@ impl<'l> There<'l> {
                 else {
                     return None;
                 };
-                let near = || nearest(port, ports.iter().map(String::as_str));
-                (!ports.contains(port)).then(|| {
-                    (
-                        format!("Service `{service}` has no port `{port}`"),
-                        near().map(|near| format!("did you mean `{near}`?")),
-                    )
-                })
+                let missing = ports.binary_search(port).is_err();
+                missing.then(|| (format!("Service `{service}` has no port `{port}`"), among(port, ports)))
             }
             Needed::Pods(labels, port) | Needed::Services(labels, port) => {
-                let chosen = self.chosen(namespace, needed);
+                let chosen = self.chosen(namespace, needed)?;
                 let of_pods = matches!(needed, Needed::Pods(..));
                 let Some(port) = port else {
                     let list: Vec<String> =
@@ -168,7 +169,9 @@ impl<'l> There<'l> {
                         .then(|| (format!("no {what} has the labels `{}`", list.join(",")), None));
                 };
                 let found = chosen.iter().any(|offered| match offered {
-                    Offered::Pods(_, ports) | Offered::Service(_, ports, _) => ports.contains(port),
+                    Offered::Pods(_, ports) | Offered::Service(_, ports, _) => {
+                        ports.binary_search(port).is_ok()
+                    }
                     Offered::Name(..) => false,
                 });
                 let whose = if of_pods { "container of its pods" } else { "Service that it asks" };
@@ -217,14 +220,17 @@ pub(super) fn dangling(
     );
     others.extend(circles);
     others.extend(whole.lost_folders(manifests, tree));
+    let places: Vec<Places<'_>> = written.iter().map(|file| Places::of(file.manifest)).collect();
     for (place, finding) in others {
-        whole.tell(place, finding, &mut found, diagnostics);
+        whole.tell(place, finding, &places, (&mut found, diagnostics));
     }
-    for file in &written {
+    for (file, places) in written.iter().zip(&places) {
+        let mut guesses = 0..MOST_GUESSES;
         for need in &file.links.needs {
             let title = file.manifest.documents.get(need.object).map(title).unwrap_or_default();
-            if let Some(finding) = judged.finding(&title, &file.namespace, need) {
-                let span = objects::span(file.manifest, need.object, &need.path);
+            if let Some(finding) = judged.finding(&title, &file.namespace, need, !guesses.is_empty()) {
+                guesses.next();
+                let span = places.span(need.object, &need.path);
                 diagnostics.push(finding.at(span, "").about(format!("out/{}", file.manifest.path)));
             }
         }
@@ -244,9 +250,11 @@ struct Judged<'m> {
 
 impl<'m> Judged<'m> {
     fn of_job<'j>(&'j self, one: &'j Linked) -> impl Iterator<Item = Found> + use<'j, 'm> {
-        one.links.needs.iter().filter_map(|need| {
+        let mut guesses = 0..MOST_GUESSES;
+        one.links.needs.iter().filter_map(move |need| {
             let (kind, title) = one.title(need.object)?;
-            let finding = self.finding(title, &one.namespace, need)?;
+            let finding = self.finding(title, &one.namespace, need, !guesses.is_empty())?;
+            guesses.next();
             Some(Found { job: one.job, object: need.object, kind: kind.to_owned(), finding })
         })
     }
@@ -261,12 +269,13 @@ impl<'m> Judged<'m> {
         said.contains(name)
     }
 
-    fn finding(&self, title: &str, own: &str, need: &Need) -> Option<Finding> {
+    fn finding(&self, title: &str, own: &str, need: &Need, guess: bool) -> Option<Finding> {
         let namespace = need.namespace.as_deref().unwrap_or(own);
         if let Needed::Name(kind, ..) = &need.what {
             let whole = IF_ANY.contains(kind);
             if whole {
-                return self.kinds.contains(kind).then(|| self.fault(title, namespace, need)).flatten();
+                let any = self.kinds.contains(kind);
+                return any.then(|| self.fault(title, namespace, need, guess)).flatten();
             }
         }
         let flux = need.of_flux
@@ -274,11 +283,11 @@ impl<'m> Judged<'m> {
         if !flux && !self.namespaces.contains(namespace) {
             return None;
         }
-        self.fault(title, namespace, need)
+        self.fault(title, namespace, need, guess)
     }
 
-    fn fault(&self, title: &str, namespace: &str, need: &Need) -> Option<Finding> {
-        let (message, near) = self.there.fault(namespace, &need.what)?;
+    fn fault(&self, title: &str, namespace: &str, need: &Need, guess: bool) -> Option<Finding> {
+        let (message, near) = self.there.fault(namespace, &need.what, guess)?;
         // A setting that names a Secret says that there is one.
         if let Needed::Name(_, name, _) = &need.what
             && need.set
@@ -384,7 +393,8 @@ fn elsewhere(model: &Model) -> Vec<(String, Offered)> {
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let mut offer = |what: Offered| offered.push((stack.namespace.value.clone(), what));
         for secret in &stack.secrets {
-            let keys: Vec<String> = secret.keys.iter().map(|key| key.value.clone()).collect();
+            let mut keys: Vec<String> = secret.keys.iter().map(|key| key.value.clone()).collect();
+            keys.sort_unstable();
             offer(Offered::Name("Secret", secret.name.clone(), (!keys.is_empty()).then_some(keys)));
         }
         let existing = stack.claims.iter().filter(|claim| claim.existing);

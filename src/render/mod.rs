@@ -14,6 +14,7 @@ mod plan;
 mod stack_patches;
 mod whole;
 
+use std::cell::{Cell, LazyCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,6 +48,9 @@ codes! {
     /// A `patch` that nothing fits.
     PATCH_WITHOUT_OBJECT = ("patch-without-object", References, Error, "a `patch` for a kind of object that the service does not have, or that cannot be merged");
 }
+
+/// So many findings have their places in templates looked for; the others are about the template as a whole.
+const MOST_PLACES: usize = 500;
 
 /// What rendering needs beside the model.
 #[derive(Clone, Copy, Debug)]
@@ -348,11 +352,14 @@ fn run(
     }
     let objects = templates.engine.objects(job.template, context, &what_for).map_err(|found| vec![found])?;
     let mut objects: Vec<Value> = objects.into_iter().map(tidy).collect();
+    let rendition = LazyCell::new(|| templates.engine.rendition(job.template, context));
+    let asked = Cell::new(0);
     let place = |object: usize, key: &str| {
         let path = schema::Path(
             vec!["metadata", key].into_iter().map(|key| schema::Step::Key(key.to_owned())).collect(),
         );
-        let located = templates.engine.locate(job.template, context, object, &path);
+        let rendition = if asked.replace(asked.get() + 1) < MOST_PLACES { rendition.as_ref() } else { None };
+        let located = rendition.and_then(|rendition| rendition.locate(object, &path));
         located.map_or(Span::new(job.file, 0..0), |located| located.span)
     };
     let found = finish(model, job, &what_for, &mut objects, &place);
@@ -507,8 +514,14 @@ impl Files {
     fn into_tree(self, hand_written: &[TreePath], diagnostics: &mut Diagnostics) -> Tree {
         let Self { mut tree, mut folders, overlays } = self;
         build_on_bases(overlays, &mut folders);
+        let mut beside: BTreeMap<&str, Vec<&TreePath>> = BTreeMap::new();
+        for file in hand_written {
+            beside.entry(file.folder().unwrap_or_default()).or_default().push(file);
+        }
         for (folder, kustomization) in &mut folders {
-            kustomization.hand_written(folder, hand_written, &tree);
+            if let Some(manifests) = beside.get(folder.as_str()) {
+                kustomization.hand_written(manifests, &tree);
+            }
             kustomization.report_twins(folder, diagnostics);
         }
         let folders: Vec<(TreePath, Kustomization)> = folders.into_iter().collect();

@@ -190,14 +190,18 @@ impl Overlay<'_> {
     /// One file of the base, in this environment: patches for what differs, deletions for what is off, and a file
     /// of its own for what only this environment has.
     fn write_file(&mut self, name: &str, template: FileId, base: &[Value], target: &[Value]) {
-        let mut left: Vec<(Id, &Value)> =
-            target.iter().filter_map(|object| Some((key(object)?, object))).collect();
+        // The places of objects, of each identity the first one last.
+        let mut left: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+        for (at, object) in target.iter().enumerate().rev() {
+            if let Some(id) = key(object) {
+                left.entry(id).or_default().push(at);
+            }
+        }
         let mut patches = Vec::new();
         for old in base {
             let Some(id) = key(old) else { continue };
-            let at = left.iter().position(|(other, _)| *other == id);
-            match at.map(|at| left.remove(at).1) {
-                Some(new) => self.patch(old, new, &mut patches),
+            match left.get_mut(&id).and_then(Vec::pop) {
+                Some(at) => self.patch(old, &target[at], &mut patches),
                 None => self.delete(old),
             }
         }
@@ -207,8 +211,9 @@ impl Overlay<'_> {
             self.insert(&file, template, emit_objects(&patches));
             self.kustomization.patch_file(&file);
         }
+        let left: BTreeSet<usize> = left.into_values().flatten().collect();
         if !left.is_empty() {
-            let own: Vec<Value> = left.into_iter().map(|(_, object)| object.clone()).collect();
+            let own: Vec<Value> = left.into_iter().map(|at| target[at].clone()).collect();
             self.insert(name, template, emit_objects(&own));
             self.kustomization.resource(name, &own, template);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use crate::check::manifests::Manifest;
-use crate::check::objects::{self, CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title};
+use crate::check::objects::{CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, Places, title};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::model::Model;
 use crate::object::Id;
@@ -36,25 +36,25 @@ pub(super) enum Maker {
 type Waiting<'m> = (&'m str, &'m str, &'m str);
 
 impl<'m> Whole<'m> {
-    /// Reports a finding at its place.
+    /// Reports a finding at its place. `places` are those of the hand-written files.
     pub fn tell(
         &self,
         maker: Maker,
         finding: Finding,
-        found: &mut Vec<Found>,
-        diagnostics: &mut Diagnostics,
+        places: &[Places<'_>],
+        (found, diagnostics): (&mut Vec<Found>, &mut Diagnostics),
     ) {
         match maker {
             Maker::Job(at, object) => {
                 let one = &self.linked[at];
-                let ids = one.links.ids.iter().find(|(number, _)| *number == object);
-                let kind = ids.map(|(_, id)| id.kind.clone()).unwrap_or_default();
+                let at = one.links.ids.binary_search_by_key(&object, |(number, _)| *number);
+                let kind = at.map(|at| one.links.ids[at].1.kind.clone()).unwrap_or_default();
                 found.push(Found { job: one.job, object, kind, finding });
             }
             Maker::File(at, object) => {
-                let manifest = self.written[at].manifest;
-                let span = objects::span(manifest, object, &finding.path);
-                diagnostics.push(finding.at(span, "").about(format!("out/{}", manifest.path)));
+                let span = places[at].span(object, &finding.path);
+                let path = &self.written[at].manifest.path;
+                diagnostics.push(finding.at(span, "").about(format!("out/{path}")));
             }
         }
     }

@@ -7,7 +7,7 @@ use minijinja::Value;
 use super::engine::{Compiled, Engine, in_order, literals};
 use super::holes::{Filler, has_marker};
 use super::route::is_partial;
-use crate::object::place;
+use crate::object::place::Documents;
 use crate::object::schema::Path;
 use crate::source::Span;
 
@@ -29,20 +29,39 @@ pub struct Located {
 /// How many lines before and after a line tell which of several like ones it is.
 const AROUND: usize = 12;
 
-impl Engine {
-    /// The template line of a value of the object with this number. Renders once more: only findings ask.
-    pub fn locate(&self, template: &str, context: &Value, object: usize, path: &Path) -> Option<Located> {
-        let (text, holes) = self.rendered(template, context)?;
-        let name = |key: &str| match has_marker(key) {
-            true => Filler::new(&holes).key(key).unwrap_or_default(),
-            false => key.to_owned(),
-        };
-        let found = place::find(&text, object, path, &name)?;
-        let lines: Vec<&str> = text.lines().collect();
-        let number = text[..found.range.start].matches('\n').count();
+/// What a template has rendered, to look for places in it.
+pub struct Rendition<'e> {
+    engine: &'e Engine,
+    template: &'e str,
+    text: String,
+    documents: Documents,
+}
+
+impl Rendition<'_> {
+    /// The template line of a value of the object with this number.
+    pub fn locate(&self, object: usize, path: &Path) -> Option<Located> {
+        let found = self.documents.find(&self.text, object, path)?;
+        let lines: Vec<&str> = self.text.lines().collect();
+        let number = self.text[..found.range.start].matches('\n').count();
         let given = found.scalar.is_some_and(|scalar| has_marker(&scalar));
-        let (template, span, line) = self.origin_of(template, &lines, number)?;
+        let (template, span, line) = self.engine.origin_of(self.template, &lines, number)?;
         Some(Located { template, span, line, given, steps: found.steps })
+    }
+}
+
+/// How far a line is looked for that others lie in.
+const MOST_LINES: usize = 10_000;
+
+impl Engine {
+    /// Renders once more, to look for places: only findings ask.
+    pub fn rendition<'e>(&'e self, template: &'e str, context: &Value) -> Option<Rendition<'e>> {
+        let (text, holes) = self.rendered(template, context)?;
+        let name = |key: String| match has_marker(&key) {
+            true => Filler::new(&holes).key(&key).unwrap_or_default(),
+            false => key,
+        };
+        let documents = Documents::read(&text, &name)?;
+        Some(Rendition { engine: self, template, text, documents })
     }
 
     /// The template line that made a rendered one.
@@ -89,7 +108,7 @@ fn alike_above(source: &[&str], at: usize, lines: &[&str], number: usize) -> usi
 fn above<'l>(lines: &'l [&'l str], at: usize) -> impl Iterator<Item = &'l str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut depth = indent(lines[at]);
-    let before = lines[..at].iter().rev().copied().take_while(|line| !is_mark(line));
+    let before = lines[..at].iter().rev().take(MOST_LINES).copied().take_while(|line| !is_mark(line));
     before.filter(move |line| {
         let text = line.trim_start();
         let is_above = !text.is_empty() && !text.starts_with(['{', '#']) && indent(line) < depth;

@@ -137,3 +137,48 @@ fn names_do_not_climb() {
         }
     }
 }
+
+/// Lists as long as a stranger likes. Each element held against all others would take minutes.
+#[test]
+fn long_lists_of_an_object_are_judged() {
+    const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: default}\nspec:\n";
+    const POD: &str =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: default}\nspec:\n  containers:\n";
+    const ROUTE: &str =
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: x}\nspec:\n";
+    for (head, element, expected) in [
+        (format!("{SERVICE}  ports:\n"), "    - {name: p, port: 80}", "the name `p` stands twice"),
+        (SERVICE.to_owned(), "  key{{ i }}: 1", "unknown field"),
+        (
+            format!("{POD}    - name: a\n      image: a:1\n      volumeMounts:\n"),
+            "        - {name: \"v{{ i }}\", mountPath: \"/{{ i }}\"}",
+            "the pod has no volume",
+        ),
+        (POD.to_owned(), "    - {name: \"a{{ i % 9999 }}\", image: \"a:1\"}", "stands twice in this list"),
+        (
+            format!("{ROUTE}  parentRefs:\n"),
+            "    - {name: a, sectionName: \"{{ i % 9999 }}\"}",
+            "names one Gateway again",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("templates/infrastructure/configs/x.yaml.j2");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let template = format!("{head}{{% for i in range(30000) %}}\n{element}\n{{% endfor %}}\n");
+        fs::write(path, template).unwrap();
+        fs::write(folder.path().join("inventory.toml"), "cluster.name = \"x\"\n").unwrap();
+        let (code, text) = run(folder.path(), "render");
+        assert!(code == Some(1) && text.contains(expected), "{element}: {code:?} {text:.2000}");
+    }
+}
+
+/// The same in a file that a stranger has put into the tree.
+#[test]
+fn long_files_of_people_are_judged() {
+    let folder = folder();
+    let keys: String = (0..30_000).map(|key| format!("  key{key}: 1\n")).collect();
+    let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: x, namespace: a}}\nspec:\n{keys}");
+    fs::write(folder.path().join("out/apps/mine.yaml"), text).unwrap();
+    let (code, text) = run(folder.path(), "check");
+    assert!(code == Some(1) && text.contains("out/apps/mine.yaml:5:3"), "{text:.2000}");
+}

@@ -1,7 +1,7 @@
 //! One container: what it is told, what it listens on, what it mounts.
 
 use super::pod::Pod;
-use super::{BAD_DATA_KEY, Sense, field, flag, has, is_data_key, items, quantity, said, text};
+use super::{BAD_DATA_KEY, Sense, again, field, flag, has, is_data_key, items, names, quantity, said, text};
 use crate::object::Value;
 use crate::object::formats::is_label_key;
 use crate::object::schema::{Here, cut};
@@ -158,17 +158,15 @@ impl Sense<'_> {
 
     /// Names within a list of ports.
     pub(super) fn port_names(&mut self, ports: &[Value], here: &Here<'_>) {
-        for (at, port) in ports.iter().enumerate() {
-            let Some(name) = said(port, "name") else { continue };
-            if ports[..at].iter().any(|other| text(other, "name") == Some(name)) {
-                let index = here.index(at);
-                self.fault(&index.key("name"), format!("the name `{}` stands twice", cut(name)));
-            }
+        for at in again(ports, |port| said(port, "name")) {
+            let name = said(&ports[at], "name").unwrap_or_default();
+            let index = here.index(at);
+            self.fault(&index.key("name"), format!("the name `{}` stands twice", cut(name)));
         }
     }
 
     fn resize(&mut self, container: &Value, here: &Here<'_>) {
-        let all = items(container, "resizePolicy");
+        let twice = again(items(container, "resizePolicy"), |policy| text(policy, "resourceName"));
         let mut at = 0;
         self.each(container, "resizePolicy", here, |sense, policy, here| {
             let name = text(policy, "resourceName");
@@ -178,7 +176,7 @@ impl Sense<'_> {
             if !matches!(text(policy, "restartPolicy"), Some("NotRequired" | "RestartContainer") | None) {
                 sense.fault(&here.key("restartPolicy"), "must be `NotRequired` or `RestartContainer`");
             }
-            if name.is_some() && all[..at].iter().any(|other| text(other, "resourceName") == name) {
+            if twice.contains(&at) {
                 sense.fault(&here.key("resourceName"), "stands twice in this list");
             }
             at += 1;
@@ -190,8 +188,8 @@ impl Sense<'_> {
         for key in ["volumeMounts", "volumeDevices"] {
             self.each(container, key, here, |sense, mount, here| {
                 if let Some(name) = text(mount, "name")
-                    && !pod.volumes.contains(&name)
-                    && !pod.claims.contains(&name)
+                    && !pod.volumes.contains(name)
+                    && !pod.claims.contains(name)
                 {
                     sense.fault(&here.key("name"), format!("the pod has no volume `{}`", cut(name)));
                 }
@@ -202,26 +200,21 @@ impl Sense<'_> {
                 sense.sub_path(mount, here);
             });
         }
+        let mounted = names(container, "volumeMounts");
         self.each(container, "volumeDevices", here, |sense, device, here| {
             sense.full(device, "devicePath", here);
             let name = text(device, "name");
-            if name.is_some_and(|name| pod.volumes.contains(&name) && !pod.claimed.contains(&name)) {
+            if name.is_some_and(|name| pod.volumes.contains(name) && !pod.claimed.contains(name)) {
                 sense.fault(&here.key("name"), "must be a volume of a claim");
             }
-            if name.is_some()
-                && items(container, "volumeMounts").iter().any(|mount| text(mount, "name") == name)
-            {
+            if name.is_some_and(|name| mounted.contains(name)) {
                 sense.fault(&here.key("name"), "is in `volumeMounts`, too");
             }
         });
-        let mounts = items(container, "volumeMounts");
         let list = here.key("volumeMounts");
-        for (at, mount) in mounts.iter().enumerate() {
-            let path = said(mount, "mountPath");
-            if path.is_some() && mounts[..at].iter().any(|other| text(other, "mountPath") == path) {
-                let index = list.index(at);
-                self.fault(&index.key("mountPath"), "stands twice in this list");
-            }
+        for at in again(items(container, "volumeMounts"), |mount| said(mount, "mountPath")) {
+            let index = list.index(at);
+            self.fault(&index.key("mountPath"), "stands twice in this list");
         }
     }
 

@@ -1,7 +1,9 @@
 //! Routes and Gateways of the Gateway API: what their definitions say of fields together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::service::is_domain;
-use super::{BAD_NAME, Sense, field, has, is_open, items, said};
+use super::{BAD_NAME, Sense, again, field, has, is_open, items, said};
 use crate::object::Value;
 use crate::object::formats::is_dns_name;
 use crate::object::schema::{Here, cut};
@@ -15,6 +17,9 @@ const FILTERS: &[(&str, &str)] = &[
     ("ResponseHeaderModifier", "responseHeaderModifier"),
     ("URLRewrite", "urlRewrite"),
 ];
+
+/// The part of a Gateway that a route is for: a listener by name, and a port.
+type Part<'v> = (Option<&'v str>, Option<i64>);
 
 impl Sense<'_> {
     pub(super) fn route(&mut self, spec: &Value, here: &Here<'_>) {
@@ -64,17 +69,17 @@ impl Sense<'_> {
 
     /// One Gateway is named once, or with its listeners told apart.
     fn parents(&mut self, spec: &Value, here: &Here<'_>) {
-        let all = items(spec, "parentRefs");
-        let same = |one: &Value, other: &Value| {
-            ["group", "kind", "name", "namespace"].iter().all(|key| said(one, key) == said(other, key))
-        };
-        let part = |one: &Value| (said(one, "sectionName").map(str::to_owned), field(one, "port").clone());
-        let none = |one: &Value| said(one, "sectionName").is_none() && !has(one, "port");
+        let whole = (None, None);
+        let mut named: BTreeMap<[Option<&str>; 4], BTreeSet<Part<'_>>> = BTreeMap::new();
         let list = here.key("parentRefs");
-        for (at, one) in all.iter().enumerate().skip(1) {
+        for (at, one) in items(spec, "parentRefs").iter().enumerate() {
+            let parts =
+                named.entry(["group", "kind", "name", "namespace"].map(|key| said(one, key))).or_default();
+            let part = (said(one, "sectionName"), field(one, "port").as_i64());
             let clash =
-                |other: &&Value| same(one, other) && (part(one) == part(other) || none(one) != none(other));
-            if all[..at].iter().any(|other| clash(&other)) {
+                !parts.is_empty() && (part == whole || parts.contains(&whole) || parts.contains(&part));
+            parts.insert(part);
+            if clash {
                 self.fault(&list.index(at), "names one Gateway again: each needs a `sectionName` of its own");
             }
         }
@@ -96,14 +101,13 @@ impl Sense<'_> {
     }
 
     fn route_headers(&mut self, one: &Value, key: &str, here: &Here<'_>) {
-        let all = items(one, key);
+        let twice = again(items(one, key), |header| said(header, "name"));
         let mut at = 0;
         self.each(one, key, here, |sense, header, here| {
             sense.full(header, "name", here);
             sense.full(header, "value", here);
             sense.fits(header, "name", is_header, "is no name of a header", here);
-            let name = said(header, "name");
-            if name.is_some() && all[..at].iter().any(|other| said(other, "name") == name) {
+            if twice.contains(&at) {
                 sense.fault(&here.key("name"), "stands twice in this list");
             }
             at += 1;
@@ -112,9 +116,11 @@ impl Sense<'_> {
 
     fn filters(&mut self, rule: &Value, here: &Here<'_>) {
         let all = items(rule, "filters");
-        let mut at = 0;
+        let once = |kind: &&str| ["RequestRedirect", "URLRewrite"].contains(kind);
+        let twice = again(all, |filter| said(filter, "type").filter(once));
+        let mut places = 0..;
         self.each(rule, "filters", here, |sense, filter, here| {
-            let kind = said(filter, "type");
+            let (kind, at) = (said(filter, "type"), places.next());
             let own = FILTERS.iter().find(|(word, _)| kind == Some(word)).map(|(_, key)| *key);
             for (_, other) in FILTERS.iter().filter(|(_, key)| Some(*key) != own && has(filter, key)) {
                 sense.fault(&here.key(other), "belongs to another `type`");
@@ -123,12 +129,9 @@ impl Sense<'_> {
             if !has(filter, own) {
                 sense.fault(here, format!("`{own}` is missing"));
             }
-            let again = ["RequestRedirect", "URLRewrite"].contains(&kind.unwrap_or_default())
-                && all[..at].iter().any(|other| said(other, "type") == kind);
-            if again {
+            if at.is_some_and(|at| twice.contains(&at)) {
                 sense.fault(here, "is for a `type` that stands in this list already");
             }
-            at += 1;
             sense.within(filter, own, here, |sense, inner, here| {
                 for key in ["add", "set"].into_iter().filter(|_| own.ends_with("HeaderModifier")) {
                     sense.route_headers(inner, key, here);
@@ -160,7 +163,10 @@ impl Sense<'_> {
         self.full(spec, "gatewayClassName", here);
         self.within(spec, "infrastructure", here, |sense, own, here| sense.label_map(own, "labels", here));
         self.filled(spec, "listeners", here);
-        let all = items(spec, "listeners");
+        let named_again = again(items(spec, "listeners"), |listener| said(listener, "name"));
+        let twice = again(items(spec, "listeners"), |listener| {
+            Some((field(listener, "port").as_i64(), said(listener, "protocol"), said(listener, "hostname")))
+        });
         let mut at = 0;
         self.each(spec, "listeners", here, |sense, listener, here| {
             sense.full(listener, "protocol", here);
@@ -181,17 +187,9 @@ impl Sense<'_> {
             if has(listener, "tls") && mode == "Terminate" && !named {
                 sense.fault(&here.key("tls"), "`certificateRefs` is missing");
             }
-            let key = |one: &Value| {
-                (
-                    field(one, "port").as_i64(),
-                    said(one, "protocol").map(str::to_owned),
-                    said(one, "hostname").map(str::to_owned),
-                )
-            };
-            let name = said(listener, "name");
-            if name.is_some() && all[..at].iter().any(|other| said(other, "name") == name) {
+            if named_again.contains(&at) {
                 sense.fault(&here.key("name"), "stands twice in this list");
-            } else if all[..at].iter().any(|other| key(other) == key(listener)) {
+            } else if twice.contains(&at) {
                 sense.fault(here, "has the port, protocol and host of another listener");
             }
             at += 1;

@@ -17,6 +17,8 @@ mod storage;
 mod volume;
 mod workload;
 
+use std::collections::BTreeSet;
+
 use crate::object::bundle::Kind;
 use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_label_value, is_service_name};
 use crate::object::schema::{Fault, Here, cut};
@@ -85,6 +87,19 @@ fn field<'v>(value: &'v Value, key: &str) -> &'v Value {
 /// The elements of a list; none if there is none.
 fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The places of elements that share what tells them apart with an earlier one. A stranger's list may be long, so that
+/// no element is held against all others.
+fn again<'v, K: Ord>(list: &'v [Value], key: impl Fn(&'v Value) -> Option<K>) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::new();
+    let keys = list.iter().enumerate().filter_map(|(at, one)| Some((at, key(one)?)));
+    keys.filter_map(|(at, key)| (!seen.insert(key)).then_some(at)).collect()
+}
+
+/// The names of a list's elements.
+fn names<'v>(value: &'v Value, key: &str) -> BTreeSet<&'v str> {
+    items(value, key).iter().filter_map(|one| text(one, "name")).collect()
 }
 
 /// The members of a map; none if there is none.
@@ -303,7 +318,7 @@ impl Sense<'_> {
 
     fn spec(&mut self, spec: &Value, kind: &str, name: Option<&Value>, here: &Here<'_>) {
         match kind {
-            "Pod" => self.pod(spec, &[], kind, here),
+            "Pod" => self.pod(spec, &BTreeSet::new(), kind, here),
             "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet" => self.workload(spec, kind, here),
             "Job" => self.job(spec, name, here),
             "CronJob" => self.cron_job(spec, here),

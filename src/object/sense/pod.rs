@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BAD_KEY, BAD_LABEL, BAD_NAME, Sense, field, flag, has, is_open, items, members, not_a_label_value, said,
-    text,
+    BAD_KEY, BAD_LABEL, BAD_NAME, Sense, again, field, flag, has, is_open, items, members, names,
+    not_a_label_value, said, text,
 };
 use crate::object::Value;
 use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_label_value};
@@ -33,26 +33,26 @@ const NOT_IN_WINDOWS: &[&str] = &[
 /// What the parts of a pod have to know of the rest.
 pub(super) struct Pod<'p> {
     /// The names of its volumes.
-    pub volumes: Vec<&'p str>,
+    pub volumes: BTreeSet<&'p str>,
     /// The names of those that are claims, whether theirs or their own.
-    pub claimed: Vec<&'p str>,
+    pub claimed: BTreeSet<&'p str>,
     /// The names of claims that are made for it.
-    pub claims: &'p [&'p str],
+    pub claims: &'p BTreeSet<&'p str>,
     /// How long it may take to end.
     pub grace: i64,
     /// Whether its users are not those of the node.
     pub own_users: bool,
     /// The names of what it asks the node's drivers for.
-    pub devices: Vec<&'p str>,
+    pub devices: BTreeSet<&'p str>,
 }
 
 impl Sense<'_> {
-    pub(super) fn pod(&mut self, pod: &Value, claims: &[&str], kind: &str, here: &Here<'_>) {
+    pub(super) fn pod(&mut self, pod: &Value, claims: &BTreeSet<&str>, kind: &str, here: &Here<'_>) {
         self.restart_policy(pod, kind, here);
         self.filled(pod, "containers", here);
         self.each(pod, "volumes", here, Self::volume);
         let whole = Pod {
-            volumes: items(pod, "volumes").iter().filter_map(|volume| text(volume, "name")).collect(),
+            volumes: names(pod, "volumes"),
             claimed: items(pod, "volumes")
                 .iter()
                 .filter(|volume| has(volume, "persistentVolumeClaim") || has(volume, "ephemeral"))
@@ -61,7 +61,7 @@ impl Sense<'_> {
             claims,
             grace: pod.get("terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30),
             own_users: flag(pod, "hostUsers") == Some(false),
-            devices: items(pod, "resourceClaims").iter().filter_map(|claim| text(claim, "name")).collect(),
+            devices: names(pod, "resourceClaims"),
         };
         self.containers(pod, &whole, here);
         self.host(pod, here);
@@ -110,8 +110,7 @@ impl Sense<'_> {
 
     fn containers(&mut self, pod: &Value, whole: &Pod<'_>, here: &Here<'_>) {
         let own_network = flag(pod, "hostNetwork") != Some(true);
-        let first: Vec<&str> =
-            items(pod, "initContainers").iter().filter_map(|container| text(container, "name")).collect();
+        let first = names(pod, "initContainers");
         let mut ports = BTreeSet::new();
         for field in ["initContainers", "containers"] {
             self.each(pod, field, here, |sense, container, here| {
@@ -205,10 +204,9 @@ impl Sense<'_> {
                 sense.fault(&here.key("seLinuxChangePolicy"), "must be `MountOption` or `Recursive`");
             }
         });
-        let gates = items(pod, "schedulingGates");
-        let twin = (1..gates.len()).find(|at| gates[..*at].contains(&gates[*at]));
-        if let Some(at) = twin {
-            self.fault(&here.key("schedulingGates").index(at), "stands twice in this list");
+        let twice = again(items(pod, "schedulingGates"), |gate| text(gate, "name"));
+        if let Some(at) = twice.first() {
+            self.fault(&here.key("schedulingGates").index(*at), "stands twice in this list");
         }
     }
 
@@ -268,8 +266,9 @@ impl Sense<'_> {
     }
 
     fn spread(&mut self, pod: &Value, here: &Here<'_>) {
-        let all = items(pod, "topologySpreadConstraints");
-        let key = |one: &Value| [field(one, "topologyKey").clone(), field(one, "whenUnsatisfiable").clone()];
+        let twice = again(items(pod, "topologySpreadConstraints"), |one| {
+            Some((field(one, "topologyKey").as_str()?, field(one, "whenUnsatisfiable").as_str()?))
+        });
         let mut at = 0;
         self.each(pod, "topologySpreadConstraints", here, |sense, one, here| {
             sense.bounds(one, "maxSkew", 1, i64::MAX, here);
@@ -280,7 +279,7 @@ impl Sense<'_> {
             }
             sense.label_selector(one, "labelSelector", here);
             sense.own_labels(one, here);
-            if all[..at].iter().any(|other| key(other) == key(one)) {
+            if twice.contains(&at) {
                 sense.fault(
                     here,
                     "is for a `topologyKey` and `whenUnsatisfiable` that stand in this list already",
@@ -380,6 +379,9 @@ impl Sense<'_> {
     pub(super) fn pod_annotations(&mut self, template: &Value, here: &Here<'_>) {
         let metadata = here.key("metadata");
         let at = metadata.key("annotations");
+        let pod = field(template, "spec");
+        let containers: BTreeSet<&str> =
+            names(pod, "containers").into_iter().chain(names(pod, "initContainers")).collect();
         for (key, value) in members(field(template, "metadata"), "annotations") {
             let Some(value) = value.as_str().filter(|value| !is_open(value)) else { continue };
             match key {
@@ -392,16 +394,15 @@ impl Sense<'_> {
                 "kubernetes.io/config.mirror" => {
                     self.fault(&at.key(key), "is for Kubernetes itself to set");
                 }
-                _ => self.app_armor(key, value, field(template, "spec"), &at),
+                _ => self.app_armor(key, value, &containers, &at),
             }
         }
     }
 
     /// Which profile a container has, as it was told before there was a field for it.
-    fn app_armor(&mut self, key: &str, value: &str, pod: &Value, here: &Here<'_>) {
+    fn app_armor(&mut self, key: &str, value: &str, containers: &BTreeSet<&str>, here: &Here<'_>) {
         let Some(name) = key.strip_prefix("container.apparmor.security.beta.kubernetes.io/") else { return };
-        let of = |list: &str| items(pod, list).iter().any(|one| text(one, "name") == Some(name));
-        if !of("containers") && !of("initContainers") {
+        if !containers.contains(name) {
             self.fault(&here.key(key), format!("the pod has no container `{}`", cut(name)));
         }
         if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {

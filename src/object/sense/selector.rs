@@ -1,5 +1,7 @@
 //! Selectors: of labels, of nodes, and the keys of labels that stand beside them.
 
+use std::collections::BTreeSet;
+
 use super::{BAD_KEY, EMPTY, Sense, field, has, is_open, items, not_a_label_value, said, text};
 use crate::object::Value;
 use crate::object::formats::{is_dns_name, is_label_key, is_label_value};
@@ -62,19 +64,19 @@ impl Sense<'_> {
                 self.fault(&here.key(key), "needs a `labelSelector`");
             }
             let both = key == "mismatchLabelKeys";
-            let others = items(value, "matchLabelKeys");
+            let others: BTreeSet<&str> =
+                items(value, "matchLabelKeys").iter().filter_map(Value::as_str).collect();
+            let expressions = items(field(value, "labelSelector"), "matchExpressions").iter();
+            let expressed: BTreeSet<&str> = expressions.filter_map(|one| said(one, "key")).collect();
             self.each(value, key, here, |sense, one, here| {
                 let Some(label) = one.as_str().filter(|label| !is_open(label)) else { return };
                 if !is_label_key(label) {
                     sense.fault(here, BAD_KEY);
                 }
-                if both && others.contains(one) {
+                if both && others.contains(label) {
                     sense.fault(here, format!("`{}` is in `matchLabelKeys`, too", cut(label)));
                 }
-                let twice = items(field(value, "labelSelector"), "matchExpressions")
-                    .iter()
-                    .any(|one| said(one, "key") == Some(label));
-                if twice && !both {
+                if !both && expressed.contains(label) {
                     sense.fault(here, format!("`{}` is in `labelSelector`, too", cut(label)));
                 }
             });

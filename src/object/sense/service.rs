@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{BAD_LABEL, BAD_NAME, Sense, field, has, items, said, text};
+use super::{BAD_LABEL, BAD_NAME, Sense, again, field, has, items, said, text};
 use crate::object::Value;
 use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_port_name, is_service_name};
 use crate::object::schema::{Here, cut};
@@ -53,11 +53,9 @@ impl Sense<'_> {
             let number = port.get("nodePort").and_then(Value::as_u64).filter(|port| *port > 0);
             number.map(|number| (number, said(port, "protocol") != Some("UDP")))
         };
-        for (at, port) in ports.iter().enumerate().filter(|(_, port)| key(port).is_some()) {
-            if ports[..at].iter().any(|other| key(other) == key(port)) {
-                let index = here.index(at);
-                self.fault(&index.key("nodePort"), "stands twice in this list");
-            }
+        for at in again(ports, key) {
+            let index = here.index(at);
+            self.fault(&index.key("nodePort"), "stands twice in this list");
         }
     }
 
@@ -235,13 +233,10 @@ impl Sense<'_> {
         self.each(slice, "ports", &root, |sense, port, here| {
             sense.fits(port, "name", is_dns_label, BAD_LABEL, here);
         });
-        let ports = items(slice, "ports");
-        let twin = (1..ports.len()).find(|at| {
-            let name = said(&ports[*at], "name");
-            ports[..*at].iter().any(|other| said(other, "name") == name)
-        });
-        if let Some(at) = twin {
-            self.fault(&root.key("ports").index(at), "has the name of another port of this list");
+        // Only one may have none.
+        let twice = again(items(slice, "ports"), |port| Some(said(port, "name")));
+        if let Some(at) = twice.first() {
+            self.fault(&root.key("ports").index(*at), "has the name of another port of this list");
         }
     }
 

@@ -1,6 +1,8 @@
 //! What makes pods: its selector, how it replaces them, and when they have ended.
 
-use super::{BAD_KEY, BAD_NAME, Sense, field, flag, has, items, members, said, text};
+use std::collections::BTreeSet;
+
+use super::{BAD_KEY, BAD_NAME, Sense, field, flag, has, items, members, names, said, text};
 use crate::object::Value;
 use crate::object::formats::{is_dns_name, is_label_key, is_time_zone};
 use crate::object::schema::{Here, cut};
@@ -153,7 +155,7 @@ impl Sense<'_> {
             self.pod_annotations(template, &at);
         }
         if let Some(pod) = template.get("spec") {
-            let claims: Vec<&str> = items(spec, "volumeClaimTemplates")
+            let claims: BTreeSet<&str> = items(spec, "volumeClaimTemplates")
                 .iter()
                 .filter_map(|claim| text(field(claim, "metadata"), "name"))
                 .collect();
@@ -274,6 +276,7 @@ impl Sense<'_> {
             self.fault(&here.key("podReplacementPolicy"), "must be `Failed` with a `podFailurePolicy`");
         }
         let at = here.key("podFailurePolicy");
+        let (containers, before) = (names(pod, "containers"), names(pod, "initContainers"));
         self.each(policy, "rules", &at, |sense, rule, here| {
             let conditions = !items(rule, "onPodConditions").is_empty();
             match (has(rule, "onExitCodes"), conditions) {
@@ -308,15 +311,14 @@ impl Sense<'_> {
                 {
                     sense.fault(&here.key("values"), "cannot have 0 in it: that is no failure");
                 }
-                if let Some(name) = said(codes, "containerName") {
-                    let named =
-                        |list: &str| items(pod, list).iter().any(|one| text(one, "name") == Some(name));
-                    if !named("containers") && !named("initContainers") {
-                        sense.fault(
-                            &here.key("containerName"),
-                            format!("the pod has no container `{}`", cut(name)),
-                        );
-                    }
+                if let Some(name) = said(codes, "containerName")
+                    && !containers.contains(name)
+                    && !before.contains(name)
+                {
+                    sense.fault(
+                        &here.key("containerName"),
+                        format!("the pod has no container `{}`", cut(name)),
+                    );
                 }
             });
         });
