@@ -83,7 +83,7 @@ fn report_schedule(
 
 /// Folders of a node and exports of a NAS have no snapshots in Kubernetes.
 fn copy_method(stack: &Stack, backup: &Backup, found: &mut Diagnostics) {
-    let Some(claim) = stack.claims.iter().find(|claim| claim.name == backup.claim) else { return };
+    let Some(claim) = stack.claim(&backup.claim) else { return };
     let on = match claim.backend {
         Some(Backend::Local) => "a local disk",
         Some(Backend::Nfs) => "NFS",
@@ -124,7 +124,7 @@ fn lacking(
     about: &str,
     found: &mut Diagnostics,
 ) {
-    let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) else { return };
+    let Some(secret) = stack.secret(name) else { return };
     let lacks: Vec<&str> =
         wanted.iter().copied().filter(|key| !secret.keys.iter().any(|known| known.value == *key)).collect();
     if lacks.is_empty() || secret.external.as_ref().is_some_and(|external| external.extract.is_some()) {
@@ -185,7 +185,7 @@ fn shared(environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
 
 /// Where restic's repository stands in a secret store, if the secret comes from one.
 fn entry<'m>(stack: &'m Stack, backup: &Backup) -> Option<(&'m str, &'m str, Option<&'m str>)> {
-    let secret = stack.secrets.iter().find(|secret| secret.key == backup.secret_key.value)?;
+    let secret = stack.secret(&backup.secret_key.value)?;
     let external = secret.external.as_ref().filter(|external| external.store_kind == "ClusterSecretStore")?;
     if let Some(entry) = &external.extract {
         return Some((&external.store, entry, None));

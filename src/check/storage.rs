@@ -176,7 +176,7 @@ fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnos
     );
     let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
     if let Source::Claim { name, .. } = &seen.volume.from
-        && let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name)
+        && let Some(claim) = stack.claim(name)
     {
         diagnostic = diagnostic.because(claim.place, "this claim");
     }
@@ -357,7 +357,7 @@ fn classes(model: &Model, found: &mut Diagnostics) {
 /// The claims of its stack that a service mounts, each once, with the mount.
 fn mounted<'s>(stack: &'s Stack, service: &'s Service) -> impl Iterator<Item = (&'s Claim, &'s Volume)> {
     service.volumes.iter().filter(|volume| !volume.again).filter_map(|volume| match &volume.from {
-        Source::Claim { name, .. } => Some((stack.claims.iter().find(|claim| claim.name == *name)?, volume)),
+        Source::Claim { name, .. } => Some((stack.claim(name)?, volume)),
         _ => None,
     })
 }
@@ -524,7 +524,7 @@ fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
         .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
     for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
         let Source::Claim { name, .. } = &seen.volume.from else { continue };
-        let Some(claim) = stack.claims.iter().find(|claim| claim.name == *name) else { continue };
+        let Some(claim) = stack.claim(name) else { continue };
         if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
             continue;
         }

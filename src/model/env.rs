@@ -106,13 +106,17 @@ pub fn lower_secret_env(
     map: &Map<inventory::service::SecretKey>,
 ) -> Vec<SecretEnv> {
     let mut variables = Vec::new();
+    let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
         let reference = &entry.value.0;
         let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
         let (secret, key) = (resolver.text(secret), resolver.text(key));
         let Some(known) = known_secret(resolver, stack, &secret) else { continue };
-        if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
+        let declared = keys
+            .entry(&known.key)
+            .or_insert_with(|| known.keys.iter().map(|key| key.value.as_str()).collect());
+        if !declared.is_empty() && !declared.contains(key.value.as_str()) {
             let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
             report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
             continue;

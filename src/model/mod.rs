@@ -241,17 +241,17 @@ impl Environment {
 impl Model {
     /// The chart of this name.
     pub fn chart(&self, name: &str) -> Option<&Chart> {
-        self.charts.iter().find(|chart| chart.name == name)
+        named(&self.charts, name, |chart| &chart.name)
     }
 
     /// The node of this name.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name == name)
+        named(&self.nodes, name, |node| &node.name)
     }
 
     /// The storage class of this name.
     pub fn storage_class(&self, name: &str) -> Option<&StorageClass> {
-        self.storage_classes.iter().find(|class| class.name == name)
+        named(&self.storage_classes, name, |class| &class.name)
     }
 
     /// Namespaces that the cluster or an engine brings along. They are never written: pruning one would take
@@ -259,6 +259,12 @@ impl Model {
     pub fn brings_along(&self, namespace: &str) -> bool {
         gitops::brings_along(self.gitops.as_ref(), namespace)
     }
+}
+
+/// The one of this name in a list in the order of names, as tables of the inventory are read.
+pub fn named<'l, T>(list: &'l [T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<&'l T> {
+    let at = list.binary_search_by(|one| name_of(one).cmp(name));
+    at.ok().map(|at| &list[at])
 }
 
 /// The name of the environment of an inventory that declares none.

@@ -1,5 +1,7 @@
 //! Ports of a service, and what they speak.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -153,6 +155,7 @@ pub fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'s
 /// The ports of a container.
 pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
     let mut ports = Vec::with_capacity(map.len());
+    let mut taken = BTreeSet::new();
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
         let table = &entry.value.0;
@@ -169,9 +172,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             name: name.clone(),
             port,
             target_port,
-            again: ports
-                .iter()
-                .any(|other: &Port| other.target_port == target_port && other.protocol == protocol),
+            again: !taken.insert((target_port, protocol.word())),
             container: None,
             protocol,
             node_port: table.node_port,

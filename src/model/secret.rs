@@ -1,10 +1,13 @@
 //! Secrets and the stores that they come from.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
+use crate::inventory::record::Map;
 use crate::inventory::secret::{Remote, SecretProvider};
 use crate::model::chart::Chart;
 use crate::model::naming::{NameKind, check_name, report_unknown};
@@ -101,14 +104,22 @@ impl Secret {
     }
 }
 
-/// The secrets of one stack.
-pub fn lower_secrets(resolver: &mut Resolver<'_>, stack: &str) -> Vec<Secret> {
+/// The secrets of one stack, by their names in the inventory.
+pub fn lower_secrets(resolver: &mut Resolver<'_>, keys: &[&str], stack: &str) -> Vec<Secret> {
     let tables = &resolver.inventory.tables.secrets;
-    let own = |table: &inventory::secret::Secret| {
-        table.chart.is_none() && table.stack.as_ref().is_some_and(|name| name.value == stack)
-    };
-    let own = tables.iter().filter(|(_, entry)| own(entry));
+    let own = keys.iter().filter_map(|key| Some((*key, tables.get(*key)?)));
     own.map(|(key, entry)| lower_secret(resolver, key, entry, Some(stack))).collect()
+}
+
+/// The names of secrets that live in stacks, by stack.
+pub fn secrets_of_stacks(tables: &Map<inventory::secret::Secret>) -> BTreeMap<&str, Vec<&str>> {
+    let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (key, entry) in tables.iter().filter(|(_, entry)| entry.chart.is_none()) {
+        if let Some(stack) = &entry.stack {
+            keys.entry(&stack.value).or_default().push(key);
+        }
+    }
+    keys
 }
 
 /// The secrets that live in the namespaces of charts.

@@ -461,9 +461,7 @@ fn lower_own_route(
 
 fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
     volumes.iter().any(|volume| match &volume.from {
-        Source::Claim { name, .. } => {
-            stack.claims.iter().find(|claim| claim.name == *name).is_some_and(Claim::one_node)
-        }
+        Source::Claim { name, .. } => stack.claim(name).is_some_and(Claim::one_node),
         _ => false,
     })
 }

@@ -22,12 +22,14 @@ use crate::model::marks::{mark_environment, secure};
 use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores, report_homeless};
+use crate::model::secret::{
+    Secret, SecretStore, lower_secrets, lower_stores, report_homeless, secrets_of_stacks,
+};
 use crate::model::service::{Service, lower_service};
 use crate::model::storage::{Claim, Home, lower_claims};
 use crate::model::texts::{Texts, optional, texts};
 use crate::model::waves::order_environment;
-use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows};
+use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows, named};
 use crate::source::{Span, Spanned};
 
 /// A namespace of services in one environment.
@@ -116,7 +118,17 @@ impl Stack {
         format!("stacks.{}", self.name)
     }
 
-    /// The same of one of its claims.
+    /// Its claim of this name.
+    pub fn claim(&self, name: &str) -> Option<&Claim> {
+        named(&self.claims, name, |claim| &claim.name)
+    }
+
+    /// Its secret of this name in the inventory.
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        named(&self.secrets, key, |secret| &secret.key)
+    }
+
+    /// What findings about one of its claims are about.
     pub fn claim_subject(&self, claim: &str) -> String {
         format!("{}.claims.{claim}", self.subject())
     }
@@ -156,6 +168,8 @@ pub struct Around<'m> {
     pub reachable: BTreeMap<String, Vec<String>>,
     /// Those whose claims are to be backed up, by stack.
     pub saved: BTreeMap<String, Vec<String>>,
+    /// The secrets that live in stacks, by stack.
+    pub secrets: BTreeMap<&'m str, Vec<&'m str>>,
     /// Whether missing keys are reported: not for the base, if environments may add them.
     pub complete: bool,
 }
@@ -173,6 +187,7 @@ pub fn lower_environment<'a>(
         model,
         reachable: of_stacks(resolver, &on, |service| !service.ports.is_empty()),
         saved: of_stacks(resolver, &on, |service| service.backup.is_some()),
+        secrets: secrets_of_stacks(&tables.secrets),
         on,
         complete: name.is_some() || tables.environments.is_empty(),
     };
@@ -327,7 +342,7 @@ fn lower_stack(
         quota: quantities(resolver, &table.quota),
         quota_scopes: table.quota_scopes.to_vec(),
         limits: table.limits.as_ref().map(|limits| lower_limits(resolver, limits)),
-        secrets: lower_secrets(resolver, name),
+        secrets: lower_secrets(resolver, around.secrets.get(name).map_or(&[], Vec::as_slice), name),
         secret_stores: lower_stores(resolver, Some(name)),
         backups: Vec::new(),
         failover: failover.clone(),
@@ -537,7 +552,7 @@ pub fn known_secret<'s>(
     name: &Spanned<String>,
 ) -> Option<&'s Secret> {
     let stack = stack?;
-    if let Some(secret) = stack.secrets.iter().find(|secret| secret.key == name.value) {
+    if let Some(secret) = stack.secret(name) {
         return Some(secret);
     }
     let elsewhere =

@@ -1,5 +1,7 @@
 //! What a service mounts, and where it comes from.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -97,6 +99,7 @@ pub fn lower_volumes(
     table: &inventory::service::Service,
 ) -> Vec<Volume> {
     let mut volumes: Vec<Volume> = Vec::with_capacity(table.volumes.len());
+    let mut first: BTreeMap<String, &str> = BTreeMap::new();
     for (name, entry) in &table.volumes {
         let Some(written) = entry.value.on() else { continue };
         check_name(resolver, name, entry.key, "a volume", NameKind::Label);
@@ -106,12 +109,11 @@ pub fn lower_volumes(
         check_mount_path(resolver, &mount);
         let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
         check_sub_path(resolver, sub_path.as_ref());
-        let same =
-            volumes.iter().find(|volume| !volume.again && !source.is_null() && volume.source == source);
+        let other = if source.is_null() { name } else { *first.entry(source.to_string()).or_insert(name) };
         volumes.push(Volume {
-            again: same.is_some(),
+            again: other != name,
             key: name.clone(),
-            name: same.map_or_else(|| name.clone(), |volume| volume.name.clone()),
+            name: other.to_owned(),
             mount,
             sub_path: sub_path.map(|path| path.value),
             read_only: written.read_only.is_some_and(|flag| flag.value),
@@ -204,7 +206,7 @@ fn source_of(
     if let Some(claim) = &written.claim {
         let claim = resolver.text(claim);
         let stack = stack?;
-        let Some(known) = stack.claims.iter().find(|known| known.name == claim.value) else {
+        let Some(known) = stack.claim(&claim.value) else {
             let known = resolver.known(stack.claims.iter().map(|claim| claim.name.as_str()));
             let what = format!("claim of stack `{}`", stack.name);
             let none = format!("declare it: `stacks.{}.claims.{claim} = {{ size = \"1Gi\" }}`", stack.name);

@@ -110,6 +110,16 @@ fn many_of_a_kind_are_compared_in_reasonable_time() {
     let variables: String = (0..2_000).map(|at| format!("V{at} = \"$(V{})\"\n", at + 1)).collect();
     let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\n[services.w.env]\n";
     assert!(rules("inventory.toml", &format!("{service}{variables}")).is_empty());
+
+    let many = |line: fn(usize) -> String| (0..20_000).map(line).collect::<String>();
+    let claims = many(|at| format!("c{at} = {{ size = \"1Gi\" }}\n"));
+    let volumes = many(|at| format!("v{at} = {{ claim = \"c{at}\", mount = \"/m{at}\" }}\n"));
+    let service = "[services.w]\nstack = \"a\"\nimage = \"x:1\"\nports.http = 80\n[services.w.volumes]\n";
+    let text = format!("[stacks.a.claims]\n{claims}{service}{volumes}");
+    assert!(rules("inventory.toml", &text).is_empty());
+    let secrets =
+        many(|at| format!("[stacks.t{at}]\n[secrets.s{at}]\nstack = \"t{at}\"\nprovider = \"sops\"\n"));
+    assert!(rules("inventory.toml", &secrets).is_empty());
 }
 
 /// All that is said.

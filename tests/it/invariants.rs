@@ -103,3 +103,21 @@ fn an_environment_that_changes_nothing_is_the_defaults() {
     }
     assert!(compared > 500, "{compared}");
 }
+
+/// What is looked up by name stands in the order of names.
+#[test]
+fn lists_of_named_things_are_sorted() {
+    for (path, text) in files() {
+        let parsed =
+            parse(&Source::new(path.display().to_string(), Case::read(&text).text), FileId::default());
+        let model = resolve(&parsed.value).value;
+        let sorted = |names: Vec<&str>| assert!(names.is_sorted(), "{}: {names:?}", path.display());
+        sorted(model.charts.iter().map(|chart| chart.name.as_str()).collect());
+        sorted(model.nodes.iter().map(|node| node.name.as_str()).collect());
+        sorted(model.storage_classes.iter().map(|class| class.name.as_str()).collect());
+        for stack in std::iter::once(&model.base).chain(&model.environments).flat_map(|one| &one.stacks) {
+            sorted(stack.claims.iter().map(|claim| claim.name.as_str()).collect());
+            sorted(stack.secrets.iter().map(|secret| secret.key.as_str()).collect());
+        }
+    }
+}
