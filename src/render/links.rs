@@ -1,7 +1,7 @@
 //! Whether what objects name is there: in the tree, in what people put into it, or elsewhere as the inventory says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
@@ -193,7 +193,7 @@ pub(super) fn dangling(
     let elsewhere = elsewhere(model);
     let all = || {
         let rendered = linked.iter().map(|one| (one.namespace.as_str(), &one.links));
-        rendered.chain(written.iter().map(|file| (file.namespace.as_str(), &file.links)))
+        rendered.chain(written.iter().map(|file| (file.namespace.as_str(), file.links.as_ref())))
     };
     let needs = all().flat_map(|(_, links)| &links.needs);
     let mut there =
@@ -422,7 +422,7 @@ pub(super) struct Manual<'m> {
     /// The namespace of objects that name none.
     pub namespace: String,
     /// What they need and offer.
-    pub links: Links,
+    pub links: Arc<Links>,
 }
 
 /// Hand-written files, for each namespace that they are applied to.
@@ -430,9 +430,9 @@ fn hand_written<'m>(model: &Model, manifests: &'m [Manifest]) -> Vec<Manual<'m>>
     let patches = objects::patches(manifests);
     let mut written = Vec::new();
     for manifest in manifests.iter().filter(|one| one.is_listed() && !patches.contains(one.path.as_str())) {
-        for namespace in namespaces_of(model, &manifest.path) {
-            written.push(Manual { manifest, namespace, links: Links::of(&manifest.documents) });
-        }
+        let links = Arc::new(Links::of(&manifest.documents));
+        let namespaces = namespaces_of(model, &manifest.path).into_iter();
+        written.extend(namespaces.map(|namespace| Manual { manifest, namespace, links: Arc::clone(&links) }));
     }
     written
 }

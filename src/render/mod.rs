@@ -10,8 +10,8 @@ mod kinds;
 mod kustomization;
 mod links;
 mod overlay;
+mod patches;
 mod plan;
-mod stack_patches;
 mod whole;
 
 use std::cell::{Cell, LazyCell};
@@ -27,7 +27,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
-use crate::object::{Id, Map, Value, schema};
+use crate::object::{Id, Value, schema};
 use crate::progress::Progress;
 use crate::render::context::{Contexts, Names};
 use crate::render::judge::{Found, Locator};
@@ -100,7 +100,7 @@ pub fn render(
     for (number, job) in late {
         files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
     }
-    stack_patches::report_unmet(model, &noted.there, &mut diagnostics);
+    patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
     diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
@@ -298,7 +298,7 @@ fn rendered<'a>(
         }
     }
     diagnostics.extend(counted(faults));
-    stack_patches::report_unmet(model, &noted.there, diagnostics);
+    patches::report_unmet(model, &noted.there, diagnostics);
     made
 }
 
@@ -395,12 +395,10 @@ fn finish(
         }
     }
     if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
-        found.extend(stack_patches::apply(stack, objects));
+        found.extend(patches::of_stack(stack, objects));
     }
     if let Some(service) = job.service(model) {
-        for (kind, patch) in &service.patches {
-            found.extend(apply_patch(&service.key, &service.name, kind.span, &kind.value, patch, objects));
-        }
+        found.extend(patches::of_service(service, objects));
     }
     found
 }
@@ -413,66 +411,6 @@ fn strip_namespace(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("namespace");
     }
-}
-
-/// Merges the user's `patch.KIND` onto the service's object of that kind.
-fn apply_patch(
-    key: &str,
-    name: &str,
-    span: Span,
-    kind: &str,
-    patch: &Value,
-    objects: &mut [Value],
-) -> Option<Diagnostic> {
-    let about = |diagnostic: Diagnostic| diagnostic.about(format!("services.{key}"));
-    let of_kind = |object: &Value| object.get("kind").and_then(Value::as_str) == Some(kind);
-    let kinds: BTreeSet<String> =
-        objects.iter().filter_map(|object| object.get("kind")?.as_str().map(str::to_owned)).collect();
-    let named = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name);
-    let at = objects.iter().position(|object| of_kind(object) && named(object));
-    let Some(at) = at.or_else(|| objects.iter().position(of_kind)) else {
-        let message = format!("service `{key}` has no {kind} to patch");
-        let known = kinds.into_iter().collect::<Vec<_>>().join(", ");
-        return Some(about(
-            PATCH_WITHOUT_OBJECT.at(span, "no such object", message).help(format!("it has {known}")),
-        ));
-    };
-    match patched(&objects[at], patch) {
-        Ok(Some(merged)) => {
-            objects[at] = tidy(merged);
-            None
-        }
-        Ok(None) => Some(about(PATCH_WITHOUT_OBJECT.at(
-            span,
-            "deletes the object",
-            format!("the patch of service `{key}` deletes its {kind}"),
-        ))),
-        Err(error) => Some(about(PATCH_WITHOUT_OBJECT.at(
-            span,
-            "cannot be merged",
-            format!("the patch of service `{key}` cannot be merged into its {kind}: {error}"),
-        ))),
-    }
-}
-
-/// An object with a user's patch merged onto it, the way kustomize would.
-fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
-    let mut whole = Map::new();
-    for identity in ["apiVersion", "kind", "metadata"] {
-        if let Some(value) = object.get(identity) {
-            whole.insert(identity.to_owned(), value.clone());
-        }
-    }
-    let mut whole = Value::Object(whole);
-    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
-        for (member, value) in patch {
-            match (target.get_mut(member), value) {
-                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                _ => drop(target.insert(member.clone(), value.clone())),
-            }
-        }
-    }
-    crate::object::merge::merge(object, &whole).map_err(|error| error.to_string())
 }
 
 /// What was rendered, put where it goes.
