@@ -15,7 +15,7 @@ use crate::object::Value;
 use crate::object::links::{Links, Need, Needed, Offered};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
-use crate::render::whole::Whole;
+use crate::render::whole::{Maker, Whole};
 use crate::spelling::nearest;
 use crate::tree::{Tree, TreePath};
 
@@ -67,8 +67,10 @@ struct There<'l> {
     labelled: Labelled<'l>,
 }
 
-/// For so many names of one file that are not there it is said what may be meant: a stranger's files may be long.
+/// For so many names of one file that are not there it is said what may be meant, and so many are told one by one: a
+/// stranger's files may be long.
 const MOST_GUESSES: usize = 100;
+const MOST_TOLD: usize = 1_000;
 /// Of so many that share a label it is known which ones are chosen.
 const MOST_ALIKE: usize = 1_000;
 
@@ -220,19 +222,21 @@ pub(super) fn dangling(
     );
     others.extend(circles);
     others.extend(whole.lost_folders(manifests, tree));
-    let places: Vec<Places<'_>> = written.iter().map(|file| Places::of(file.manifest)).collect();
-    for (place, finding) in others {
-        whole.tell(place, finding, &places, (&mut found, diagnostics));
+    let mut of_files: BTreeMap<usize, Vec<(usize, Finding)>> = BTreeMap::new();
+    for (maker, finding) in others {
+        match maker {
+            Maker::Job(at, object) => found.push(whole.found(at, object, finding)),
+            Maker::File(at, object) => of_files.entry(at).or_default().push((object, finding)),
+        }
     }
-    for (file, places) in written.iter().zip(&places) {
-        let mut guesses = 0..MOST_GUESSES;
-        for need in &file.links.needs {
-            let title = file.manifest.documents.get(need.object).map(title).unwrap_or_default();
-            if let Some(finding) = judged.finding(&title, &file.namespace, need, !guesses.is_empty()) {
-                guesses.next();
-                let span = places.span(need.object, &need.path);
-                diagnostics.push(finding.at(span, "").about(format!("out/{}", file.manifest.path)));
-            }
+    for (at, file) in written.iter().enumerate() {
+        let title = |object| file.manifest.documents.get(object).map(title);
+        let needed = judged.of_file(&file.links, &file.namespace, &title);
+        // The places of a file take a hundred times its room.
+        let places = Places::of(file.manifest);
+        for (object, finding) in of_files.remove(&at).unwrap_or_default().into_iter().chain(needed) {
+            let span = places.span(object, &finding.path);
+            diagnostics.push(finding.at(span, "").about(format!("out/{}", file.manifest.path)));
         }
     }
     found
@@ -250,13 +254,34 @@ struct Judged<'m> {
 
 impl<'m> Judged<'m> {
     fn of_job<'j>(&'j self, one: &'j Linked) -> impl Iterator<Item = Found> + use<'j, 'm> {
-        let mut guesses = 0..MOST_GUESSES;
-        one.links.needs.iter().filter_map(move |need| {
-            let (kind, title) = one.title(need.object)?;
-            let finding = self.finding(title, &one.namespace, need, !guesses.is_empty())?;
-            guesses.next();
-            Some(Found { job: one.job, object: need.object, kind: kind.to_owned(), finding })
+        let title = |object| one.title(object).map(|(_, title)| title.to_owned());
+        let found = self.of_file(&one.links, &one.namespace, &title).into_iter();
+        found.map(move |(object, finding)| {
+            let kind = one.title(object).map_or_else(String::new, |(kind, _)| kind.to_owned());
+            Found { job: one.job, object, kind, finding }
         })
+    }
+
+    /// What the objects of one file need and nobody has, each with its object's number.
+    fn of_file(
+        &self,
+        links: &Links,
+        namespace: &str,
+        title: &dyn Fn(usize) -> Option<String>,
+    ) -> Vec<(usize, Finding)> {
+        let (mut told, mut more) = (Vec::new(), 0_usize);
+        for need in &links.needs {
+            let title = title(need.object).unwrap_or_default();
+            let finding = self.finding(&title, namespace, need, told.len() < MOST_GUESSES);
+            match finding {
+                Some(finding) if told.len() < MOST_TOLD => told.push((need.object, finding)),
+                found => more += usize::from(found.is_some()),
+            }
+        }
+        if let Some((_, last)) = told.last_mut().filter(|_| more > 0) {
+            last.message.push_str(&format!(", and {more} more such names in the same file"));
+        }
+        told
     }
 
     /// Whether a setting of the inventory says this name.

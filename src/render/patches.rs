@@ -10,7 +10,7 @@ use crate::object::merge::merge;
 use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
 use crate::render::PATCH_WITHOUT_OBJECT;
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// Merges a stack's patches onto the objects of one of its files.
 pub fn of_stack(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
@@ -94,6 +94,9 @@ fn places(objects: &[Value]) -> BTreeMap<String, Vec<usize>> {
     places
 }
 
+/// For so many patches of nothing it is said what may be meant: a stranger's inventory may be long.
+const MOST_GUESSES: usize = 100;
+
 /// Reports patches of objects that are nowhere in their stack, once for each. `there` has what stacks with patches
 /// have, by environment and stack.
 pub fn report_unmet(
@@ -101,22 +104,23 @@ pub fn report_unmet(
     there: &BTreeMap<(usize, usize), BTreeSet<String>>,
     diagnostics: &mut Diagnostics,
 ) {
-    let (mut reported, none) = (BTreeSet::new(), BTreeSet::new());
+    let (mut reported, none): (BTreeSet<Span>, _) = (BTreeSet::new(), BTreeSet::new());
     for (at, environment) in model.environments.iter().enumerate() {
         for (index, stack) in environment.stacks.iter().enumerate() {
             let names = there.get(&(at, index)).unwrap_or(&none);
             for (target, _) in stack.patches.iter().filter(|(target, _)| !names.contains(&target.value)) {
+                let guess = reported.len() < MOST_GUESSES;
                 if reported.insert(target.span) {
-                    diagnostics.push(unmet(stack, target, target.span, names));
+                    diagnostics.push(unmet(stack, target, names, guess));
                 }
             }
         }
     }
 }
 
-fn unmet(stack: &Stack, target: &str, span: Span, names: &BTreeSet<String>) -> Diagnostic {
+fn unmet(stack: &Stack, target: &Spanned<String>, names: &BTreeSet<String>, guess: bool) -> Diagnostic {
     let message = format!("stack `{}` has no {target} to patch", stack.name);
-    let near = nearest(target, names.iter().map(String::as_str));
+    let near = nearest(target, names.iter().filter(|_| guess).map(String::as_str));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
@@ -125,7 +129,7 @@ fn unmet(stack: &Stack, target: &str, span: Span, names: &BTreeSet<String>) -> D
             format!("it has {}", kinds.join(", "))
         }
     };
-    let diagnostic = PATCH_WITHOUT_OBJECT.at(span, "no such object", message);
+    let diagnostic = PATCH_WITHOUT_OBJECT.at(target.span, "no such object", message);
     diagnostic.about(stack.subject()).help(help)
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use crate::check::manifests::Manifest;
-use crate::check::objects::{CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, Places, title};
-use crate::diagnostic::{Code, Diagnostics};
+use crate::check::objects::{CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title};
+use crate::diagnostic::Code;
 use crate::model::Model;
 use crate::object::Id;
 use crate::object::names::Wait;
@@ -36,27 +36,12 @@ pub(super) enum Maker {
 type Waiting<'m> = (&'m str, &'m str, &'m str);
 
 impl<'m> Whole<'m> {
-    /// Reports a finding at its place. `places` are those of the hand-written files.
-    pub fn tell(
-        &self,
-        maker: Maker,
-        finding: Finding,
-        places: &[Places<'_>],
-        (found, diagnostics): (&mut Vec<Found>, &mut Diagnostics),
-    ) {
-        match maker {
-            Maker::Job(at, object) => {
-                let one = &self.linked[at];
-                let at = one.links.ids.binary_search_by_key(&object, |(number, _)| *number);
-                let kind = at.map(|at| one.links.ids[at].1.kind.clone()).unwrap_or_default();
-                found.push(Found { job: one.job, object, kind, finding });
-            }
-            Maker::File(at, object) => {
-                let span = places[at].span(object, &finding.path);
-                let path = &self.written[at].manifest.path;
-                diagnostics.push(finding.at(span, "").about(format!("out/{path}")));
-            }
-        }
+    /// A finding about an object that a job has made.
+    pub fn found(&self, at: usize, object: usize, finding: Finding) -> Found {
+        let one = &self.linked[at];
+        let at = one.links.ids.binary_search_by_key(&object, |(number, _)| *number);
+        let kind = at.map(|at| one.links.ids[at].1.kind.clone()).unwrap_or_default();
+        Found { job: one.job, object, kind, finding }
     }
 
     /// Every object, with the namespace that it gets where it names none.
