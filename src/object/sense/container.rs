@@ -1,7 +1,9 @@
 //! One container: what it is told, what it listens on, what it mounts.
 
 use super::pod::Pod;
-use super::{BAD_DATA_KEY, Sense, again, field, flag, has, is_data_key, items, names, quantity, said, text};
+use super::{
+    BAD_DATA_KEY, Sense, TWICE, again, field, flag, has, is_data_key, items, names, quantity, said, text,
+};
 use crate::object::Value;
 use crate::object::formats::is_label_key;
 use crate::object::schema::{Here, cut};
@@ -166,8 +168,8 @@ impl Sense<'_> {
     }
 
     fn resize(&mut self, container: &Value, here: &Here<'_>) {
-        let twice = again(items(container, "resizePolicy"), |policy| text(policy, "resourceName"));
-        let mut at = 0;
+        let place = (container, "resizePolicy", Some("resourceName"));
+        self.once(place, |policy| text(policy, "resourceName"), TWICE, here);
         self.each(container, "resizePolicy", here, |sense, policy, here| {
             let name = text(policy, "resourceName");
             if !matches!(name, Some("cpu" | "memory") | None) {
@@ -176,10 +178,6 @@ impl Sense<'_> {
             if !matches!(text(policy, "restartPolicy"), Some("NotRequired" | "RestartContainer") | None) {
                 sense.fault(&here.key("restartPolicy"), "must be `NotRequired` or `RestartContainer`");
             }
-            if twice.contains(&at) {
-                sense.fault(&here.key("resourceName"), "stands twice in this list");
-            }
-            at += 1;
         });
     }
 
@@ -211,11 +209,8 @@ impl Sense<'_> {
                 sense.fault(&here.key("name"), "is in `volumeMounts`, too");
             }
         });
-        let list = here.key("volumeMounts");
-        for at in again(items(container, "volumeMounts"), |mount| said(mount, "mountPath")) {
-            let index = list.index(at);
-            self.fault(&index.key("mountPath"), "stands twice in this list");
-        }
+        let place = (container, "volumeMounts", Some("mountPath"));
+        self.once(place, |mount| said(mount, "mountPath"), TWICE, here);
     }
 
     fn sub_path(&mut self, mount: &Value, here: &Here<'_>) {

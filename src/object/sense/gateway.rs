@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::service::is_domain;
-use super::{BAD_NAME, Sense, again, field, has, is_open, items, said};
+use super::{BAD_NAME, Sense, TWICE, field, has, is_open, items, said};
 use crate::object::Value;
 use crate::object::formats::is_dns_name;
 use crate::object::schema::{Here, cut};
@@ -101,26 +101,21 @@ impl Sense<'_> {
     }
 
     fn route_headers(&mut self, one: &Value, key: &str, here: &Here<'_>) {
-        let twice = again(items(one, key), |header| said(header, "name"));
-        let mut at = 0;
+        self.once((one, key, Some("name")), |header| said(header, "name"), TWICE, here);
         self.each(one, key, here, |sense, header, here| {
             sense.full(header, "name", here);
             sense.full(header, "value", here);
             sense.fits(header, "name", is_header, "is no name of a header", here);
-            if twice.contains(&at) {
-                sense.fault(&here.key("name"), "stands twice in this list");
-            }
-            at += 1;
         });
     }
 
     fn filters(&mut self, rule: &Value, here: &Here<'_>) {
         let all = items(rule, "filters");
         let once = |kind: &&str| ["RequestRedirect", "URLRewrite"].contains(kind);
-        let twice = again(all, |filter| said(filter, "type").filter(once));
-        let mut places = 0..;
+        let twice = "is for a `type` that stands in this list already";
+        self.once((rule, "filters", None), |filter| said(filter, "type").filter(once), twice, here);
         self.each(rule, "filters", here, |sense, filter, here| {
-            let (kind, at) = (said(filter, "type"), places.next());
+            let kind = said(filter, "type");
             let own = FILTERS.iter().find(|(word, _)| kind == Some(word)).map(|(_, key)| *key);
             for (_, other) in FILTERS.iter().filter(|(_, key)| Some(*key) != own && has(filter, key)) {
                 sense.fault(&here.key(other), "belongs to another `type`");
@@ -128,9 +123,6 @@ impl Sense<'_> {
             let Some(own) = own else { return };
             if !has(filter, own) {
                 sense.fault(here, format!("`{own}` is missing"));
-            }
-            if at.is_some_and(|at| twice.contains(&at)) {
-                sense.fault(here, "is for a `type` that stands in this list already");
             }
             sense.within(filter, own, here, |sense, inner, here| {
                 for key in ["add", "set"].into_iter().filter(|_| own.ends_with("HeaderModifier")) {
@@ -163,11 +155,10 @@ impl Sense<'_> {
         self.full(spec, "gatewayClassName", here);
         self.within(spec, "infrastructure", here, |sense, own, here| sense.label_map(own, "labels", here));
         self.filled(spec, "listeners", here);
-        let named_again = again(items(spec, "listeners"), |listener| said(listener, "name"));
-        let twice = again(items(spec, "listeners"), |listener| {
-            Some((field(listener, "port").as_i64(), said(listener, "protocol"), said(listener, "hostname")))
-        });
-        let mut at = 0;
+        self.once((spec, "listeners", Some("name")), |listener| said(listener, "name"), TWICE, here);
+        let key = |one| Some((field(one, "port").as_i64(), said(one, "protocol"), said(one, "hostname")));
+        let twice = "has the port, protocol and host of another listener";
+        self.once((spec, "listeners", None), key, twice, here);
         self.each(spec, "listeners", here, |sense, listener, here| {
             sense.full(listener, "protocol", here);
             sense.fits(listener, "name", is_dns_name, BAD_NAME, here);
@@ -187,12 +178,6 @@ impl Sense<'_> {
             if has(listener, "tls") && mode == "Terminate" && !named {
                 sense.fault(&here.key("tls"), "`certificateRefs` is missing");
             }
-            if named_again.contains(&at) {
-                sense.fault(&here.key("name"), "stands twice in this list");
-            } else if twice.contains(&at) {
-                sense.fault(here, "has the port, protocol and host of another listener");
-            }
-            at += 1;
         });
     }
 }

@@ -146,6 +146,7 @@ const BAD_LABEL: &str = "is no name: at most 63 lower-case letters, digits and `
 const BAD_KEY: &str = "is no key that Kubernetes takes: a name of at most 63 letters, digits, `-`, `_` and `.`, with or without a domain and `/` before it";
 const BAD_DATA_KEY: &str = "is no key: letters, digits, `-`, `_` and `.`";
 const EMPTY: &str = "must not be empty";
+const TWICE: &str = "stands twice in this list";
 
 /// The annotations of one object, keys and values together.
 const MOST_ANNOTATIONS: usize = 256 << 10;
@@ -179,6 +180,24 @@ impl Sense<'_> {
     ) {
         if let Some(inner) = value.get(key).filter(|inner| inner.is_object()) {
             judge(self, inner, &here.key(key));
+        }
+    }
+
+    /// No element of a list shares with an earlier one what tells them apart: that is in a field of it, or in several.
+    fn once<'v, K: Ord>(
+        &mut self,
+        (value, list, field): (&'v Value, &str, Option<&str>),
+        key: impl Fn(&'v Value) -> Option<K>,
+        message: &str,
+        here: &Here<'_>,
+    ) {
+        let list_at = here.key(list);
+        for at in again(items(value, list), key) {
+            let element = list_at.index(at);
+            match field {
+                Some(field) => self.fault(&element.key(field), message),
+                None => self.fault(&element, message),
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BAD_KEY, BAD_LABEL, BAD_NAME, Sense, again, field, flag, has, is_open, items, members, names,
+    BAD_KEY, BAD_LABEL, BAD_NAME, Sense, TWICE, field, flag, has, is_open, items, members, names,
     not_a_label_value, said, text,
 };
 use crate::object::Value;
@@ -204,10 +204,7 @@ impl Sense<'_> {
                 sense.fault(&here.key("seLinuxChangePolicy"), "must be `MountOption` or `Recursive`");
             }
         });
-        let twice = again(items(pod, "schedulingGates"), |gate| text(gate, "name"));
-        if let Some(at) = twice.first() {
-            self.fault(&here.key("schedulingGates").index(*at), "stands twice in this list");
-        }
+        self.once((pod, "schedulingGates", None), |gate| text(gate, "name"), TWICE, here);
     }
 
     fn dns(&mut self, pod: &Value, here: &Here<'_>) {
@@ -266,10 +263,10 @@ impl Sense<'_> {
     }
 
     fn spread(&mut self, pod: &Value, here: &Here<'_>) {
-        let twice = again(items(pod, "topologySpreadConstraints"), |one| {
-            Some((field(one, "topologyKey").as_str()?, field(one, "whenUnsatisfiable").as_str()?))
-        });
-        let mut at = 0;
+        let key =
+            |one| Some((field(one, "topologyKey").as_str()?, field(one, "whenUnsatisfiable").as_str()?));
+        let twice = "is for a `topologyKey` and `whenUnsatisfiable` that stand in this list already";
+        self.once((pod, "topologySpreadConstraints", None), key, twice, here);
         self.each(pod, "topologySpreadConstraints", here, |sense, one, here| {
             sense.bounds(one, "maxSkew", 1, i64::MAX, here);
             sense.bounds(one, "minDomains", 1, i64::MAX, here);
@@ -279,13 +276,6 @@ impl Sense<'_> {
             }
             sense.label_selector(one, "labelSelector", here);
             sense.own_labels(one, here);
-            if twice.contains(&at) {
-                sense.fault(
-                    here,
-                    "is for a `topologyKey` and `whenUnsatisfiable` that stand in this list already",
-                );
-            }
-            at += 1;
         });
     }
 

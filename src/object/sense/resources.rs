@@ -1,6 +1,6 @@
 //! Amounts: what containers ask for and may use, and what a namespace allows.
 
-use super::{Sense, again, field, has, is_open, is_positive, items, members, quantity, said, text};
+use super::{Sense, TWICE, field, has, is_open, is_positive, items, members, quantity, said, text};
 use crate::object::Value;
 use crate::object::formats::is_label_key;
 use crate::object::schema::{Here, cut};
@@ -67,14 +67,9 @@ impl Sense<'_> {
     }
 
     pub(super) fn limit_range(&mut self, spec: &Value, here: &Here<'_>) {
-        let twice = again(items(spec, "limits"), |limit| text(limit, "type"));
-        let mut at = 0;
+        self.once((spec, "limits", Some("type")), |limit| text(limit, "type"), TWICE, here);
         self.each(spec, "limits", here, |sense, limit, here| {
             let kind = text(limit, "type");
-            if twice.contains(&at) {
-                sense.fault(&here.key("type"), "stands twice in this list");
-            }
-            at += 1;
             for list in
                 ["default", "defaultRequest", "max", "min"].into_iter().filter(|_| kind == Some("Container"))
             {

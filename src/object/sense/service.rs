@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{BAD_LABEL, BAD_NAME, Sense, again, field, has, items, said, text};
+use super::{BAD_LABEL, BAD_NAME, Sense, TWICE, field, has, items, said, text};
 use crate::object::Value;
 use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_port_name, is_service_name};
 use crate::object::schema::{Here, cut};
@@ -42,21 +42,18 @@ impl Sense<'_> {
         self.each(spec, "ports", here, |sense, port, here| {
             sense.fits(port, "appProtocol", is_label_key, super::BAD_KEY, here);
         });
-        self.node_ports(ports, &at);
+        self.node_ports(spec, here);
         self.label_map(spec, "selector", here);
         self.reach(spec, kind, here);
     }
 
     /// A node has each of its ports once.
-    fn node_ports(&mut self, ports: &[Value], here: &Here<'_>) {
+    fn node_ports(&mut self, spec: &Value, here: &Here<'_>) {
         let key = |port: &Value| {
             let number = port.get("nodePort").and_then(Value::as_u64).filter(|port| *port > 0);
             number.map(|number| (number, said(port, "protocol") != Some("UDP")))
         };
-        for at in again(ports, key) {
-            let index = here.index(at);
-            self.fault(&index.key("nodePort"), "stands twice in this list");
-        }
+        self.once((spec, "ports", Some("nodePort")), key, TWICE, here);
     }
 
     /// Addresses of the Service itself.
@@ -234,10 +231,8 @@ impl Sense<'_> {
             sense.fits(port, "name", is_dns_label, BAD_LABEL, here);
         });
         // Only one may have none.
-        let twice = again(items(slice, "ports"), |port| Some(said(port, "name")));
-        if let Some(at) = twice.first() {
-            self.fault(&root.key("ports").index(*at), "has the name of another port of this list");
-        }
+        let twice = "has the name of another port of this list";
+        self.once((slice, "ports", None), |port| Some(said(port, "name")), twice, &root);
     }
 
     pub(super) fn network_policy(&mut self, spec: &Value, here: &Here<'_>) {
