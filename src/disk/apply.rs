@@ -54,23 +54,26 @@ pub fn apply(lock: &Lock, plan: &Plan) -> Result<Report> {
     })
 }
 
-/// A file that is to be written: where to, all of its text, and its name until everything is there.
+/// A file that is to be written.
 struct Staged<'a> {
+    /// Where to.
     path: &'a TreePath,
+    /// All of it.
     text: &'a str,
-    staged: String,
+    /// Its name until everything is there.
+    name: String,
 }
 
 fn writes_of(plan: &Plan) -> Vec<Staged<'_>> {
     let created = plan.create.iter().map(|(path, after)| (path, after.as_str()));
     let changed = plan.change.iter().map(|(path, change)| (path, change.after.as_str()));
     let writes = created.chain(changed).enumerate();
-    writes.map(|(n, (path, text))| Staged { path, text, staged: staged_name(n) }).collect()
+    writes.map(|(n, (path, text))| Staged { path, text, name: staged_name(n) }).collect()
 }
 
 /// Staging waits for the disk, not for the processor: many waiting at once share one flush of the journal.
 const STAGING_THREADS: usize = 16;
-/// Files of one folder that a thread stages before it takes more.
+/// Files of one folder that a thread stages before it takes more, where there are many.
 const BATCH: usize = 8;
 
 struct Run<'a> {
@@ -94,7 +97,9 @@ impl Run<'_> {
             }
         }
         let of_one_folder = self.writes.chunk_by(|one, next| one.path.folder() == next.path.folder());
-        let batches: Vec<&[Staged<'_>]> = of_one_folder.flat_map(|writes| writes.chunks(BATCH)).collect();
+        // Of few files none waits for another.
+        let batch = (self.writes.len() / STAGING_THREADS / 4).clamp(1, BATCH);
+        let batches: Vec<&[Staged<'_>]> = of_one_folder.flat_map(|writes| writes.chunks(batch)).collect();
         at_once(&batches, |batch| self.stage_batch(batch))
     }
 
@@ -112,9 +117,9 @@ impl Run<'_> {
     fn stage_batch(&self, batch: &[Staged<'_>]) -> Result<()> {
         let Some(first) = batch.first() else { return Ok(()) };
         let folder = self.folder_of(first.path)?;
-        for Staged { path, text, staged } in batch {
+        for Staged { path, text, name } in batch {
             let write = || {
-                let mut file = folder.write_new(staged)?;
+                let mut file = folder.write_new(name)?;
                 file.write_all(text.as_bytes())?;
                 file.sync_all()
             };
@@ -155,9 +160,9 @@ impl Run<'_> {
 
     fn unstage(&self, made: &BTreeSet<TreePath>) {
         // What cannot be removed now, the next run removes: the fault itself is what the user must hear.
-        for Staged { path, staged, .. } in &self.writes {
+        for Staged { path, name, .. } in &self.writes {
             if let Ok(folder) = self.folder_of(path) {
-                let _ = folder.remove(staged);
+                let _ = folder.remove(name);
             }
         }
         for path in made.iter().rev() {
@@ -170,8 +175,8 @@ impl Run<'_> {
     fn commit(&self, made: &BTreeSet<TreePath>) -> Result<usize> {
         let mut touched: BTreeSet<Option<TreePath>> = made.iter().map(TreePath::parent).collect();
         let mut last = Last::default();
-        for (n, Staged { path, staged, .. }) in self.writes.iter().enumerate() {
-            if let Err(error) = self.rename(staged, path, &mut last) {
+        for (n, Staged { path, name, .. }) in self.writes.iter().enumerate() {
+            if let Err(error) = self.rename(name, path, &mut last) {
                 self.unstage(&BTreeSet::new());
                 let share = format!("{n} of {} files are already written: run again", self.writes.len());
                 return Err(error.context(share));

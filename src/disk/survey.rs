@@ -16,6 +16,7 @@ use super::{MAX_OURS, child, open_below, open_named, shown};
 const MAX_ENTRIES: usize = 1_000_000;
 /// How many bytes of the output folder are held in memory, at most.
 const MAX_READ: u64 = 1 << 30;
+
 /// Reads what stands in the output folder: our files, and what other people put beside them unless it is large.
 /// Follows no symbolic link, enters no `.git`. A folder that is not there is empty. Needs no lock: files are only
 /// ever replaced as a whole.
