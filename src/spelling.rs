@@ -1,5 +1,8 @@
 //! Which word was meant.
 
+/// For so many wrong names of one file or object it is guessed what was meant: a stranger's may be long.
+pub const MOST_GUESSES: usize = 100;
+
 /// Nobody mistypes longer names, in bytes.
 const LONGEST: usize = 256;
 

@@ -7,7 +7,7 @@ use crate::object::formats;
 use crate::object::served::{self, unserved};
 use crate::object::{Map, Value, api_version, sense};
 use crate::quantity::Quantity;
-use crate::spelling::nearest;
+use crate::spelling::{MOST_GUESSES, nearest};
 
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,9 +21,6 @@ pub struct Fault {
     /// Whether a newer definition of a custom kind may well allow it.
     pub unsure: bool,
 }
-
-/// For so many faults of one object it is said what may be meant.
-const MOST_GUESSES: usize = 100;
 
 /// The way to a value: `spec.ports[0].name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -327,7 +324,6 @@ impl Walk {
     fn unknown(&mut self, key: &str, of: &Type, members: &Map, here: &Here<'_>) {
         let free = || of.fields.iter().map(|field| field.name).filter(|name| !members.contains_key(*name));
         let guess = || free().find(|name| name.eq_ignore_ascii_case(key)).or_else(|| nearest(key, free()));
-        // A stranger's object may have a million.
         let near = if self.faults.len() < MOST_GUESSES { guess() } else { None };
         let unsure = self.custom && near.is_none();
         let help = near.map(|near| format!("did you mean `{near}`?"));

@@ -16,7 +16,7 @@ use crate::object::links::{Links, Need, Needed, Offered};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
 use crate::render::whole::{Maker, Whole};
-use crate::spelling::nearest;
+use crate::spelling::{MOST_GUESSES, nearest};
 use crate::tree::{Tree, TreePath};
 
 /// What the objects of one job need and offer, with what is needed to tell of it.
@@ -67,11 +67,9 @@ struct There<'l> {
     labelled: Labelled<'l>,
 }
 
-/// For so many names of one file that are not there it is said what may be meant, and so many are told one by one: a
-/// stranger's files may be long.
-const MOST_GUESSES: usize = 100;
+/// So many names of one file that lead nowhere are told: a stranger's files may be long.
 const MOST_TOLD: usize = 1_000;
-/// Of so many that share a label it is known which ones are chosen.
+/// Among so many of one namespace that share a label it is looked for those that a selector wants.
 const MOST_ALIKE: usize = 1_000;
 
 /// The labels that something is chosen by.
@@ -232,7 +230,7 @@ pub(super) fn dangling(
     for (at, file) in written.iter().enumerate() {
         let title = |object| file.manifest.documents.get(object).map(title);
         let needed = judged.of_file(&file.links, &file.namespace, &title);
-        // The places of a file take a hundred times its room.
+        // The places of a file take much more room than its text: those of one at a time are held.
         let places = Places::of(file.manifest);
         for (object, finding) in of_files.remove(&at).unwrap_or_default().into_iter().chain(needed) {
             let span = places.span(object, &finding.path);
@@ -269,17 +267,18 @@ impl<'m> Judged<'m> {
         namespace: &str,
         title: &dyn Fn(usize) -> Option<String>,
     ) -> Vec<(usize, Finding)> {
-        let (mut told, mut more) = (Vec::new(), 0_usize);
+        let mut told: Vec<(usize, Finding)> = Vec::new();
         for need in &links.needs {
             let title = title(need.object).unwrap_or_default();
             let finding = self.finding(&title, namespace, need, told.len() < MOST_GUESSES);
-            match finding {
-                Some(finding) if told.len() < MOST_TOLD => told.push((need.object, finding)),
-                found => more += usize::from(found.is_some()),
+            let Some(finding) = finding else { continue };
+            if told.len() == MOST_TOLD {
+                let last = told.last_mut().map(|(_, last)| &mut last.message);
+                last.into_iter()
+                    .for_each(|message| message.push_str(", and there are more in the same file"));
+                break;
             }
-        }
-        if let Some((_, last)) = told.last_mut().filter(|_| more > 0) {
-            last.message.push_str(&format!(", and {more} more such names in the same file"));
+            told.push((need.object, finding));
         }
         told
     }

@@ -14,7 +14,6 @@ mod patches;
 mod plan;
 mod whole;
 
-use std::cell::{Cell, LazyCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ use crate::render::links::Linked;
 use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
-use crate::template::{Engine, Kind, TemplateSet};
+use crate::template::{Engine, Kind, Rendition, TemplateSet};
 use crate::tree::{Tree, TreePath};
 
 codes! {
@@ -352,59 +351,67 @@ fn run(
     }
     let objects = templates.engine.objects(job.template, context, &what_for).map_err(|found| vec![found])?;
     let mut objects: Vec<Value> = objects.into_iter().map(tidy).collect();
-    let rendition = LazyCell::new(|| templates.engine.rendition(job.template, context));
-    let asked = Cell::new(0);
-    let place = |object: usize, key: &str| {
-        let path = schema::Path(
-            vec!["metadata", key].into_iter().map(|key| schema::Step::Key(key.to_owned())).collect(),
-        );
-        let rendition = if asked.replace(asked.get() + 1) < MOST_PLACES { rendition.as_ref() } else { None };
-        let located = rendition.and_then(|rendition| rendition.locate(object, &path));
-        located.map_or(Span::new(job.file, 0..0), |located| located.span)
-    };
-    let found = finish(model, job, &what_for, &mut objects, &place);
+    let misplaced = misplaced(model, job, &what_for, &objects);
+    let mut found = Vec::new();
+    if !misplaced.is_empty() {
+        let rendition = templates.engine.rendition(job.template, context);
+        for (count, one) in misplaced.into_iter().enumerate() {
+            let rendition = rendition.as_ref().filter(|_| count < MOST_PLACES);
+            found.push(one.diagnostic(job, rendition));
+        }
+    }
+    if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
+        found.extend(patches::of_stack(stack, &mut objects));
+    }
+    if let Some(service) = job.service(model) {
+        found.extend(patches::of_service(service, &mut objects));
+    }
     if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
 }
 
-/// Checks what a template made, and applies the service's own `patch`.
-fn finish(
-    model: &Model,
-    job: &Job<'_>,
-    what_for: &str,
-    objects: &mut [Value],
-    place: &dyn Fn(usize, &str) -> Span,
-) -> Vec<Diagnostic> {
+/// An object that cannot stand where its template leads.
+struct Misplaced {
+    /// Which object, and which key of its metadata says so.
+    object: usize,
+    key: &'static str,
+    message: String,
+    help: Option<&'static str>,
+}
+
+impl Misplaced {
+    fn diagnostic(self, job: &Job<'_>, rendition: Option<&Rendition<'_>>) -> Diagnostic {
+        let steps = ["metadata", self.key].map(|key| schema::Step::Key(key.to_owned()));
+        let path = schema::Path(steps.into());
+        let located = rendition.and_then(|rendition| rendition.locate(self.object, &path));
+        let span = located.map_or(Span::new(job.file, 0..0), |located| located.span);
+        let message = format!("template `{}` {}", job.template, self.message);
+        let mut diagnostic = MISPLACED_OBJECT.at(span, "", message);
+        diagnostic.help = self.help.map(str::to_owned);
+        diagnostic
+    }
+}
+
+/// Objects without an identity, or in a namespace that their folder does not lead to.
+fn misplaced(model: &Model, job: &Job<'_>, what_for: &str, objects: &[Value]) -> Vec<Misplaced> {
+    let stack = job.stack(model).filter(|_| job.in_overlay());
+    let namespace = stack.map(|stack| stack.namespace.value.as_str());
     let mut found = Vec::new();
-    for (number, object) in objects.iter().enumerate() {
-        let Some(id) = Id::of(object) else {
-            found.push(misplaced(
-                (job, place(number, "name")),
-                &format!("makes an object without apiVersion, kind or metadata.name for {what_for}"),
-            ));
+    for (object, value) in objects.iter().enumerate() {
+        let Some(id) = Id::of(value) else {
+            let message = format!("makes an object without apiVersion, kind or metadata.name for {what_for}");
+            found.push(Misplaced { object, key: "name", message, help: None });
             continue;
         };
-        let namespace =
-            job.stack(model).filter(|_| job.in_overlay()).map(|stack| stack.namespace.value.as_str());
         if let (Some(own), Some(other)) = (namespace, &id.namespace)
             && own != other
         {
             let message = format!("puts {id} outside namespace `{own}` of its stack, for {what_for}");
-            found.push(misplaced((job, place(number, "namespace")), &message).help(
-                "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree",
-            ));
+            let help =
+                "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree";
+            found.push(Misplaced { object, key: "namespace", message, help: Some(help) });
         }
     }
-    if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
-        found.extend(patches::of_stack(stack, objects));
-    }
-    if let Some(service) = job.service(model) {
-        found.extend(patches::of_service(service, objects));
-    }
     found
-}
-
-fn misplaced((job, span): (&Job<'_>, Span), what: &str) -> Diagnostic {
-    MISPLACED_OBJECT.at(span, "", format!("template `{}` {what}", job.template))
 }
 
 fn strip_namespace(object: &mut Value) {

@@ -10,7 +10,8 @@ use crate::object::merge::merge;
 use crate::object::order::tidy;
 use crate::object::{Id, Map, Value};
 use crate::render::PATCH_WITHOUT_OBJECT;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
+use crate::spelling::MOST_GUESSES;
 
 /// Merges a stack's patches onto the objects of one of its files.
 pub fn of_stack(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
@@ -18,22 +19,11 @@ pub fn of_stack(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
     if stack.patches.is_empty() {
         return found;
     }
-    let named = places(objects);
+    let places = places(objects);
     for (target, patch) in &stack.patches {
-        for at in named.get(target.as_str()).into_iter().flatten() {
-            let object = &mut objects[*at];
-            let fault = match patched(object, patch) {
-                Ok(Some(merged)) => {
-                    *object = tidy(merged);
-                    continue;
-                }
-                Ok(None) => "deletes the object".to_owned(),
-                Err(error) => error,
-            };
-            let message =
-                format!("the patch of stack `{}` cannot be merged into its {target}: {fault}", stack.name);
-            let diagnostic = PATCH_WITHOUT_OBJECT.at(target.span, "cannot be merged", message);
-            found.push(diagnostic.about(stack.subject()));
+        for at in places.get(target.as_str()).into_iter().flatten() {
+            let fault = change(&mut objects[*at], patch, target, &format!("stack `{}`", stack.name));
+            found.extend(fault.map(|fault| fault.about(stack.subject())));
         }
     }
     found
@@ -46,40 +36,42 @@ pub fn of_service(service: &Service, objects: &mut [Value]) -> Vec<Diagnostic> {
         return found;
     }
     let places = places(objects);
+    let whose = format!("service `{}`", service.key);
     for (kind, patch) in &service.patches {
         let own = places.get(&format!("{kind}/{}", service.name)).or_else(|| places.get(kind.as_str()));
         // Only a stack's patches are for one by name.
-        let own = own.filter(|_| !kind.contains('/'));
-        let (label, message, help) = match own.and_then(|places| places.first()) {
-            None => {
-                let kinds: Vec<&str> =
-                    places.keys().map(String::as_str).filter(|name| !name.contains('/')).collect();
-                let message = format!("service `{}` has no {kind} to patch", service.key);
-                ("no such object", message, Some(format!("it has {}", kinds.join(", "))))
-            }
-            Some(at) => match patched(&objects[*at], patch) {
-                Ok(Some(merged)) => {
-                    objects[*at] = tidy(merged);
-                    continue;
-                }
-                Ok(None) => {
-                    let message = format!("the patch of service `{}` deletes its {kind}", service.key);
-                    ("deletes the object", message, None)
-                }
-                Err(error) => {
-                    let message = format!(
-                        "the patch of service `{}` cannot be merged into its {kind}: {error}",
-                        service.key
-                    );
-                    ("cannot be merged", message, None)
-                }
-            },
+        let at = own.filter(|_| !kind.contains('/')).and_then(|places| places.first());
+        let fault = match at {
+            Some(at) => change(&mut objects[*at], patch, kind, &whose),
+            None => Some(none_of(kind, &whose, places.keys())),
         };
-        let mut diagnostic = PATCH_WITHOUT_OBJECT.at(kind.span, label, message).about(service.subject());
-        diagnostic.help = help;
-        found.push(diagnostic);
+        found.extend(fault.map(|fault| fault.about(service.subject())));
     }
     found
+}
+
+/// Merges a patch onto an object; the fault, if it cannot be.
+fn change(object: &mut Value, patch: &Value, target: &Spanned<String>, whose: &str) -> Option<Diagnostic> {
+    let (label, message) = match patched(object, patch) {
+        Ok(Some(merged)) => {
+            *object = tidy(merged);
+            return None;
+        }
+        Ok(None) => ("deletes the object", format!("the patch of {whose} deletes its {target}")),
+        Err(error) => {
+            ("cannot be merged", format!("the patch of {whose} cannot be merged into its {target}: {error}"))
+        }
+    };
+    Some(PATCH_WITHOUT_OBJECT.at(target.span, label, message))
+}
+
+/// A patch that fits none of these, which are kinds, and kinds with names.
+fn none_of<'n>(target: &Spanned<String>, whose: &str, names: impl Iterator<Item = &'n String>) -> Diagnostic {
+    let kinds: Vec<&str> = names.map(String::as_str).filter(|name| !name.contains('/')).collect();
+    let message = format!("{whose} has no {target} to patch");
+    PATCH_WITHOUT_OBJECT
+        .at(target.span, "no such object", message)
+        .help(format!("it has {}", kinds.join(", ")))
 }
 
 /// The places of objects, by kind, and by kind and name.
@@ -94,9 +86,6 @@ fn places(objects: &[Value]) -> BTreeMap<String, Vec<usize>> {
     places
 }
 
-/// For so many patches of nothing it is said what may be meant: a stranger's inventory may be long.
-const MOST_GUESSES: usize = 100;
-
 /// Reports patches of objects that are nowhere in their stack, once for each. `there` has what stacks with patches
 /// have, by environment and stack.
 pub fn report_unmet(
@@ -104,7 +93,7 @@ pub fn report_unmet(
     there: &BTreeMap<(usize, usize), BTreeSet<String>>,
     diagnostics: &mut Diagnostics,
 ) {
-    let (mut reported, none): (BTreeSet<Span>, _) = (BTreeSet::new(), BTreeSet::new());
+    let (mut reported, none) = (BTreeSet::new(), BTreeSet::new());
     for (at, environment) in model.environments.iter().enumerate() {
         for (index, stack) in environment.stacks.iter().enumerate() {
             let names = there.get(&(at, index)).unwrap_or(&none);
@@ -119,18 +108,11 @@ pub fn report_unmet(
 }
 
 fn unmet(stack: &Stack, target: &Spanned<String>, names: &BTreeSet<String>, guess: bool) -> Diagnostic {
-    let message = format!("stack `{}` has no {target} to patch", stack.name);
-    let near = nearest(target, names.iter().filter(|_| guess).map(String::as_str));
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let kinds: Vec<&str> =
-                names.iter().map(String::as_str).filter(|name| !name.contains('/')).collect();
-            format!("it has {}", kinds.join(", "))
-        }
-    };
-    let diagnostic = PATCH_WITHOUT_OBJECT.at(target.span, "no such object", message);
-    diagnostic.about(stack.subject()).help(help)
+    let diagnostic = none_of(target, &format!("stack `{}`", stack.name), names.iter()).about(stack.subject());
+    match nearest(target, names.iter().filter(|_| guess).map(String::as_str)) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
 }
 
 /// An object with a user's patch merged onto it, the way kustomize would.
