@@ -82,12 +82,15 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
         };
         wants.iter().enumerate().filter(|(_, want)| short(want)).map(|(at, _)| at).collect()
     };
+    if open.iter().any(|node| lacking(node).is_empty()) {
+        return;
+    }
     // The node that comes nearest lacks least, and of what it lacks it has most.
     let nearest = open.iter().map(|node| (lacking(node), *node)).min_by_key(|(lacks, node)| {
         let first = lacks.first().and_then(|at| has(model, node, &wants[*at].0));
-        (lacks.len(), std::cmp::Reverse(first), node.name.clone())
+        (lacks.len(), std::cmp::Reverse(first), node.name.as_str())
     });
-    let Some((lacks, node)) = nearest.filter(|(lacks, _)| !lacks.is_empty()) else { return };
+    let Some((lacks, node)) = nearest else { return };
     let absent = lacks.iter().all(|at| has(model, node, &wants[*at].0) == Some(Quantity::ZERO));
     let asked: Vec<String> =
         lacks.iter().map(|at| format!("{} {}", shown(&wants[*at].0, wants[*at].1), wants[*at].0)).collect();

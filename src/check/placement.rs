@@ -1,7 +1,5 @@
 //! Where pods can run and how many there are: what the scheduler would say, as far as the inventory knows.
 
-use std::collections::BTreeSet;
-
 use crate::inventory::network::Role;
 use crate::inventory::service::Kind;
 use crate::model::Model;
@@ -13,16 +11,19 @@ const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// The taint of a cordoned node.
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
-/// Whether two lists of nodes have one in common.
+/// Whether two lists of nodes, each in the model's order, have one in common.
 pub fn meet(one: &[&Node], other: &[&Node]) -> bool {
-    let names: BTreeSet<&str> = one.iter().map(|node| node.name.as_str()).collect();
-    other.iter().any(|node| names.contains(node.name.as_str()))
+    let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    few.iter().any(|node| holds(many, node))
 }
 
-/// Whether all of a few nodes are among many.
+/// Whether all of a few nodes are among many; both lists are in the model's order.
 pub fn within(few: &[&Node], many: &[&Node]) -> bool {
-    let names: BTreeSet<&str> = many.iter().map(|node| node.name.as_str()).collect();
-    few.iter().all(|node| names.contains(node.name.as_str()))
+    few.iter().all(|node| holds(many, node))
+}
+
+fn holds(nodes: &[&Node], node: &Node) -> bool {
+    nodes.binary_search_by(|known| known.name.cmp(&node.name)).is_ok()
 }
 
 /// Why a pod cannot run on a node, whatever its size.
@@ -34,19 +35,21 @@ pub enum Objection {
     Taint(String),
 }
 
-/// The nodes that a service's pods may run on, by labels and taints. `None` where the inventory cannot tell: it
+/// The nodes that a service's pods may run on, by labels and taints, in the model's order. `None` where the inventory cannot tell: it
 /// declares no nodes, or a patch decides.
 pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let unsure = patched(service, &["nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName"]);
     let pinned = service.node_selector.get("kubernetes.io/hostname");
+    let pinned_to = pinned.and_then(|name| model.node(name));
     // A node that does not exist has been reported.
-    let unknown = pinned.is_some_and(|name| model.node(name).is_none());
+    let unknown = pinned.is_some() && pinned_to.is_none();
     let chooses =
         service.pod.affinity.as_ref().is_some_and(|affinity| affinity.value.get("nodeAffinity").is_some());
     if model.nodes.is_empty() || unsure || unknown || chooses {
         return None;
     }
-    Some(model.nodes.iter().filter(|node| objection(model, service, node).is_none()).collect())
+    let candidates = pinned_to.map_or(model.nodes.as_slice(), std::slice::from_ref);
+    Some(candidates.iter().filter(|node| objection(model, service, node).is_none()).collect())
 }
 
 /// Whether a patch of the service says anything of one of these keys.
