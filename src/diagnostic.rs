@@ -188,70 +188,71 @@ impl Diagnostic {
     }
 }
 
-/// The findings of a run.
+/// The findings of a run, and what no report of them may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>, Vec<Span>);
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+    hidden: Vec<Span>,
+}
 
 impl Diagnostics {
     /// Adds a finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        self.found.push(diagnostic);
     }
 
     /// What stands at this place is a secret: no report shows it, whichever finding is near.
     pub fn hide(&mut self, secret: Span) {
-        self.1.push(secret);
+        self.hidden.push(secret);
     }
 
     /// The places that no report shows.
     pub fn hidden(&self) -> &[Span] {
-        &self.1
+        &self.hidden
     }
 
-    /// Adds all findings of another stage.
+    /// Adds findings.
     pub fn extend(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
-        self.0.extend(more);
+        self.found.extend(more);
+    }
+
+    /// Adds all that another stage has to say, and all that it hides.
+    pub fn absorb(&mut self, more: Self) {
+        self.found.extend(more.found);
+        self.hidden.extend(more.hidden);
     }
 
     /// Keeps only the findings for which `keep` is true.
     pub fn retain(&mut self, keep: impl FnMut(&mut Diagnostic) -> bool) {
-        self.0.retain_mut(keep);
+        self.found.retain_mut(keep);
     }
 
     /// File order, then rule name, and each finding once.
     pub fn sort(&mut self) {
-        self.0.sort_by(|a, b| {
+        self.found.sort_by(|a, b| {
             (a.primary(), a.code.name, &a.message).cmp(&(b.primary(), b.code.name, &b.message))
         });
-        self.0.dedup();
+        self.found.dedup();
     }
 
     /// How many findings are of this level.
     pub fn count(&self, level: Level) -> usize {
-        self.0.iter().filter(|d| d.level == level).count()
+        self.found.iter().filter(|d| d.level == level).count()
     }
 
     /// Whether anything stands in the way of rendering.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|d| d.level == Level::Error)
+        self.found.iter().any(|d| d.level == Level::Error)
     }
 
     /// The findings, in the order they stand.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// No finding at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl IntoIterator for Diagnostics {
-    type Item = Diagnostic;
-    type IntoIter = std::vec::IntoIter<Diagnostic>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.found.is_empty()
     }
 }
 

@@ -115,11 +115,7 @@ pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
 
 /// The model whatever is wrong with it, and how many errors `check` finds; none if the file is not sound.
 pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
-    if !parsed.value.sound {
-        return None;
-    }
-    let model = model::resolve(&parsed.value).value;
+    let model = model(inputs).value?;
     Some((model, check(inputs).diagnostics.count(Level::Error)))
 }
 
@@ -134,37 +130,41 @@ pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
 /// `found` is what hand-written files have shown.
 fn judge(
     inputs: &Inputs,
-    mut parsed: Outcome<Inventory>,
+    parsed: Outcome<Inventory>,
     written: &[Manifest],
     mut found: Diagnostics,
 ) -> Outcome<Option<Checked>> {
-    parsed.value.files = inputs.files.clone();
-    found.extend(parsed.diagnostics);
-    if !parsed.value.sound {
+    let Some(model) = resolve(inputs, parsed, &mut found) else {
         return Outcome { value: None, diagnostics: found };
-    }
-    if let Some(file) = inputs.image_updates {
-        parsed.value.image_updates = image_updates(inputs.sources.get(file), file, &mut found);
-    }
-    values_file::graft(&mut parsed.value, &mut found);
-    let resolved = model::resolve(&parsed.value);
-    drop_aside(parsed.value);
-    found.extend(resolved.diagnostics);
-    check::objects::hand_written(written, &resolved.value, &mut found);
-    secret_files::check(&resolved.value, inputs.hand_written(), inputs.rendered, &mut found);
-    check::check(resolved.value, found, catalog::codes(), &inputs.levels)
+    };
+    check::objects::hand_written(written, &model, &mut found);
+    secret_files::check(&model, inputs.hand_written(), inputs.rendered, &mut found);
+    check::check(model, found, catalog::codes(), &inputs.levels)
 }
 
 /// What the inventory means, whatever is wrong with it; none if it cannot be read at all.
 pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
-    let parsed = inventory::parse(inputs.sources.get(inputs.inventory), inputs.inventory);
-    if !parsed.value.sound {
-        return Outcome { value: None, diagnostics: parsed.diagnostics };
+    let mut diagnostics = Diagnostics::default();
+    let value = resolve(inputs, inputs.parse(), &mut diagnostics);
+    Outcome { value, diagnostics }
+}
+
+/// The inventory with the files that it names, as one model; none if the inventory is not sound.
+fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics) -> Option<Model> {
+    let Outcome { value: mut inventory, diagnostics } = parsed;
+    found.absorb(diagnostics);
+    if !inventory.sound {
+        return None;
     }
-    let Outcome { value, diagnostics: found } = model::resolve(&parsed.value);
-    let mut diagnostics = parsed.diagnostics;
-    diagnostics.extend(found);
-    Outcome { value: Some(value), diagnostics }
+    inventory.files = inputs.files.clone();
+    if let Some(file) = inputs.image_updates {
+        inventory.image_updates = image_updates(inputs.sources.get(file), file, found);
+    }
+    values_file::graft(&mut inventory, found);
+    let resolved = model::resolve(&inventory);
+    drop_aside(inventory);
+    found.absorb(resolved.diagnostics);
+    Some(resolved.value)
 }
 
 /// What the rules say, and which manifests people have put into the output folder.
@@ -188,17 +188,17 @@ fn render_checked(
 ) -> Outcome<Option<Tree>> {
     let Outcome { value: checked, mut diagnostics } = checked;
     let Outcome { value: set, diagnostics: found } = templates(inputs);
-    diagnostics.extend(found);
+    diagnostics.absorb(found);
     let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
     let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit, services);
-    diagnostics.extend(found);
+    diagnostics.absorb(found);
     let Some(checked) = checked.filter(|_| !diagnostics.has_errors()) else {
         return Outcome { value: None, diagnostics };
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
         render::render(&checked, templates, manifests, inputs.origin(), &inputs.progress);
-    diagnostics.extend(found);
+    diagnostics.absorb(found);
     drop_aside((checked, engine));
     Outcome { value, diagnostics }
 }

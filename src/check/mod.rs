@@ -157,7 +157,7 @@ pub fn check(
         found
     };
     let judged: Vec<Diagnostics> = FAMILIES.par_iter().map(judge).collect();
-    judged.into_iter().for_each(|found| diagnostics.extend(found));
+    judged.into_iter().for_each(|found| diagnostics.absorb(found));
     diagnostics.sort();
     let mut accepted = BTreeSet::new();
     allow::apply(&model, &mut diagnostics, known, |code| !objects::is_of_objects(code), &mut accepted);

@@ -62,7 +62,7 @@ fn compare_with(
     let mut sources = inputs.sources;
     let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force));
     if let Some(plan) = &plan {
-        diagnostics.extend(plan.report(&out.display().to_string(), &mut sources));
+        diagnostics.absorb(plan.report(&out.display().to_string(), &mut sources));
     }
     Ok(Compared { plan, diagnostics, sources, out: out.to_owned() })
 }

@@ -296,7 +296,7 @@ impl<T: Decode> Decode for Map<T> {
         };
         let mut map = Self::with_capacity(entries.len());
         for (part, found) in parts {
-            reader.found.extend(found);
+            reader.found.absorb(found);
             map.extend(part);
         }
         Some(map)

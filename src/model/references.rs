@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
 
     /// Takes over what another resolver of the same inventory has found.
     pub fn absorb(&mut self, other: Self) {
-        self.found.extend(other.found);
+        self.found.absorb(other.found);
         self.references.extend(other.references);
         self.names_environment.set(self.names_environment.get() || other.names_environment.get());
     }

@@ -200,7 +200,7 @@ pub fn lower_environment<'a>(
     flows::open(&mut environment, model);
     let circles = order_environment(&mut environment);
     if around.complete {
-        resolver.found.extend(circles);
+        resolver.found.absorb(circles);
     }
     mark_environment(&mut environment, model);
     environment.names_itself = resolver.names_environment();

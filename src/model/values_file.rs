@@ -70,7 +70,7 @@ fn read(chart: &str, file: FileId, source: &Source, found: &mut Diagnostics) -> 
             reader.within("values-file", |reader| PassthroughTable::decode(&node, reader))
         })
     });
-    found.extend(reader.found);
+    found.absorb(reader.found);
     // An empty file is an empty table.
     values.or_else(|| node.table().map(|_| PassthroughTable(Passthrough(node.clone()))))
 }

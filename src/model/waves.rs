@@ -58,7 +58,7 @@ fn report_circles_of_services(environment: &Environment, found: &mut Diagnostics
     let mut circles = Diagnostics::default();
     number(&services.collect::<Vec<_>>(), &mut circles);
     let places = circles.iter().flat_map(|circle| &circle.labels).map(|label| label.span).collect();
-    found.extend(circles);
+    found.absorb(circles);
     places
 }
 

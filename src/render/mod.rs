@@ -108,9 +108,9 @@ pub fn render(
     let tree = files.into_tree(&listed, &mut diagnostics);
     let mut found = Diagnostics::default();
     noted.found.extend(links::dangling(model, &jobs, &noted.linked, (hand_written, &tree), &mut found));
-    found.extend(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
+    found.absorb(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
     checked.accept(&mut found);
-    diagnostics.extend(found);
+    diagnostics.absorb(found);
     rayon::spawn(|| drop(contexts));
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);

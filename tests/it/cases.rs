@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bayplan::Inputs;
 use bayplan::catalog;
 use bayplan::diagnostic::Diagnostics;
+use bayplan::report::{Format, Style, render};
 use bayplan::source::{Source, Sources};
 
 use crate::markers::{Case, bless};
@@ -101,6 +102,24 @@ fn every_rule_has_a_case_where_it_fires_and_its_folder_one_where_it_is_silent() 
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_report_shows_a_secret() {
+    let mut secrets = 0;
+    for (path, text) in files().into_iter().filter(|(path, _)| path.starts_with("plaintext-secret")) {
+        let case = Case::read(&text);
+        let (source, found) = check(&path, &case.text);
+        let mut sources = Sources::default();
+        sources.add(source.clone());
+        let reports = Format::ALL.map(|format| render(format, &found, &sources, &[], Style::default()));
+        for secret in found.hidden().iter().map(|span| source.slice(*span).trim_matches('"')) {
+            assert!(reports.iter().all(|report| !report.contains(secret)), "{}: {secret}", path.display());
+            secrets += 1;
+        }
+        assert_eq!(found.is_empty(), found.hidden().is_empty(), "{}", path.display());
+    }
+    assert!(secrets > 10);
 }
 
 /// What `bayplan check` finds in an inventory of this name and text.

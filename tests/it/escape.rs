@@ -146,6 +146,7 @@ fn values_may_stand_in_a_file() {
     // Rules see what is in it, where it stands.
     let (_, text) = bayplan(folder, &["check"]);
     assert!(text.contains("plaintext-secret") && text.contains("metallb.yaml:5"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 
     fs::write(folder.join("values/metallb.yaml"), values.replace("  password: hunter2hunter2\n", ""))
         .unwrap();

@@ -92,7 +92,7 @@ fn right_examples_are_silent() {
     for code in codes().iter().filter(|code| !WITHOUT_INVENTORY.contains(&code.name)) {
         let inventory =
             example(code, "Right").unwrap_or_else(|| panic!("{} has no right example", code.name));
-        for found in found(inventory) {
+        for found in found(inventory).iter() {
             let _ = writeln!(faults, "{}: {}: {}", code.name, found.code.name, found.message);
         }
     }

@@ -69,6 +69,24 @@ fn an_address_is_found_with_whatever_it_lies_in() {
 }
 
 #[test]
+fn an_address_in_a_file_of_values_is_known() {
+    let chart = r#"
+[charts.proxy]
+repository = "https://charts.example.com"
+chart = "proxy"
+version = "1.0.0"
+namespace = "proxy"
+values-file = "proxy.yaml"
+addresses.web = "${charts.proxy.values.service.ip}"
+"#;
+    let desk = Desk::with(&format!("{SMALL}{chart}"));
+    desk.write("proxy.yaml", "service: { ip: 192.168.1.66 }\n");
+    assert!(desk.ok("ip find 192.168.1.66").out.contains("`web` of chart `proxy`"));
+    assert_eq!(desk.ok("ip next").out, "192.168.1.64\n");
+    assert_eq!(desk.ok("ip next -n 2").out, "192.168.1.64\n192.168.1.67\n");
+}
+
+#[test]
 fn the_map_shows_what_is_held_and_what_is_free() {
     let map = Desk::with(SMALL).ok("ip map").out;
     let expected = "\
