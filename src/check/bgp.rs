@@ -37,6 +37,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         hops(model, peer, found);
     }
     pairs(model, found);
+    echoes(model, found);
     for pool in &model.metallb.pools {
         aggregation(pool, found);
         unused_keys(model, pool, found);
@@ -136,6 +137,42 @@ fn hops(model: &Model, peer: &Peer, found: &mut Diagnostics) {
                 .at(place(model, peer, "ebgp-multi-hop"), "not for iBGP", message)
                 .about(subject(peer))
                 .help("drop it: it is for peers of another autonomous system"),
+        );
+    }
+}
+
+/// MetalLB's `validateConfig`: no echo packets to a peer that hears of IPv6 addresses.
+fn echoes(model: &Model, found: &mut Diagnostics) {
+    let echo: BTreeSet<&str> = model
+        .metallb
+        .bfd_profiles
+        .iter()
+        .filter(|profile| profile.echo_mode == Some(true))
+        .map(|profile| profile.name.as_str())
+        .collect();
+    let v6 = |pool: &&Pool| pool.bgp && pool.addresses.iter().any(|range| range.family() == Family::V6);
+    let pools: Vec<&Pool> = model.metallb.pools.iter().filter(v6).collect();
+    // A pool that names no peer is told to all.
+    let open = pools.iter().find(|pool| pool.peers.is_empty());
+    let mut told: BTreeMap<&str, &Pool> = BTreeMap::new();
+    for pool in &pools {
+        for peer in &pool.peers {
+            told.entry(peer).or_insert(pool);
+        }
+    }
+    for peer in &model.metallb.peers {
+        let Some(profile) = peer.bfd_profile.as_deref().filter(|name| echo.contains(name)) else { continue };
+        let Some(pool) = told.get(peer.name.as_str()).or(open) else { continue };
+        let message = format!(
+            "profile `{profile}` of peer `{}` sends echo packets, and pool `{}` announces IPv6 addresses to it",
+            peer.name, pool.name
+        );
+        found.push(
+            BAD_BGP_PEER
+                .at(place(model, peer, "bfd-profile"), "not with IPv6", message)
+                .because(pool.place, "this pool")
+                .about(subject(peer))
+                .help("give the peer a profile without `echo-mode`, or the pool other `peers`"),
         );
     }
 }

@@ -9,9 +9,9 @@ use crate::inventory::load_balancer::{Bgp, DynamicAsn};
 use crate::inventory::value::Duration;
 use crate::model::load_balancer::known_nodes;
 use crate::model::naming::{NameKind, check_name, known_only, one_of, optional_name};
-use crate::model::node::Node;
+use crate::model::node::{Node, node_selectors};
 use crate::model::references::Resolver;
-use crate::model::texts::{optional, texts};
+use crate::model::texts::optional;
 use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
@@ -199,7 +199,7 @@ pub fn lower_peers(
                 ebgp_multi_hop: peer.ebgp_multi_hop.map(|flag| flag.value),
                 vrf: optional(resolver, peer.vrf.as_ref()),
                 nodes: known_nodes(resolver, &peer.nodes, nodes),
-                node_selectors: peer.node_selectors.iter().map(|labels| texts(resolver, labels)).collect(),
+                node_selectors: node_selectors(resolver, &peer.node_selectors),
                 password_secret: optional_name(
                     resolver,
                     peer.password_secret.as_ref(),

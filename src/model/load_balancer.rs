@@ -16,7 +16,7 @@ use crate::model::chart::Chart;
 use crate::model::cilium_bgp;
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::naming::{NameKind, check_name, known_only, optional_name};
-use crate::model::node::Node;
+use crate::model::node::{Node, node_selectors};
 use crate::model::references::Resolver;
 use crate::model::texts::{list, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Environment, Model};
@@ -411,7 +411,7 @@ fn lower_pool(
         l2: advertise.contains(&Advertise::L2),
         bgp: advertise.contains(&Advertise::Bgp),
         nodes: known_nodes(resolver, &table.nodes, nodes),
-        node_selectors: table.node_selectors.iter().map(|labels| texts(resolver, labels)).collect(),
+        node_selectors: node_selectors(resolver, &table.node_selectors),
         interfaces: list(resolver, &table.interfaces),
         namespaces: table.namespaces.iter().map(|text| resolver.text(text)).collect(),
         services: known_services(resolver, &table.services),

@@ -1,5 +1,7 @@
 //! Names: whether Kubernetes takes them, and what is said of those that nobody has declared.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
 use crate::inventory::value::Text;
@@ -7,7 +9,7 @@ use crate::model::references::Resolver;
 use crate::model::{BAD_NAME, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
 
-/// Keeps the names that exist and reports the others.
+/// Keeps the names that exist, each once, and reports the others.
 pub fn known_only<'k>(
     resolver: &mut Resolver<'_>,
     names: Vec<Spanned<String>>,
@@ -19,7 +21,13 @@ pub fn known_only<'k>(
     for name in missing {
         report_unknown(resolver, &name, what, &known());
     }
-    there
+    once(there, |name| name.value.clone())
+}
+
+/// A list without what stands in it again: MetalLB refuses its whole configuration for that.
+pub fn once<T, K: Ord>(list: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    list.into_iter().filter(|item| seen.insert(key(item))).collect()
 }
 
 /// Reports a name that nothing has.

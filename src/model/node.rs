@@ -10,7 +10,7 @@ use crate::inventory::network::Role;
 use crate::inventory::record::Map;
 use crate::inventory::value::Text;
 use crate::model::machine;
-use crate::model::naming::{NameKind, check_name};
+use crate::model::naming::{NameKind, check_name, once};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::texts::{Texts, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
@@ -128,6 +128,14 @@ fn node_labels(
     }
     labels.extend(texts::<Texts>(resolver, own));
     labels
+}
+
+/// Sets of labels of nodes, each once.
+pub fn node_selectors(
+    resolver: &mut Resolver<'_>,
+    written: &[Map<inventory::value::Scalar>],
+) -> Vec<BTreeMap<String, String>> {
+    once(written.iter().map(|labels| texts(resolver, labels)).collect(), BTreeMap::clone)
 }
 
 fn taint(resolver: &mut Resolver<'_>, text: &Text) -> Option<Taint> {
