@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostics, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::model::images::is_image;
 use crate::object::read::read_documents;
 use crate::object::{Id, Value};
@@ -16,6 +16,9 @@ codes! { Security:
     /// kustomize would fail on it.
     UNREADABLE_MANIFEST = ("unreadable-manifest", Warning, "a YAML file beside the rendered ones cannot be read, and is left out");
 }
+
+/// How many values all manifests of people may hold together: each takes some 200 bytes while a run goes on.
+const MOST_VALUES: usize = 4_000_000;
 
 /// A file that a person put into the tree.
 #[derive(Clone, Debug)]
@@ -61,9 +64,15 @@ pub fn manifests<'f>(
     found: &mut Diagnostics,
 ) -> Vec<Manifest> {
     let mut read = Vec::new();
+    let mut count = 0;
     for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name())) {
         match read_documents(&source.text) {
             Ok(documents) => {
+                count += documents.iter().map(values).sum::<usize>();
+                if count > MOST_VALUES {
+                    found.push(too_many(file));
+                    break;
+                }
                 report_secrets(file, source, &documents, found);
                 read.push(Manifest {
                     path: file.path.clone(),
@@ -86,6 +95,25 @@ pub fn manifests<'f>(
         }
     }
     read
+}
+
+fn too_many(file: &HandWritten) -> Diagnostic {
+    let message = format!(
+        "the limit of {MOST_VALUES} values in all manifests of people is exceeded with `{}`: it and what follows are not read",
+        file.path
+    );
+    UNREADABLE_MANIFEST
+        .at(Span::new(file.file, 0..0), "", message)
+        .help("move what is so large out of the tree")
+}
+
+/// How many scalars, lists and maps a value is made of.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum::<usize>(),
+        Value::Object(entries) => entries.values().map(values).sum(),
+        _ => 0,
+    }
 }
 
 /// What Flux wrote last: the image of each service. Nothing of a file that cannot be read, which is reported.

@@ -30,14 +30,18 @@ pub fn read_beside(folder: &Path, path: &str) -> std::result::Result<String, Str
 ///
 /// # Errors
 ///
-/// If the folder is a symbolic link, if somebody else's file is in the way, or if it cannot be written.
+/// If a symbolic link is in the way to the folder (of an absolute path: at its end), if somebody else's file is in
+/// the way, or if it cannot be written.
 pub fn write_signed(folder: &Path, name: &str, text: &str, signature: &str) -> Result<()> {
-    if folder.components().collect::<PathBuf>().is_symlink() {
-        bail!("`{}` is a symbolic link: name the folder that it leads to", folder.display());
+    if let Some(link) = link_on_the_way(folder) {
+        bail!("`{}` is a symbolic link: name the folder that it leads to", link.display());
     }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let target = folder.join(name);
     let shown = target.display();
+    if target.is_symlink() {
+        bail!("`{shown}` is in the way: it is a symbolic link");
+    }
     if target.symlink_metadata().is_ok() {
         let old = read_text(&target, MAX_FILE)?;
         if !old.starts_with(signature) {
@@ -51,4 +55,13 @@ pub fn write_signed(folder: &Path, name: &str, text: &str, signature: &str) -> R
     let _ = std::fs::remove_file(&staged);
     std::fs::write(&staged, text).with_context(|| format!("cannot write `{shown}`"))?;
     std::fs::rename(&staged, &target).with_context(|| format!("cannot write `{shown}`"))
+}
+
+/// A relative path leads through a repository, in which anybody may have made links; the owner of the machine makes
+/// those of absolute ones.
+fn link_on_the_way(folder: &Path) -> Option<PathBuf> {
+    // `x/` names what the link `x` leads to; its components do not end in a slash.
+    let folder: PathBuf = folder.components().collect();
+    let above = if folder.is_absolute() { 1 } else { usize::MAX };
+    folder.ancestors().take(above).find(|path| path.is_symlink()).map(Path::to_owned)
 }

@@ -39,12 +39,10 @@ pub const MAX_ALL_TEMPLATES: u64 = 64 << 20;
 /// As [`read_text`]'s, and if there is such a link.
 pub fn read_inventory(path: &Path) -> Result<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_symlink()
-        && let (Ok(target), Ok(folder)) = (path.canonicalize(), folder.canonicalize())
-        && !is_own(&folder, &target)
-    {
+    let own = || Some(is_own(&folder.canonicalize().ok()?, &path.canonicalize().ok()?));
+    if path.is_symlink() && own() != Some(true) {
         bail!(
-            "`{}` is a symbolic link out of its folder: name the file that it leads to with --inventory",
+            "`{}` is a symbolic link out of its folder, or to nothing: name the file itself with --inventory",
             path.display()
         );
     }

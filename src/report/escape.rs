@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::source::begins_command;
+use crate::source::{begins_command, is_deceptive};
 
 /// A longer message is cut: nobody reads it, and a name may be as long as a file.
 const LONGEST: usize = 1000;
@@ -45,19 +45,6 @@ fn no_command(line: Cow<'_, str>) -> Cow<'_, str> {
 /// As [`visible`] for a piece of source: never cut, and a tab is four columns wide.
 pub(super) fn visible_source(text: &str) -> String {
     spell(&text.replace('\t', "    "))
-}
-
-/// Whether a terminal or viewer might act on `c`, or hide it, instead of showing it.
-pub(super) fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fdd0}'..='\u{fdef}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn spell(text: &str) -> String {

@@ -5,10 +5,9 @@ use std::ops::Range;
 use proptest::prelude::{any, prop, proptest};
 use serde_json::Value;
 
-use super::escape::is_deceptive;
 use super::{Format, Style, render};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Family, Label, Level};
-use crate::source::{FileId, Source, Sources, Span};
+use crate::source::{FileId, Source, Sources, Span, is_deceptive};
 
 static DUPLICATE: Code = Code {
     name: "duplicate-address",

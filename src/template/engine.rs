@@ -24,7 +24,7 @@ use super::{
     TemplateSet,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Outcome, nearest};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Span, is_deceptive};
 
 /// Instructions that one render may take. A template of a hundred lines takes about a thousand.
 pub const FUEL: u64 = 2_000_000;
@@ -236,7 +236,7 @@ fn plain_text(state: &mut State<'_, '_>, value: &Value) -> Result<String, Error>
     Ok(text)
 }
 
-/// Text that stays in its table cell and its line, and is no HTML.
+/// Text that stays in its table cell and its line, is no HTML, and hides nothing.
 fn markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -246,6 +246,7 @@ fn markdown(text: &str) -> String {
             '\\' => safe.push_str("&#92;"),
             '<' => safe.push_str("&lt;"),
             '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => safe.push(' '),
+            c if is_deceptive(c) => safe.extend(c.escape_unicode()),
             c => safe.push(c),
         }
     }

@@ -2,19 +2,21 @@
 //!
 //! Of the engine's own, those stay that are a function of their input and cannot grow it without bound; each
 //! is wrapped so that it sees the text of captured output (what a macro or `set` block wrote) rather than
-//! its markers, and so that its result is measured. `indent`, `trim`, `default` and `safe` pass captured
+//! its markers, and so that what goes in and what comes out is weighed. `indent`, `trim`, `default` and `safe` pass captured
 //! output on, because they lay out YAML. Gone are `debug`, `pprint`, `format`, `batch`, `slice`, `escape`, `e`.
 //!
-//! Ours: `json` (and `tojson`), `yaml`, `string`, `join`, `times`, `digest`, `b64encode`, `slug`.
+//! Ours: `json` (and `tojson`), `yaml`, `string`, `join`, `times`, `digest`, `b64encode`, `slug`, `prose`.
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
+use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::guard::{LENGTH_LIMIT, STRING_LIMIT, WEIGH, check_size, fault, is_captured, limit, meter, weigh};
+use super::guard::{
+    LENGTH_LIMIT, STRING_LIMIT, WEIGH, check_size, fault, is_captured, limit, meter, weigh, weight,
+};
 use super::holes::{Fault, FaultKind, Filler, has_marker};
 
 /// Filters of the engine that only rearrange what they are given.
@@ -68,8 +70,8 @@ fn layout() -> [(&'static str, Value); 4] {
 }
 
 /// Filters of ours, for suggestions.
-const OURS: [&str; 10] =
-    ["b64encode", "digest", "join", "json", "safe", "slug", "string", "times", "tojson", "yaml"];
+const OURS: [&str; 11] =
+    ["b64encode", "digest", "join", "json", "prose", "safe", "slug", "string", "times", "tojson", "yaml"];
 
 /// Filters of the engine that templates do not have.
 const REMOVED: [&str; 7] = ["batch", "e", "escape", "format", "pprint", "slice", "urlencode"];
@@ -112,6 +114,10 @@ pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText) {
     environment.add_filter("slug", |state: &mut State<'_, '_>, value: &Value| {
         Ok::<_, Error>(slug(&as_text(state, value)?))
     });
+    environment.add_filter("prose", |state: &mut State<'_, '_>, value: &Value| match value.is_none() {
+        true => Ok(String::new()),
+        false => Ok::<_, Error>(prose(&as_text(state, value)?)),
+    });
     environment.add_function("range", range);
     environment.add_function(WEIGH, weigh);
 }
@@ -130,11 +136,13 @@ fn measured(
 ) -> Result<Value, Error> {
     let mut values = Vec::with_capacity(args.len());
     for arg in args.0 {
-        values.push(argument(state, arg.into_value(), fill)?);
+        let value = argument(state, arg.into_value(), fill)?;
+        meter(state).work(weight(&value)?)?;
+        values.push(value);
     }
     check_growth(name, &values)?;
     let result = original.call(state, &values)?;
-    check_size(&result)?;
+    meter(state).work(weight(&result)?)?;
     Ok(result)
 }
 
@@ -155,8 +163,25 @@ fn argument(state: &mut State<'_, '_>, value: Value, fill: bool) -> Result<Value
 
 /// Refuses what would come out far larger than it went in, before it does.
 fn check_growth(name: &str, values: &[Value]) -> Result<(), Error> {
+    if !matches!(name, "replace" | "indent" | "sum") {
+        return Ok(());
+    }
+    let (values, named): (&[Value], Kwargs) = from_args(values)?;
+    let named = |name: &str| named.peek::<Value>(name).ok();
     let text = |index: usize| values.get(index).and_then(Value::as_str).unwrap_or_default();
     let size = match name {
+        "sum" => {
+            // Texts would be joined one by one, each time anew.
+            let start = values.get(2).cloned().or_else(|| named("start"));
+            return match start.is_some_and(|start| start.kind() == ValueKind::String) {
+                true => Err(fault(Fault::new(FaultKind::Value, "`sum` adds numbers; use `join` for texts"))),
+                false => Ok(()),
+            };
+        }
+        _ if values.first().is_some_and(|value| value.len().is_some() && value.as_str().is_none()) => {
+            let message = format!("`{name}` is for texts, and this is a list or map");
+            return Err(fault(Fault::new(FaultKind::Value, message)));
+        }
         "replace" => {
             let found = match text(1) {
                 "" => text(0).len() + 1,
@@ -164,11 +189,11 @@ fn check_growth(name: &str, values: &[Value]) -> Result<(), Error> {
             };
             found.saturating_mul(text(2).len())
         }
-        "indent" => {
-            let width = values.get(1).and_then(Value::as_usize).unwrap_or(text(1).len());
+        _ => {
+            let width = values.get(1).cloned().or_else(|| named("width"));
+            let width = width.and_then(|width| usize::try_from(width).ok()).unwrap_or_default();
             (text(0).matches('\n').count() + 1).saturating_mul(width)
         }
-        _ => 0,
     };
     match size > STRING_LIMIT {
         true => Err(limit("the limit of 1 MiB for one text is exceeded")),
@@ -188,7 +213,12 @@ fn as_json(state: &mut State<'_, '_>, value: &Value) -> Result<Json, Error> {
         Value::from_function(|_: String| ()).call(state, std::slice::from_ref(value))?;
         return Ok(Json::Null);
     }
-    Filler::new(&meter(state).holes).json(value, 0).map_err(fault)
+    let meter = meter(state);
+    let mut filler = Filler::new(&meter.holes);
+    let json = filler.json(value, 0).map_err(fault)?;
+    let spent = filler.spent();
+    meter.work(spent)?;
+    Ok(json)
 }
 
 /// A value as text: scalars as they are, lists and maps as JSON.
@@ -233,6 +263,8 @@ fn join(state: &mut State<'_, '_>, values: &Value, between: Option<String>) -> R
             return Err(limit("the limit of 1 MiB for one text is exceeded"));
         }
     }
+    let spent = filler.spent();
+    meter.work(spent)?;
     Ok(Value::from(joined))
 }
 
@@ -305,6 +337,23 @@ fn slug(text: &str) -> String {
     slug
 }
 
+/// A sentence in Markdown that stays one: no heading, list, code, link or picture begins in it.
+fn prose(text: &str) -> String {
+    let text = text.trim_start();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let mut prose = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let begins_block = at == 0 && matches!(c, '#' | '>' | '-' | '+' | '*' | '=' | '~');
+        let numbers_list = at == digits && digits > 0 && matches!(c, '.' | ')');
+        match begins_block || numbers_list || matches!(c, '[' | ']' | '`') {
+            // Writing into a String cannot fail.
+            true => drop(write!(prose, "&#{};", u32::from(c))),
+            false => prose.push(c),
+        }
+    }
+    prose
+}
+
 /// Standard base64 with padding (RFC 4648).
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -324,7 +373,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, digest, slug};
+    use super::{base64, digest, prose, slug};
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
@@ -345,6 +394,17 @@ mod tests {
     #[test]
     fn a_digest_is_short_and_of_sha_256() {
         assert_eq!(digest("abc"), "ba7816bf8f");
+    }
+
+    #[test]
+    fn prose_begins_nothing() {
+        for text in ["Photos, *all* of them (2 TB)", "3 discs", "C#", ""] {
+            assert_eq!(prose(text), text);
+        }
+        assert_eq!(prose("  ## Addresses"), "&#35;# Addresses");
+        assert_eq!(prose("12. x"), "12&#46; x");
+        assert_eq!(prose("```\nx"), "&#96;&#96;&#96;\nx");
+        assert_eq!(prose("![x](https://a.example/t.png)"), "!&#91;x&#93;(https://a.example/t.png)");
     }
 
     #[test]

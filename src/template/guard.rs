@@ -3,7 +3,8 @@
 //! The engine counts instructions, not bytes: `{% set a = a ~ a %}` forty times over is a terabyte. So each
 //! place where a template gives a value a name (`set`, `for`, `macro`, `call`, `with`) gets a call behind it
 //! that weighs the value, and `*`, which repeats texts without a name, is refused. The calls are written
-//! into the text that the engine reads, never with a line break; `Guarded` maps places back.
+//! into the text that the engine reads, never with a line break; `Guarded` maps places back. Filters weigh
+//! what they are given and what they make, for the same reason.
 
 use std::ops::Range;
 
@@ -20,7 +21,8 @@ pub(super) const WEIGH: &str = "__bayplan_weigh";
 pub(super) const STRING_LIMIT: usize = 1024 * 1024;
 /// The most entries of a list or map that a template may keep or give to a filter.
 pub(super) const LENGTH_LIMIT: usize = 1_000_000;
-/// The most that one value may weigh which a template names: a byte of text is 1, a node [`NODE_WEIGHT`].
+/// The most that one value may weigh which a template names or gives to a filter: a byte of text is 1, a node
+/// [`NODE_WEIGHT`].
 const VALUE_LIMIT: usize = 32 * 1024 * 1024;
 /// A node takes about as long to visit, and as much text to write, as this many bytes.
 const NODE_WEIGHT: usize = 16;
@@ -437,8 +439,23 @@ impl Meter {
         Ok(())
     }
 
+    /// Counts work on so many bytes.
+    pub(super) fn work(&mut self, bytes: usize) -> Result<(), Error> {
+        self.weighed = self.weighed.saturating_add(bytes);
+        match self.weighed > WORK_LIMIT {
+            true => Err(limit(
+                "the limit of 256 MiB of values that one template works on is exceeded: it handles very large ones very often",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Keeps a value, and says what stands for it in the output.
     pub(super) fn keep(&mut self, value: &Value) -> Result<&str, Error> {
+        self.work(match value.as_str() {
+            Some(text) => NODE_WEIGHT + text.len(),
+            None => weight(value)?,
+        })?;
         set_marker(&mut self.marker, self.holes.len());
         self.write(self.marker.len())?;
         self.holes.push(value.clone());
@@ -454,21 +471,19 @@ pub(super) fn meter<'a>(state: &'a mut State<'_, '_>) -> &'a mut Meter {
 /// What the calls call: charges `bytes` of text, and weighs the values.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
 pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>) -> Result<Value, Error> {
-    let mut weight = 0;
-    for value in values.iter() {
-        let mut left = VALUE_LIMIT;
-        weigh_value(value, &mut left, 0)?;
-        weight += VALUE_LIMIT - left;
-    }
     let meter = meter(state);
     meter.write(bytes)?;
-    meter.weighed = meter.weighed.saturating_add(weight);
-    match meter.weighed > WORK_LIMIT {
-        true => Err(limit(
-            "the limit of 256 MiB of values that one template names is exceeded: it names very large ones very often",
-        )),
-        false => Ok(Value::from(())),
+    for value in values.iter() {
+        meter.work(weight(value)?)?;
     }
+    Ok(Value::from(()))
+}
+
+/// What a value weighs. What the caller gives weighs nothing in itself: it is there anyway.
+pub(super) fn weight(value: &Value) -> Result<usize, Error> {
+    let mut left = VALUE_LIMIT;
+    weigh_value(value, &mut left, 0)?;
+    Ok(VALUE_LIMIT - left)
 }
 
 fn weigh_value(value: &Value, left: &mut usize, depth: usize) -> Result<(), Error> {

@@ -325,6 +325,11 @@ impl<'a> Filler<'a> {
         Self { holes, left: OBJECT_LIMIT }
     }
 
+    /// How many bytes and nodes it has made.
+    pub(super) fn spent(&self) -> usize {
+        OBJECT_LIMIT - self.left
+    }
+
     fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
         self.left = self.left.checked_sub(bytes + 1).ok_or_else(|| {
             Fault::new(FaultKind::Limit, "the object limit of 32 MiB for one template is exceeded")

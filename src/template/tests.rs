@@ -336,6 +336,11 @@ fn limits_name_themselves() {
     let loops: String =
         (0..40).map(|_| "{% for a in [a ~ a] %}").collect::<String>() + &"{% endfor %}".repeat(40);
     let lines = "x".repeat(1000);
+    let megabyte = format!(
+        "{{% set a = '{}' %}}{}",
+        "x".repeat(16),
+        "{% set a = a~a~a~a~a~a~a~a~a~a~a~a~a~a~a~a %}".repeat(4)
+    );
     let captured = format!("{{% set x %}}{{% for i in range(99999) %}}{lines}{{% endfor %}}{{% endset %}}");
     let cases = [
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "instructions"),
@@ -364,6 +369,21 @@ fn limits_name_themselves() {
             "1 MiB for one text",
         ),
         ("{{ 'a\nb'|indent(999999999) }}", "1 MiB for one text"),
+        ("{{ 'a\nb'|indent(width=999999999) }}", "1 MiB for one text"),
+        ("{{ 'a'|indent(width=18446744073709551615) }}", "1 MiB for one text"),
+        ("{% filter indent(width=100000000000) %}a{% endfilter %}", "1 MiB for one text"),
+        (
+            &format!("{megabyte}{{{{ range(9999)|map(attribute='k',default=a)|length }}}}"),
+            "32 MiB for one value",
+        ),
+        (&format!("{megabyte}{{{{ range(9999)|map(attribute='k')|map('default',a)|length }}}}"), "256 MiB"),
+        (&format!("{megabyte}{{% for i in range(9999) %}}{{{{ a|upper }}}}{{% endfor %}}"), "256 MiB"),
+        (&format!("{megabyte}{{% for i in range(9999) %}}{{{{ a }}}}{{% endfor %}}"), "256 MiB"),
+        (&format!("{megabyte}{{% for i in range(9999) %}}{{{{ a|digest }}}}{{% endfor %}}"), "256 MiB"),
+        (
+            &format!("{megabyte}{{% for i in range(9999) %}}{{{{ [a]|join|length }}}}{{% endfor %}}"),
+            "256 MiB",
+        ),
         ("{{ range(100000)|map('string')|join(range(100000)|join) }}", "1 MiB for one text"),
         ("{% include 't.yaml.j2' %}", "recursion limit"),
         (
@@ -456,13 +476,15 @@ fn deep_templates_are_refused_not_overflowed() {
 fn texts_are_plain_and_markdown_is_kept_in_its_cell() {
     let template = "| {{ name }} | {{ n }} | {{ yes }} | {{ none }} | {{ list }} |\n{% set x %}|{{ name }}{% endset %}{{ x }}\n";
     let engine = engine_of(&[("README.md.j2", template), ("notes.txt.j2", template)]);
-    let context =
-        context! { name => "a|b\n<img src=x>\\|", n => 3, yes => true, none => (), list => vec!["|"] };
+    let context = context! { name => "a|b\n<img src=x>\\|\u{202e}\u{1b}", n => 3, yes => true, none => (), list => vec!["|"] };
     let markdown = engine.text("README.md.j2", &context, FOR).unwrap();
-    let name = "a\\|b &lt;img src=x>&#92;\\|";
+    let name = "a\\|b &lt;img src=x>&#92;\\|\\u{202e}\\u{1b}";
     assert_eq!(markdown, format!("| {name} | 3 | true |  | [\"\\|\"] |\n|{name}\n"));
     let text = engine.text("notes.txt.j2", &context, FOR).unwrap();
-    assert!(text.starts_with("| a|b\n<img src=x>\\| | 3 | true |  | [\"|\"] |\n|a|b\n"), "{text}");
+    assert!(
+        text.starts_with("| a|b\n<img src=x>\\|\u{202e}\u{1b} | 3 | true |  | [\"|\"] |\n|a|b\n"),
+        "{text}"
+    );
     let diagnostic = engine.text("README.md.j2", &context! {}, FOR).unwrap_err();
     assert_eq!(diagnostic.code.name, "template-undefined");
 }

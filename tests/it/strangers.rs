@@ -108,6 +108,26 @@ fn links_lead_nowhere() {
 }
 
 #[test]
+fn an_export_goes_through_no_link() {
+    let inventory =
+        "[network]\nlan = \"10.0.0.0/24\"\n[nodes]\nn = { ip = \"10.0.0.2\", role = \"control-plane\" }\n";
+    let outside = tempfile::tempdir().unwrap();
+    for (link, out) in [("talos", "talos"), ("talos", "talos/patches"), ("talos/patches", "talos/patches/")] {
+        let folder = folder();
+        fs::write(folder.path().join("inventory.toml"), inventory).unwrap();
+        let link = folder.path().join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(outside.path(), &link).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_bayplan"));
+        let output =
+            program.current_dir(folder.path()).args(["export", "k3s", "--out", out]).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && text.contains("is a symbolic link"), "{out}: {text}");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{out}");
+    }
+}
+
+#[test]
 fn names_do_not_climb() {
     for name in ["../x", "..", "/etc", "a/../../x", "a\\\\b", "C:x"] {
         for text in [
@@ -170,6 +190,19 @@ fn long_lists_of_an_object_are_judged() {
         let (code, text) = run(folder.path(), "render");
         assert!(code == Some(1) && text.contains(expected), "{element}: {code:?} {text:.2000}");
     }
+}
+
+/// Ten bytes of a file take a thousand of memory.
+#[test]
+fn a_heap_of_values_is_not_held() {
+    let folder = folder();
+    let list = "a,".repeat(250_000);
+    let text = format!("apiVersion: example.com/v1\nkind: Foo\nmetadata: {{name: x}}\nspec: [{list}]\n");
+    for number in 0..20 {
+        fs::write(folder.path().join(format!("out/apps/mine{number}.yaml")), &text).unwrap();
+    }
+    let (_, text) = run(folder.path(), "check");
+    assert!(text.contains("the limit of 4000000 values"), "{text:.2000}");
 }
 
 /// The same in a file that a stranger has put into the tree.
