@@ -292,6 +292,9 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
             .found
             .push(diagnostic.help("add `style = \"applicationset\"`, or drop it: waves order Applications"));
     }
+    if application_set {
+        no_formulas(resolver, table);
+    }
     strict_with_charts(resolver, table);
     strict_with_sources(resolver, table);
     let notifications = table.notifications.as_ref();
@@ -436,6 +439,22 @@ fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> Sy
         manual_sync: window.manual_sync.as_ref().is_some_and(|flag| flag.value),
         time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
         names,
+    }
+}
+
+/// What stands in an ApplicationSet's template is Argo CD's to expand: `{{ … }}` there would be a formula.
+fn no_formulas(resolver: &mut Resolver<'_>, table: &Table) {
+    let gitops = resolver.inventory.tables.gitops.as_ref();
+    let named = gitops.into_iter().flat_map(|gitops| [&gitops.repository, &gitops.revision]);
+    let subscribe = table.notifications.iter().flat_map(|table| table.subscribe.values());
+    let whom = subscribe.flat_map(|services| services.value.values()).flat_map(|whom| &whom.0);
+    for text in named.chain([&table.server]).flatten().chain(whom) {
+        let written = resolver.quiet_text(text);
+        if written.contains("{{") {
+            let message = format!("`{written}` is a formula in the template of an ApplicationSet");
+            let diagnostic = BAD_VALUE.at(text.span, "holds `{{`", message).about("gitops");
+            resolver.found.push(diagnostic.help("write it without `{{`"));
+        }
     }
 }
 
