@@ -1,4 +1,4 @@
-//! Objects of Flux, Traefik and the Prometheus operator: what their definitions say of texts and numbers.
+//! Objects of Flux and Traefik: what their definitions say of texts and numbers, and what they do not take.
 
 use super::{BAD_DATA_KEY, Sense, is_open, said};
 use crate::object::Value;
@@ -80,7 +80,26 @@ impl Sense<'_> {
     }
 
     /// What Traefik does with a request.
+    ///
+    /// Of the type, and of what a router that names it is switched off for: `buildConstructor` in Traefik's
+    /// `pkg/server/middleware`.
     pub(super) fn middleware(&mut self, spec: &Value, here: &Here<'_>) {
+        let mut given = spec.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        match (given.next(), given.next()) {
+            (None, _) if spec.is_object() => self.fault(here, "says nothing that Traefik could do"),
+            (Some((first, _)), Some((second, _))) => {
+                let message = format!("`{first}` and `{second}` cannot be in one Middleware");
+                self.fault(&here.key(second), message);
+            }
+            _ => {}
+        }
+        self.within(spec, "ipAllowList", here, |sense, list, here| sense.filled(list, "sourceRange", here));
+        self.within(spec, "redirectScheme", here, |sense, to, here| sense.full(to, "scheme", here));
+        self.within(spec, "retry", here, |sense, retry, here| {
+            if retry.get("attempts").and_then(Value::as_i64) == Some(0) {
+                sense.fault(&here.key("attempts"), "must be 1 or more, and is 0");
+            }
+        });
         for (what, key) in [
             ("headers", "stsSeconds"),
             ("rateLimit", "average"),
@@ -101,32 +120,6 @@ impl Sense<'_> {
                 }
             });
         });
-    }
-
-    /// What Prometheus asks, and what it makes of the answers.
-    pub(super) fn monitor(&mut self, spec: &Value, here: &Here<'_>) {
-        self.label_selector(spec, "selector", here);
-        for key in ["labelLimit", "sampleLimit", "targetLimit"] {
-            self.bounds(spec, key, 0, i64::MAX, here);
-        }
-        for list in ["endpoints", "podMetricsEndpoints"] {
-            self.each(spec, list, here, |sense, endpoint, here| {
-                for key in ["interval", "scrapeTimeout"] {
-                    sense.fits(
-                        endpoint,
-                        key,
-                        is_falling,
-                        "is no duration of Prometheus: whole numbers, the greatest unit first",
-                        here,
-                    );
-                }
-                for key in ["metricRelabelings", "relabelings"] {
-                    sense.each(endpoint, key, here, |sense, one, here| {
-                        sense.bounds(one, "modulus", 0, i64::MAX, here);
-                    });
-                }
-            });
-        }
     }
 }
 
@@ -161,21 +154,4 @@ fn is_target(path: &str) -> bool {
 fn is_status(text: &str) -> bool {
     let code = |code: &str| code.len() == 3 && code.parse().is_ok_and(|code: u16| (100..600).contains(&code));
     text.trim_end_matches([',', '-']).split([',', '-']).all(code)
-}
-
-/// Whole numbers with units, the greatest first.
-fn is_falling(text: &str) -> bool {
-    const UNITS: [&str; 7] = ["y", "w", "d", "h", "m", "s", "ms"];
-    let (mut rest, mut last) = (text, None);
-    while !rest.is_empty() && text != "0" {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-        let after = &rest[digits..];
-        let end = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
-        let unit = UNITS.iter().position(|unit| *unit == &after[..end]);
-        if digits == 0 || unit.is_none() || unit <= last {
-            return false;
-        }
-        (rest, last) = (&after[end..], unit);
-    }
-    true
 }

@@ -7,6 +7,7 @@ mod container;
 mod data;
 mod flux;
 mod gateway;
+mod monitor;
 mod pod;
 mod probe;
 mod rbac;
