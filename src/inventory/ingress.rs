@@ -113,7 +113,7 @@ record! {
         class: Option<Text>,
         /// Its load balancer address: an address, or one of each family in a list. Default: whatever the load balancer gives.
         ip: Option<OneOrMany<AddressText>>,
-        /// Its listeners, by name. Default: `http` on 80, and with an issuer or certificate `https` on 443.
+        /// Its listeners, by name. Default: `http` on 80, and with certificates of its namespace `https` on 443.
         listeners: Map<Listener>,
         /// Annotations for it.
         annotations: Map<Scalar>,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::diagnostic::Diagnostic;
 use crate::inventory;
 use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
@@ -97,6 +98,9 @@ pub fn lower_gateway(
     check_apart(resolver, table, &listeners);
     if listeners.is_empty() {
         listeners = default_listeners(&namespace, certificates);
+        if issuer.is_some() && listeners.iter().all(|one| one.protocol == ListenerProtocol::Http) {
+            resolver.found.push(without_https(table));
+        }
     }
     let issued = listeners.iter().filter(|one| one.secrets == [listener_secret(&name, &one.name)]);
     let own = issued.filter_map(|one| {
@@ -121,6 +125,15 @@ pub fn lower_gateway(
         name: name.value,
         namespace,
     }
+}
+
+/// An issuer signs for the listeners that have a host name, and there is none.
+fn without_https(table: &GatewayTable) -> Diagnostic {
+    let message = "`ingress.issuer` signs for no one: the Gateway listens to plain HTTP only";
+    inventory::MISSING_KEY
+        .at(table.span, "no listener for HTTPS", message)
+        .about("ingress.gateway")
+        .help("add `listeners.https = { hostname = \"*.example.org\" }` with your domain, or drop the issuer")
 }
 
 /// Listeners of one port speak the same, each for a host name of its own.
