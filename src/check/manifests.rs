@@ -18,7 +18,7 @@ codes! { Security:
 }
 
 /// How many values all manifests of people may hold together: each takes some 200 bytes while a run goes on.
-const MOST_VALUES: usize = 4_000_000;
+const MOST_VALUES: usize = 2_000_000;
 
 /// A file that a person put into the tree.
 #[derive(Clone, Debug)]

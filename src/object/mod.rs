@@ -17,6 +17,7 @@ pub mod read;
 pub mod schema;
 pub mod sense;
 pub mod served;
+pub mod yaml;
 
 /// A YAML or JSON value. Maps keep the order in which their keys were written.
 pub type Value = serde_json::Value;

@@ -1,14 +1,14 @@
 //! Where in a YAML text a value of one of its objects stands. Only findings ask.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use crate::object::Value;
 use crate::object::read::options;
 use crate::object::schema::{Path, Step};
+use crate::object::yaml::Raw;
 
 /// A place in a text, as near to what was asked for as the text goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Documents {
     pub fn read(text: &str, name: &dyn Fn(String) -> String) -> Option<Self> {
         let documents: Vec<Spanned<Raw>> =
             serde_saphyr::from_multiple_with_options(text, options(text.len())).ok()?;
-        let documents = documents.into_iter().filter(|raw| !matches!(raw.value, Raw::Null));
+        let documents = documents.into_iter().filter(|raw| !matches!(raw.value, Raw::Scalar(Value::Null)));
         Some(Self(documents.map(|raw| spot(raw, text, name)).collect()))
     }
 
@@ -82,8 +82,9 @@ impl Documents {
 fn spot(raw: Spanned<Raw>, text: &str, name: &dyn Fn(String) -> String) -> Spot {
     let range = range(&raw, text);
     let value = match raw.value {
-        Raw::Null => Held::Nothing,
-        Raw::Scalar(scalar) => Held::Scalar(scalar),
+        Raw::Scalar(Value::Null) => Held::Nothing,
+        Raw::Scalar(Value::String(scalar)) => Held::Scalar(scalar),
+        Raw::Scalar(scalar) => Held::Scalar(scalar.to_string()),
         Raw::List(items) => Held::List(items.into_iter().map(|item| spot(item, text, name)).collect()),
         Raw::Map(entries) => {
             let mut spots = BTreeMap::new();
@@ -110,85 +111,6 @@ fn range<T>(at: &Spanned<T>, text: &str) -> Range<usize> {
     let start = span.byte_offset().map_or(0, number);
     let end = start.saturating_add(span.byte_len().map_or(0, number)).min(text.len());
     text.floor_char_boundary(start)..text.floor_char_boundary(end)
-}
-
-enum Raw {
-    Null,
-    Scalar(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Scalar(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
-    }
 }
 
 #[cfg(test)]

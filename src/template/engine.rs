@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::filters::{self, YamlText};
 use super::guard::{Guarded, fault, guard, meter};
-use super::holes::{CLOSE, Fault, FaultKind, Filler, OPEN, Skeleton, has_marker, readable};
+use super::holes::{Fault, FaultKind, Filler, Skeleton, has_marker, literals, readable};
 use super::route::is_partial;
 use super::{
     TEMPLATE_ERROR, TEMPLATE_LIMIT, TEMPLATE_SYNTAX, TEMPLATE_UNDEFINED, TEMPLATE_YAML, TemplateFile,
@@ -473,16 +473,6 @@ pub(super) fn in_order(line: &str, literals: &[&str]) -> bool {
         }
         None => false,
     })
-}
-
-/// The text of a rendered line between its markers.
-pub(super) fn literals(line: &str) -> impl Iterator<Item = &str> {
-    let pieces = line.split(OPEN).enumerate();
-    let outside = pieces.map(|(index, piece)| match index {
-        0 => piece,
-        _ => piece.split_once(CLOSE).map_or("", |(_, after)| after),
-    });
-    outside.map(str::trim).filter(|literal| !literal.is_empty())
 }
 
 /// The engine's errors from the outermost to the innermost.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use minijinja::Value;
 
-use super::engine::{Compiled, Engine, in_order, literals};
-use super::holes::{Filler, has_marker};
+use super::engine::{Compiled, Engine, in_order};
+use super::holes::{Filler, has_marker, literals};
 use super::route::is_partial;
 use crate::object::place::Documents;
 use crate::object::schema::Path;
