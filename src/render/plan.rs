@@ -137,11 +137,10 @@ struct Expansion<'x, 'a> {
     found: &'x mut Diagnostics,
 }
 
-impl Expansion<'_, '_> {
+impl<'a> Expansion<'_, 'a> {
     fn expand(&mut self) {
-        let template = self.route.template();
-        let layer = layer_of(template);
-        let named = layer.map(|(stack, _)| stack).filter(|stack| !stack.contains('{'));
+        let named = self.named();
+        let layer = layer_of(self.route.template());
         let layered =
             layer.is_some_and(|(stack, layer)| layer == "base" && (stack == "{stack}" || named.is_some()));
         let of_stacks = named.is_some()
@@ -171,8 +170,14 @@ impl Expansion<'_, '_> {
                 chart: None,
                 node: None,
             };
-            if of_stacks { self.stacks(&job, layered) } else { self.clusters(&job) }
+            if of_stacks { self.stacks(&job, layered) } else { self.clusters(job) }
         }
+    }
+
+    /// The one stack whose folder the template lies in.
+    fn named(&self) -> Option<&'a str> {
+        let (stack, _) = layer_of(self.route.template())?;
+        (!stack.contains('{')).then_some(stack)
     }
 
     /// Whether any environment has a stack of this name; reported if none has.
@@ -194,48 +199,31 @@ impl Expansion<'_, '_> {
         false
     }
 
-    fn stacks(&mut self, job: &Job<'_>, layered: bool) {
-        let environment = job.environment(self.model);
-        let layer = layer_of(self.route.template());
-        let named = layer.map(|(stack, _)| stack).filter(|stack| !stack.contains('{'));
-        for (at, stack) in environment.stacks.iter().enumerate() {
+    fn stacks(&mut self, job: &Job<'a>, layered: bool) {
+        let named = self.named();
+        // In a stack's own folder, a file named for a service is about that one.
+        let file = job.template.rsplit('/').next().and_then(|file| file.split('.').next());
+        let service = named.and(file).filter(|name| self.is_service(name));
+        let model = self.model;
+        for (at, stack) in job.environment(model).stacks.iter().enumerate() {
             if named.is_some_and(|name| name != stack.name) {
                 continue;
             }
-            let job = Job { template: self.route.template(), stack: Some(at), ..job.clone() };
-            // In a stack's own folder, a file named for a service is about that one.
-            let file = job.template.rsplit('/').next().and_then(|file| file.split('.').next());
-            let service = named.and(file).filter(|name| self.is_service(name));
+            let job = Job { stack: Some(at), ..job.clone() };
             if let Some(name) = service {
-                if let Some(at) = stack.services.iter().position(|service| service.key == name) {
-                    self.push(
-                        Job { service: Some(at), template: self.route.template(), ..job.clone() },
-                        layered,
-                    );
-                }
+                let at = stack.services.iter().position(|service| service.key == name);
+                at.into_iter().for_each(|at| self.push(Job { service: Some(at), ..job.clone() }, layered));
             } else if self.variables.contains("service") {
-                for at in 0..stack.services.len() {
-                    self.push(
-                        Job { service: Some(at), template: self.route.template(), ..job.clone() },
-                        layered,
-                    );
-                }
+                let all = 0..stack.services.len();
+                all.for_each(|at| self.push(Job { service: Some(at), ..job.clone() }, layered));
             } else if self.variables.contains("secret") {
-                for at in 0..stack.secrets.len() {
-                    self.push(
-                        Job { secret: Some(at), template: self.route.template(), ..job.clone() },
-                        layered,
-                    );
-                }
+                let all = 0..stack.secrets.len();
+                all.for_each(|at| self.push(Job { secret: Some(at), ..job.clone() }, layered));
             } else if self.variables.contains("claim") {
-                for at in 0..stack.claims.len() {
-                    self.push(
-                        Job { claim: Some(at), template: self.route.template(), ..job.clone() },
-                        layered,
-                    );
-                }
+                let all = 0..stack.claims.len();
+                all.for_each(|at| self.push(Job { claim: Some(at), ..job.clone() }, layered));
             } else {
-                self.push(Job { template: self.route.template(), ..job }, layered);
+                self.push(job, layered);
             }
         }
     }
@@ -249,24 +237,19 @@ impl Expansion<'_, '_> {
                 .any(|environment| environment.services().any(|own| own.key == name))
     }
 
-    fn clusters(&mut self, job: &Job<'_>) {
+    fn clusters(&mut self, job: Job<'a>) {
         if self.variables.contains("chart") {
-            for at in 0..self.model.charts.len() {
-                self.push(Job { chart: Some(at), template: self.route.template(), ..job.clone() }, false);
-            }
+            let all = 0..self.model.charts.len();
+            all.for_each(|at| self.push(Job { chart: Some(at), ..job.clone() }, false));
         } else if self.variables.contains("node") {
-            for at in 0..self.model.nodes.len() {
-                self.push(Job { node: Some(at), template: self.route.template(), ..job.clone() }, false);
-            }
+            let all = 0..self.model.nodes.len();
+            all.for_each(|at| self.push(Job { node: Some(at), ..job.clone() }, false));
         } else {
-            self.push(Job { template: self.route.template(), ..job.clone() }, false);
+            self.push(job, false);
         }
     }
-}
 
-impl<'a> Expansion<'_, 'a> {
-    fn push(&mut self, job: Job<'_>, layered: bool) {
-        let mut job = Job { template: self.route.template(), ..job };
+    fn push(&mut self, mut job: Job<'a>, layered: bool) {
         let path = self.route.expand(&values(&job, self.model)).map_err(|bad| bad.message);
         let path = path.and_then(|path| TreePath::parse(&path).map_err(|bad| bad.to_string()));
         let path = match path {
