@@ -489,7 +489,8 @@ fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
     let mut reports = Vec::new();
     model.each_text(|written| {
         let named = names(written.text);
-        if named.is_empty() {
+        let open = unclosed(written.text);
+        if named.is_empty() && open.is_none() {
             return;
         }
         let Some((owner, stack)) = owner(&layers, written.path) else { return };
@@ -498,7 +499,9 @@ fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
         let substitutes = !flux.substitute.is_empty() || !flux.substitute_from.is_empty();
         let engine = if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
         let replaced = engine == Engine::Flux && substitutes;
-        if !replaced && whole_variable(written.text) && takes_no_shell(written.path) {
+        if let Some(open) = open.filter(|_| replaced) {
+            reports.push(never_closed(open, written.span, &owner));
+        } else if !replaced && whole_variable(written.text) && takes_no_shell(written.path) {
             reports.push(unsubstituted(written.text, written.span, &owner, engine, gitops));
         } else if replaced && flux.substitute_from.is_empty() {
             let unknown = named.into_iter().find(|name| !flux.substitute.contains_key(*name));
@@ -559,6 +562,20 @@ fn names(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// What follows a `${` without a `}` behind it. With a dot it is no variable.
+fn unclosed(text: &str) -> Option<&str> {
+    let (before, open) = text.rsplit_once("${")?;
+    let end = open.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))).unwrap_or(open.len());
+    let ours = open[..end].contains('.');
+    (!before.ends_with('$') && !open.contains('}') && !ours).then(|| &open[..end])
+}
+
+fn never_closed(name: &str, span: Span, owner: &str) -> Diagnostic {
+    let message = format!("`${{{name}` of `{owner}` is not closed, and Flux replaces variables");
+    let help = format!("write `${{{name}}}`, or `$${{{name}` for a plain `${{{name}`");
+    UNDEFINED_VARIABLE.at(span, "the whole kustomization fails", message).about(owner).help(help)
+}
+
 fn undefined(name: &str, span: Span, owner: &str, known: &BTreeMap<String, String>) -> Diagnostic {
     let message = format!("Flux has no value for `${{{name}}}` of `{owner}`");
     let near = nearest(name, known.keys().map(String::as_str));
@@ -588,13 +605,15 @@ fn unsubstituted(text: &str, span: Span, owner: &str, engine: Engine, gitops: &G
 
 #[cfg(test)]
 mod tests {
-    use super::{names, whole_variable};
+    use super::{names, unclosed, whole_variable};
 
     #[test]
     fn variables_are_found_as_flux_finds_them() {
         assert_eq!(names("a ${A} ${B_2} ${c.d} ${E:-x} $F ${ G }"), ["A", "B_2"]);
         assert!(names("$${A}").is_empty());
         assert!(names("$$${A}").is_empty() && names("${A").is_empty());
+        assert_eq!(unclosed("a ${B} ${A"), Some("A"));
+        assert!(["${A}", "$${A", "${a.b", "${A:-x} }"].iter().all(|text| unclosed(text).is_none()));
         assert!(
             whole_variable("${A}")
                 && !whole_variable("x${A}")

@@ -154,6 +154,7 @@ fn plain(node: &Raw) -> Value {
         Written::Float(number) => Value::from(*number),
         Written::Boolean(flag) => Value::from(*flag),
         Written::Array(items) => items.iter().map(plain).collect(),
+        Written::Null => Value::Object(serde_json::Map::new()),
         Written::Table(table) => {
             Value::Object(table.iter().map(|(key, entry)| (key.clone(), plain(&entry.node))).collect())
         }

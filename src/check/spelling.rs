@@ -2,6 +2,8 @@
 //!
 //! They are looked at where they are written, so that a finding shows the very word.
 
+use std::borrow::Cow;
+
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::model::{BAD_VALUE, Model};
@@ -185,12 +187,7 @@ fn descend<'m>(
 
 /// The text that a scalar becomes, unless a reference is still in it.
 fn scalar(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::String(text) if text.contains("${") => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
+    node.scalar().filter(|text| !text.contains("${")).map(Cow::into_owned)
 }
 
 fn label(key: &str, node: &Node) -> Option<String> {

@@ -2,6 +2,9 @@
 //!
 //! TOML and YAML end up in the same tree, so everything above knows one form.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -26,6 +29,8 @@ pub struct Node {
     pub span: Span,
     /// The value.
     pub value: Value,
+    /// How a number or truth value is spelt, where it would be written otherwise: `8.20`, `0x1F`, `022`, `yes`.
+    pub spelt: Option<Box<str>>,
 }
 
 /// What a node holds.
@@ -45,6 +50,8 @@ pub enum Value {
     Array(Vec<Node>),
     /// A table, in the order of the file.
     Table(Box<Table>),
+    /// A key of YAML without a value: `production:` under `environments:` is an empty table.
+    Null,
 }
 
 /// The entries of a table: each name, where the name stands, and its value.
@@ -70,13 +77,49 @@ impl Node {
             Value::Datetime(_) => "a date",
             Value::Array(_) => "a list",
             Value::Table(_) => "a table",
+            Value::Null => "a key without a value",
         }
+    }
+
+    /// A node whose value says all that is to know.
+    pub fn new(span: Span, value: Value) -> Self {
+        Self { span, value, spelt: None }
+    }
+
+    /// The text that a single value stands for: a number keeps the spelling it has in the file.
+    pub fn scalar(&self) -> Option<Cow<'_, str>> {
+        if let Some(spelt) = &self.spelt {
+            return Some(Cow::Borrowed(spelt));
+        }
+        match &self.value {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            _ => self.number_text().map(Cow::Owned),
+        }
+    }
+
+    /// A number or truth value in its plainest spelling.
+    pub fn number_text(&self) -> Option<String> {
+        match &self.value {
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Boolean(flag) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    /// With the spelling that a number or truth value has in the file.
+    fn spelt_as(mut self, spelling: Option<&str>) -> Self {
+        let plain = self.number_text();
+        self.spelt = spelling.filter(|_| plain.is_some()).filter(|text| plain.as_deref() != Some(text)).map(Into::into);
+        self
     }
 
     /// The entries, if this is a table.
     pub fn table(&self) -> Option<&Table> {
+        static EMPTY: LazyLock<Table> = LazyLock::new(Table::new);
         match &self.value {
             Value::Table(table) => Some(table),
+            Value::Null => Some(&EMPTY),
             _ => None,
         }
     }
@@ -133,7 +176,7 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         });
     }
     let span = Span::new(file, root.span());
-    (Node { span, value: Value::Table(Box::new(toml_table(root.into_inner(), file, 0, found))) }, sound)
+    (Node::new(span, Value::Table(Box::new(toml_table(root.into_inner(), (text, file), 0, found)))), sound)
 }
 
 /// An unclosed bracket makes a dozen follow-up errors; more than this many help nobody.
@@ -226,21 +269,28 @@ fn second_key(root: &toml::Spanned<DeTable<'_>>, name: &str, place: Span) -> Dia
     }
 }
 
-fn toml_table(table: DeTable<'_>, file: FileId, depth: usize, found: &mut Diagnostics) -> Table {
+fn toml_table(table: DeTable<'_>, place: (&str, FileId), depth: usize, found: &mut Diagnostics) -> Table {
     table
         .into_iter()
         .map(|(key, value)| {
-            let key_span = Span::new(file, key.span());
+            let key_span = Span::new(place.1, key.span());
             (
                 key.into_inner().into_owned(),
-                Entry { key: key_span, node: toml_node(value, file, depth + 1, found) },
+                Entry { key: key_span, node: toml_node(value, place, depth + 1, found) },
             )
         })
         .collect()
 }
 
-fn toml_node(node: toml::Spanned<DeValue<'_>>, file: FileId, depth: usize, found: &mut Diagnostics) -> Node {
-    let span = Span::new(file, node.span());
+/// `place` is the file and its text.
+fn toml_node(
+    node: toml::Spanned<DeValue<'_>>,
+    place: (&str, FileId),
+    depth: usize,
+    found: &mut Diagnostics,
+) -> Node {
+    let range = node.span();
+    let span = Span::new(place.1, range.clone());
     let too_deep = depth > DEPTH_LIMIT;
     if too_deep {
         found.push(TOO_MUCH.at(span, "", format!("tables and lists nest deeper than {DEPTH_LIMIT} levels")));
@@ -259,17 +309,20 @@ fn toml_node(node: toml::Spanned<DeValue<'_>>, file: FileId, depth: usize, found
         DeValue::Datetime(date) => Value::Datetime(date.to_string()),
         DeValue::Array(_) | DeValue::Table(_) if too_deep => Value::Boolean(false),
         DeValue::Array(items) => {
-            Value::Array(items.into_iter().map(|item| toml_node(item, file, depth + 1, found)).collect())
+            Value::Array(items.into_iter().map(|item| toml_node(item, place, depth + 1, found)).collect())
         }
-        DeValue::Table(table) => Value::Table(Box::new(toml_table(table, file, depth, found))),
+        DeValue::Table(table) => Value::Table(Box::new(toml_table(table, place, depth, found))),
     };
-    Node { span, value }
+    let spelling = matches!(value, Value::Integer(_) | Value::Float(_)).then(|| place.0.get(range)).flatten();
+    // `1_000` is a thousand: the line only helps the eye.
+    let spelling = spelling.map(|text| text.replace('_', ""));
+    Node::new(span, value).spelt_as(spelling.as_deref())
 }
 
 /// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.
 pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let whole = Span::new(file, 0..text.len());
-    let empty = || Node { span: whole, value: Value::Table(Box::default()) };
+    let empty = || Node::new(whole, Value::Table(Box::default()));
     if text.trim().is_empty() {
         return (empty(), true);
     }
@@ -347,6 +400,18 @@ impl<'a> Characters<'a> {
         let Some(near) = self.bytes.get(number / STRIDE) else { return self.text.len() };
         let rest = &self.text[*near..];
         near + rest.char_indices().nth(number % STRIDE).map_or(rest.len(), |(at, _)| at)
+    }
+
+    /// How a number or truth value at a location is written, unless a tag stands before it.
+    fn spelling(&self, location: Location, value: &Value) -> Option<&'a str> {
+        let first: fn(char) -> bool = match value {
+            Value::Integer(_) | Value::Float(_) => |c| c.is_ascii_digit() || "+-.".contains(c),
+            Value::Boolean(_) => |c| c.is_ascii_alphabetic(),
+            _ => return None,
+        };
+        let text = &self.text[self.byte_at(location)..];
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c)));
+        Some(&text[..end.unwrap_or(text.len())]).filter(|text| text.starts_with(first))
     }
 
     /// The scalar that begins at a location, to its end on that line.
@@ -436,8 +501,7 @@ impl<'de> Visitor<'de> for YamlVisitor {
 fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId) -> Node {
     let span = Span::new(file, offsets.scalar(node.referenced));
     let value = match node.value {
-        // A key without a value is an empty table: `production:` under `environments:`.
-        YamlNode::Null => Value::Table(Box::default()),
+        YamlNode::Null => Value::Null,
         YamlNode::Boolean(flag) => Value::Boolean(flag),
         YamlNode::Integer(number) => Value::Integer(number),
         YamlNode::Float(number) => Value::Float(number),
@@ -452,7 +516,7 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
                     let key_span = Span::new(file, offsets.scalar(key.referenced));
                     let mut node = yaml_node(node, offsets, file);
                     // As in TOML, a table's own place is the name that opens it.
-                    if matches!(node.value, Value::Table(_)) {
+                    if matches!(node.value, Value::Table(_) | Value::Null) {
                         node.span = key_span;
                     }
                     (key.value, Entry { key: key_span, node })
@@ -460,5 +524,6 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
                 .collect(),
         )),
     };
-    Node { span, value }
+    let spelling = offsets.spelling(node.defined, &value);
+    Node::new(span, value).spelt_as(spelling)
 }

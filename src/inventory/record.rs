@@ -81,8 +81,16 @@ impl Reader {
         let what =
             if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
         let got = node.kind();
-        let diagnostic =
-            WRONG_TYPE.at(node.span, format!("this is {got}"), format!("{what} must be {wanted}, not {got}"));
+        let diagnostic = match node.value {
+            Value::Null => {
+                WRONG_TYPE.at(node.span, "has no value", format!("{what} has no value: it must be {wanted}"))
+            }
+            _ => WRONG_TYPE.at(
+                node.span,
+                format!("this is {got}"),
+                format!("{what} must be {wanted}, not {got}"),
+            ),
+        };
         self.found.push(match mended(node, wanted) {
             Some(mended) => diagnostic.help(format!("write {mended}")),
             None if self.doc.is_empty() => diagnostic,

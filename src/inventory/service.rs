@@ -107,7 +107,7 @@ record! {
         env_from: List<Text>,
         /// Small files of its container: the path of each, and its text. They stand in a ConfigMap, and pods restart when one changes. An environment takes one away with `false`.
         files: Map<OrOff<Text>>,
-        /// The ports it listens on, by name. The one named `http`, `https` or `web`, else the lowest, is where its URL points.
+        /// The ports it listens on, by name. The one named `http`, `https` or `web`, else the lowest, of TCP rather than UDP, is where its URL points.
         ports: Map<Port>,
         /// Its load balancer address: an address, one of each family in a list, `"auto"` for any of a pool, or `false` for none. Default: reachable inside the cluster only.
         ip: Option<OrOff<OneOrMany<AddressText>>>,

@@ -1,5 +1,7 @@
 //! The small values that tables are made of.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use crate::choice;
@@ -60,7 +62,8 @@ impl Decode for QuantityText {
             reader.wrong_type(node, wanted);
             return None;
         }
-        scalar(node, wanted, reader).map(Self)
+        let text = node.text().map(Cow::Borrowed).or_else(|| node.number_text().map(Cow::Owned));
+        scalar(text, node, wanted, reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({ "title": "quantity", "type": ["string", "number"], "examples": ["500m", "2Gi", 4] })
@@ -73,26 +76,20 @@ pub struct Scalar(pub Text);
 
 impl Decode for Scalar {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
-        scalar(node, "a string, a number, or true or false", reader).map(Self)
+        scalar(node.scalar(), node, "a string, a number, or true or false", reader).map(Self)
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({ "type": ["string", "number", "boolean"] })
     }
 }
 
-fn scalar(node: &Node, wanted: &str, reader: &mut Reader) -> Option<Text> {
-    let text = match &node.value {
-        Value::String(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(flag) => flag.to_string(),
-        _ => {
-            reader.wrong_type(node, wanted);
-            return None;
-        }
+fn scalar(text: Option<Cow<'_, str>>, node: &Node, wanted: &str, reader: &mut Reader) -> Option<Text> {
+    let Some(text) = text else {
+        reader.wrong_type(node, wanted);
+        return None;
     };
     check_text(&text, node.span, reader);
-    Some(Text::new(text, node.span))
+    Some(Text::new(text.into_owned(), node.span))
 }
 
 /// A length of time: `30s`, `5m`, `1h30m`, as Go writes it.
@@ -220,7 +217,7 @@ fn check_texts(node: &Node, reader: &mut Reader) {
 
 /// Tables merge key by key, all else is replaced.
 fn merged_nodes(base: &Node, over: &Node) -> Node {
-    let (Value::Table(base), Value::Table(changes)) = (&base.value, &over.value) else {
+    let (Some(base), Some(changes)) = (base.table(), over.table()) else {
         return over.clone();
     };
     let mut table = base.clone();
@@ -231,7 +228,7 @@ fn merged_nodes(base: &Node, over: &Node) -> Node {
         }
         table.insert(key.clone(), entry);
     }
-    Node { span: over.span, value: Value::Table(table) }
+    Node::new(over.span, Value::Table(Box::new(table)))
 }
 
 /// A table in Kubernetes' own spelling.

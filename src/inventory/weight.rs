@@ -72,7 +72,7 @@ fn of(node: &Node) -> usize {
             let members = table.iter().map(|(key, entry)| key.len().saturating_add(of(&entry.node)));
             members.fold(0, usize::saturating_add)
         }
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => 0,
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Null => 0,
     };
     below.saturating_add(NODE)
 }

@@ -103,6 +103,8 @@ codes! {
     BAD_VALUE = ("bad-value", Inventory, Error, "a value that the key cannot have");
     /// A name or `${…}` that leads nowhere.
     UNKNOWN_REFERENCE = ("unknown-reference", References, Error, "a name or `${…}` that leads nowhere");
+    /// `${…}` that leads to a service which is off.
+    REFERENCE_TO_ABSENT_SERVICE = ("reference-to-absent-service", References, Warning, "`${…}` that leads to a service which is off in that environment");
     /// `${…}` that leads back to itself.
     REFERENCE_CYCLE = ("reference-cycle", References, Error, "`${…}` that leads back to itself");
     /// Things that wait for each other.

@@ -52,27 +52,37 @@ pub struct Port {
     pub place: Span,
 }
 
-/// The number of the port that a service's URL points at.
-pub fn main_port(service: &inventory::service::Service) -> Option<i64> {
-    let ports: Vec<(&str, &PortTable)> =
-        service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0)).collect();
-    let named = ["http", "https", "web"].iter().find_map(|name| ports.iter().find(|(port, _)| port == name));
-    let number = |table: &PortTable| table.port.as_ref().map(|port| port.value);
-    match named {
-        Some((_, table)) => number(table),
-        None => ports.iter().filter_map(|(_, table)| number(table)).min(),
-    }
+/// The port that a service's URL points at, with its name: the one that is called `http`, `https` or `web`, else the
+/// lowest number, of TCP rather than UDP.
+pub fn main_port(service: &inventory::service::Service) -> Option<(&str, &PortTable)> {
+    let ports = || service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0));
+    let named = ["http", "https", "web"].iter().find_map(|name| ports().find(|(port, _)| port == name));
+    named.or_else(|| {
+        let numbered = ports().filter_map(|(name, table)| Some((number(table)?, name, table)));
+        let first = numbered.min_by_key(|(number, _, table)| (is_udp(table), *number));
+        first.map(|(_, name, table)| (name, table))
+    })
+}
+
+/// The number of the main port.
+pub fn main_number(service: &inventory::service::Service) -> Option<i64> {
+    main_port(service).and_then(|(_, table)| number(table))
+}
+
+fn number(table: &PortTable) -> Option<i64> {
+    table.port.as_ref().map(|port| port.value)
+}
+
+fn is_udp(table: &PortTable) -> bool {
+    table.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp)
 }
 
 /// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
 pub fn scheme(service: &inventory::service::Service) -> &'static str {
-    let main = main_port(service);
-    let named = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let Some((name, entry)) = named else { return "http" };
-    let protocol = entry.0.app_protocol.as_ref().map(|text| text.value.as_str());
-    let udp = entry.0.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp);
-    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match main {
-        _ if udp => "udp",
+    let Some((name, table)) = main_port(service) else { return "http" };
+    let protocol = table.app_protocol.as_ref().map(|text| text.value.as_str());
+    protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match number(table) {
+        _ if is_udp(table) => "udp",
         Some(443) => "https",
         _ => "http",
     })
@@ -81,7 +91,9 @@ pub fn scheme(service: &inventory::service::Service) -> &'static str {
 /// The scheme of a protocol, by the name that ports and `app-protocol` call it.
 fn spoken(name: &str) -> Option<&'static str> {
     let word = name.strip_prefix("kubernetes.io/").unwrap_or(name);
-    Some(match word {
+    // `dns-tcp` beside `dns`: two ports of one number have two names.
+    let plain = ["-tcp", "-udp"].iter().find_map(|end| word.strip_suffix(end));
+    Some(match plain.unwrap_or(word) {
         "http" | "h2c" | "ws" | "web" | "http2" => "http",
         "https" | "wss" => "https",
         "postgres" | "postgresql" => "postgres",
@@ -124,11 +136,9 @@ pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
 
 /// Whether a browser can open what the main port speaks: its name, its `app-protocol` or an `http` probe says so.
 pub fn speaks_http(service: &inventory::service::Service) -> bool {
-    let main = main_port(service);
-    let port = service.ports.iter().find(|(_, entry)| entry.0.port.as_ref().map(|port| port.value) == main);
-    let says_so = port.is_some_and(|(name, entry)| {
-        let protocol = entry.0.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
-        ["http", "https", "web"].contains(&name.as_str()) || protocol
+    let says_so = main_port(service).is_some_and(|(name, table)| {
+        let protocol = table.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
+        ["http", "https", "web"].contains(&name) || protocol
     });
     let probe = service.probe.as_ref().and_then(|probe| probe.on());
     says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())

@@ -19,10 +19,12 @@ use crate::inventory::node::{Node, Value};
 use crate::inventory::record::{Decode, Map, Record};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
-use crate::inventory::value::{AddressText, Passthrough, QuantityText, Text};
+use crate::inventory::value::{AddressText, OrOff, Passthrough, QuantityText, Text};
 use crate::model::host::first_host;
-use crate::model::port::{main_port, scheme, url};
-use crate::model::{BAD_ADDRESS, BAD_QUANTITY, REFERENCE_CYCLE, UNKNOWN_REFERENCE};
+use crate::model::port::{main_number, scheme, url};
+use crate::model::{
+    BAD_ADDRESS, BAD_QUANTITY, REFERENCE_CYCLE, REFERENCE_TO_ABSENT_SERVICE, UNKNOWN_REFERENCE,
+};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
 
@@ -48,6 +50,8 @@ pub struct Resolver<'a> {
     /// Whether Flux replaces `${NAME}` in what is being resolved: a plain `${` is written so that it does not.
     pub escaping: bool,
     environment: Option<(&'a str, &'a Environment)>,
+    /// Whether what is resolved is only the common ground of environments, and never deployed as such.
+    is_stand_in: bool,
     chart: Option<&'a str>,
     services: Arc<BTreeMap<&'a str, Service>>,
     stacks: Arc<BTreeMap<&'a str, Stack>>,
@@ -68,6 +72,26 @@ struct Trail {
     lookups: usize,
 }
 
+/// What a reference stands for.
+struct Fact {
+    /// Within a text.
+    text: String,
+    /// Where it stands alone, if it is a number or a truth value.
+    own: Option<Json>,
+}
+
+impl From<String> for Fact {
+    fn from(text: String) -> Self {
+        Self { text, own: None }
+    }
+}
+
+impl From<i64> for Fact {
+    fn from(number: i64) -> Self {
+        Self { text: number.to_string(), own: Some(Json::from(number)) }
+    }
+}
+
 /// Why a reference has no value.
 enum Failure {
     Unknown { what: String, help: Option<String> },
@@ -84,6 +108,7 @@ impl<'a> Resolver<'a> {
             found: Diagnostics::default(),
             escaping: false,
             environment: None,
+            is_stand_in: false,
             chart: None,
             services: Arc::default(),
             stacks: Arc::default(),
@@ -103,6 +128,7 @@ impl<'a> Resolver<'a> {
             found: Diagnostics::default(),
             escaping: self.escaping,
             environment: self.environment,
+            is_stand_in: self.is_stand_in,
             chart: self.chart,
             services: Arc::clone(&self.services),
             stacks: Arc::clone(&self.stacks),
@@ -126,6 +152,7 @@ impl<'a> Resolver<'a> {
     pub fn enter(&mut self, name: Option<&'a str>) {
         let tables = &self.inventory.tables;
         self.environment = name.and_then(|name| Some((name, &tables.environments.get(name)?.value)));
+        self.is_stand_in = self.environment.is_none() && !tables.environments.is_empty();
         self.services = Arc::default();
         self.stacks = Arc::default();
         if let Some((_, environment)) = self.environment {
@@ -288,8 +315,8 @@ impl<'a> Resolver<'a> {
 
     fn json(&mut self, node: &Node) -> Json {
         match &node.value {
-            Value::String(text) => match only_reference(text).and_then(|path| self.typed(path)) {
-                Some(value) => value,
+            Value::String(text) => match only_reference(text) {
+                Some(path) => self.fact(path, node.span),
                 None => Json::String(self.text(&Text::new(text.clone(), node.span)).value),
             },
             Value::Integer(number) => Json::from(*number),
@@ -302,15 +329,23 @@ impl<'a> Resolver<'a> {
                 keys.sort();
                 Json::Object(keys.into_iter().map(|key| (key.clone(), self.json(&table[key].node))).collect())
             }
+            Value::Null => Json::Object(serde_json::Map::new()),
         }
     }
 
-    fn typed(&self, path: &str) -> Option<Json> {
-        let keys: Vec<&str> = path.split('.').collect();
-        match self.node(&keys)?.value {
-            Value::Integer(number) => Some(Json::from(number)),
-            Value::Boolean(flag) => Some(Json::Bool(flag)),
-            _ => None,
+    /// What a reference that stands alone stands for.
+    fn fact(&mut self, path: &str, span: Span) -> Json {
+        let mut trail = Trail { path: Vec::new(), lookups: 0 };
+        match self.look_up(path, &mut trail) {
+            Ok(Some(fact)) => {
+                self.report_off(path, span);
+                fact.own.unwrap_or(Json::String(fact.text))
+            }
+            Ok(None) => Json::String(format!("${{{path}}}")),
+            Err(failure) => {
+                self.report(path, failure, span);
+                Json::String(String::new())
+            }
         }
     }
 
@@ -326,8 +361,15 @@ impl<'a> Resolver<'a> {
             match part {
                 Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
+                Part::Unclosed(path) => {
+                    self.report_unclosed(path, span);
+                    expanded.push_str(&format!("${{{path}"));
+                }
                 Part::Reference(path) => match self.look_up(path, trail) {
-                    Ok(Some(value)) => expanded.push_str(&value),
+                    Ok(Some(fact)) => {
+                        self.report_off(path, span);
+                        expanded.push_str(&fact.text);
+                    }
                     Ok(None) => expanded.push_str(&format!("${{{path}}}")),
                     Err(failure) => self.report(path, failure, span),
                 },
@@ -342,8 +384,9 @@ impl<'a> Resolver<'a> {
             match part {
                 Part::Escaped => expanded.push_str(self.escaped()),
                 Part::Plain(plain) => expanded.push_str(plain),
+                Part::Unclosed(path) => expanded.push_str(&format!("${{{path}")),
                 Part::Reference(path) => match self.look_up(path, trail)? {
-                    Some(value) => expanded.push_str(&value),
+                    Some(fact) => expanded.push_str(&fact.text),
                     None => expanded.push_str(&format!("${{{path}}}")),
                 },
             }
@@ -355,6 +398,43 @@ impl<'a> Resolver<'a> {
         let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         let fits = room.is_ok_and(|room| room >= expanded.len());
         if fits { Ok(expanded) } else { Err(Failure::TooLong) }
+    }
+
+    fn report_unclosed(&mut self, path: &str, span: Span) {
+        let first = path.split('.').next().unwrap_or_default();
+        if self.tables.iter().any(|table| table == first) {
+            let message = format!("`${{{path}` is not closed");
+            let diagnostic = UNKNOWN_REFERENCE.at(span, "a `}` is missing", message);
+            self.found
+                .push(diagnostic.help(format!("write `${{{path}}}`, or `$${{{path}` if it is no reference")));
+        }
+    }
+
+    /// Where a service is off, nobody answers at its address.
+    fn report_off(&mut self, path: &str, span: Span) {
+        let mut keys = path.split('.');
+        let (Some("services"), Some(name), Some(fact)) = (keys.next(), keys.next(), keys.next()) else {
+            return;
+        };
+        let leads_there = ["url", "internal-url", "internal-host", "host", "ip"].contains(&fact);
+        if self.is_stand_in || !leads_there || self.is_on(name) {
+            return;
+        }
+        let place = self.environment.map_or(String::new(), |(name, _)| format!(" in environment `{name}`"));
+        let message = format!("`${{{path}}}` leads to service `{name}`, which is off{place}");
+        self.found.push(
+            REFERENCE_TO_ABSENT_SERVICE
+                .at(span, "nobody answers there", message)
+                .help("switch the service on, or give what is meant without it"),
+        );
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        let on = |flag: Option<&Spanned<bool>>| flag.is_none_or(|flag| flag.value);
+        self.service(name).is_none_or(|service| {
+            let stack = service.stack.as_ref().and_then(|stack| self.stack(&stack.value));
+            on(service.enabled.as_ref()) && on(stack.and_then(|stack| stack.enabled.as_ref()))
+        })
     }
 
     fn report(&mut self, path: &str, failure: Failure, span: Span) {
@@ -389,7 +469,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The value at a path; `Ok(None)` if the path does not begin with one of our words.
-    fn look_up(&self, path: &str, trail: &mut Trail) -> Result<Option<String>, Failure> {
+    fn look_up(&self, path: &str, trail: &mut Trail) -> Result<Option<Fact>, Failure> {
         let keys: Vec<&str> = path.split('.').collect();
         if !self.tables.iter().any(|table| table == keys[0]) {
             return match nearest(keys[0], self.tables.iter().map(String::as_str)) {
@@ -413,7 +493,7 @@ impl<'a> Resolver<'a> {
         value.map(Some)
     }
 
-    fn value_at(&self, keys: &[&str], trail: &mut Trail) -> Result<String, Failure> {
+    fn value_at(&self, keys: &[&str], trail: &mut Trail) -> Result<Fact, Failure> {
         if let Some(derived) = self.derived(keys, trail) {
             return derived;
         }
@@ -423,13 +503,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn scalar(&self, node: &Node, keys: &[&str], trail: &mut Trail) -> Result<String, Failure> {
+    fn scalar(&self, node: &Node, keys: &[&str], trail: &mut Trail) -> Result<Fact, Failure> {
+        let text = || node.scalar().unwrap_or_default().into_owned();
         match &node.value {
-            Value::String(text) => self.expand(text, trail),
-            Value::Integer(number) => Ok(number.to_string()),
-            Value::Float(number) => Ok(number.to_string()),
-            Value::Boolean(flag) => Ok(flag.to_string()),
-            Value::Datetime(text) => Ok(text.clone()),
+            Value::String(text) => self.expand(text, trail).map(Fact::from),
+            Value::Integer(number) => Ok(Fact { text: text(), own: Some(Json::from(*number)) }),
+            Value::Boolean(flag) => Ok(Fact { text: text(), own: Some(Json::from(*flag)) }),
+            Value::Float(_) => Ok(Fact::from(text())),
+            Value::Datetime(text) => Ok(Fact::from(text.clone())),
             Value::Array(items) if items.len() == 1 => self.scalar(&items[0], keys, trail),
             Value::Array(items) => Err(Failure::Unknown {
                 what: format!("it is a list of {} values", items.len()),
@@ -442,6 +523,7 @@ impl<'a> Resolver<'a> {
                     .next()
                     .map(|key| format!("name a key in it, such as `${{{}.{key}}}`", keys.join("."))),
             }),
+            Value::Null => Err(Failure::Unknown { what: "it has no value".to_owned(), help: None }),
         }
     }
 
@@ -464,17 +546,18 @@ impl<'a> Resolver<'a> {
     }
 
     /// Facts that stand nowhere in the file but follow from it.
-    fn derived(&self, keys: &[&str], trail: &mut Trail) -> Option<Result<String, Failure>> {
+    fn derived(&self, keys: &[&str], trail: &mut Trail) -> Option<Result<Fact, Failure>> {
         match keys {
             ["cluster", "name"] => self.or_default(keys, crate::model::cluster::DEFAULT_NAME),
             ["cluster", "domain"] => self.or_default(keys, crate::model::cluster::DEFAULT_DOMAIN),
             ["cluster", "kubernetes"] => self.or_default(keys, crate::model::cluster::DEFAULT_KUBERNETES),
             ["environment", "name"] => {
                 self.names_environment.set(true);
-                Some(Ok(self.environment.map_or(crate::model::ONLY_ENVIRONMENT, |(name, _)| name).to_owned()))
+                let name = self.environment.map_or(crate::model::ONLY_ENVIRONMENT, |(name, _)| name);
+                Some(Ok(name.to_owned().into()))
             }
             ["environment", "domain" | "namespace-suffix"] if self.node(keys).is_none() => {
-                Some(Ok(String::new()))
+                Some(Ok(String::new().into()))
             }
             ["nodes", name, "ip"] if self.node(keys).is_none() => {
                 let first = self.node(&["nodes", name, "ips", "0"])?;
@@ -482,23 +565,28 @@ impl<'a> Resolver<'a> {
             }
             ["stacks", name, "namespace"] => {
                 let stack = self.stack(name)?;
-                Some(self.namespace(name, stack, trail))
+                Some(self.namespace(name, stack, trail).map(Fact::from))
             }
+            ["services", name, fact @ ("ip" | "host")] => self.place(name, fact, 0, trail),
+            ["services", name, fact @ ("ip" | "host"), at] => self.place(name, fact, at.parse().ok()?, trail),
             ["services", name, fact] => {
                 let service = self.service(name)?;
                 self.service_fact(name, service, fact, trail)
             }
-            ["services", name, "ports", port] => {
+            ["services", _, "ports", _] => {
                 let node = self.node(keys)?;
-                let _ = (name, port);
-                Some(self.scalar(node.find(["port"]).unwrap_or(node), keys, trail))
+                let port = node.find(["port"]).unwrap_or(node);
+                Some(match port.value {
+                    Value::Integer(number) => Ok(number.into()),
+                    _ => self.scalar(port, keys, trail),
+                })
             }
             _ => None,
         }
     }
 
-    fn or_default(&self, keys: &[&str], default: &str) -> Option<Result<String, Failure>> {
-        self.node(keys).is_none().then(|| Ok(default.to_owned()))
+    fn or_default(&self, keys: &[&str], default: &str) -> Option<Result<Fact, Failure>> {
+        self.node(keys).is_none().then(|| Ok(default.to_owned().into()))
     }
 
     fn namespace(&self, name: &str, stack: &Stack, trail: &mut Trail) -> Result<String, Failure> {
@@ -507,33 +595,58 @@ impl<'a> Resolver<'a> {
         Ok(self.expand(namespace, trail)? + &self.expand(suffix.map_or("", |text| &text.value), trail)?)
     }
 
+    /// An address or a host name of a service: not every environment has one.
+    fn place(&self, key: &str, fact: &str, at: usize, trail: &mut Trail) -> Option<Result<Fact, Failure>> {
+        let service = self.service(key)?;
+        let missing = |what: String| {
+            // What no environment is made of needs no address.
+            if self.is_stand_in {
+                return Some(Ok(String::new().into()));
+            }
+            let help = Some(format!("use `${{services.{key}.internal-host}}`"));
+            Some(Err(Failure::Unknown { what, help }))
+        };
+        let none = || missing(format!("service `{key}` has no {fact} here"));
+        if fact == "host" {
+            return match service.host.as_ref()? {
+                OrOff::Off(_) => none(),
+                OrOff::On(hosts) => Some(self.full_host(hosts.0.get(at)?, trail).map(Fact::from)),
+            };
+        }
+        match service.ip.as_ref()? {
+            OrOff::Off(_) => none(),
+            OrOff::On(addresses) => {
+                let address = &addresses.0.get(at)?.0;
+                if address.value == crate::model::balancer::AUTO {
+                    return missing(format!("the address of service `{key}` is chosen when it runs"));
+                }
+                Some(self.expand(address, trail).map(Fact::from))
+            }
+        }
+    }
+
     fn service_fact(
         &self,
         key: &str,
         service: &Service,
         fact: &str,
         trail: &mut Trail,
-    ) -> Option<Result<String, Failure>> {
-        match fact {
-            "name" => Some(self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail)),
+    ) -> Option<Result<Fact, Failure>> {
+        let text = match fact {
+            "port" => return main_number(service).map(|port| Ok(port.into())),
+            "name" => self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail),
             "namespace" => {
                 let stack = service.stack.as_ref()?;
-                Some(self.namespace(&stack.value, self.stack(&stack.value)?, trail))
+                self.namespace(&stack.value, self.stack(&stack.value)?, trail)
             }
-            "host" => first_host(service).map(|host| self.full_host(host, trail)),
-            "port" => main_port(service).map(|port| Ok(port.to_string())),
-            "internal-host" => Some(self.internal_host(key, service, trail)),
-            "internal-url" => Some(
-                self.internal_host(key, service, trail)
-                    .map(|host| url(scheme(service), &host, main_port(service))),
-            ),
-            "url" => Some(self.url(key, service, trail)),
-            "ip" => {
-                let first = service.ip.as_ref()?.on()?.0.first()?;
-                Some(self.expand(&first.0.value, trail))
-            }
-            _ => None,
-        }
+            "internal-host" => self.internal_host(key, service, trail),
+            "internal-url" => self
+                .internal_host(key, service, trail)
+                .map(|host| url(scheme(service), &host, main_number(service))),
+            "url" => self.url(key, service, trail),
+            _ => return None,
+        };
+        Some(text.map(Fact::from))
     }
 
     fn internal_host(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
@@ -545,7 +658,7 @@ impl<'a> Resolver<'a> {
         };
         let namespace = self.namespace(stack.0, stack.1, trail)?;
         let domain = match self.node(&["cluster", "domain"]) {
-            Some(node) => self.scalar(node, &["cluster", "domain"], trail)?,
+            Some(node) => self.scalar(node, &["cluster", "domain"], trail)?.text,
             None => crate::model::cluster::DEFAULT_DOMAIN.to_owned(),
         };
         Ok(format!("{name}.{namespace}.svc.{domain}"))
@@ -577,11 +690,11 @@ impl<'a> Resolver<'a> {
         match address {
             Some(address) if address.0.value != crate::model::balancer::AUTO => {
                 let address = self.expand(&address.0.value, trail)?;
-                Ok(url(scheme(service), &address, main_port(service)))
+                Ok(url(scheme(service), &address, main_number(service)))
             }
             _ => {
                 let host = self.internal_host(key, service, trail)?;
-                Ok(url(scheme(service), &host, main_port(service)))
+                Ok(url(scheme(service), &host, main_number(service)))
             }
         }
     }
@@ -645,6 +758,8 @@ enum Part<'t> {
     /// `$${`: a plain `${`.
     Escaped,
     Reference(&'t str),
+    /// `${a.b`, and no `}` behind it.
+    Unclosed(&'t str),
 }
 
 /// The tables that an environment changes, its changes laid over them.
@@ -677,6 +792,10 @@ impl<'t> Iterator for Parts<'t> {
             self.0 = rest;
             return Some(Part::Reference(path));
         }
+        if let Some((path, rest)) = unclosed(self.0) {
+            self.0 = rest;
+            return Some(Part::Unclosed(path));
+        }
         let first = self.0.chars().next().map_or(0, char::len_utf8);
         let next = self.0[first..].find('$').map_or(self.0.len(), |at| first + at);
         let (plain, rest) = self.0.split_at(next);
@@ -691,6 +810,14 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     let end = inner.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))?;
     let (path, rest) = (&inner[..end], inner[end..].strip_prefix('}')?);
     (path.contains('.') && path.split('.').all(|key| !key.is_empty())).then_some((path, rest))
+}
+
+/// The same of one without its `}`.
+fn unclosed(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix("${")?;
+    let end = inner.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))).unwrap_or(inner.len());
+    let (path, rest) = inner.split_at(end);
+    (path.contains('.') && !rest.contains('}')).then_some((path, rest))
 }
 
 fn only_reference(text: &str) -> Option<&str> {

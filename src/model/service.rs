@@ -264,9 +264,8 @@ pub fn lower_service(
         check_count(resolver, Some(&count.value), "GPUs");
     }
     let mut ports = lower_ports(resolver, &table.ports);
-    let main_port = main_port(table)
-        .and_then(|number| ports.iter().find(|port| port.port.value == number))
-        .map(|port| port.name.clone());
+    let main_port = main_port(table).map(|(name, _)| name);
+    let main_port = main_port.filter(|name| ports.iter().any(|port| port.name == *name)).map(str::to_owned);
     let mut volumes = lower_volumes(resolver, around, stack, table);
     let kind = table.kind.as_ref().map_or(Kind::Deployment, |kind| kind.value);
     let workload = lower_workload(resolver, around, key, table, kind, place);
