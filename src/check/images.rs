@@ -1,11 +1,15 @@
-//! Images that Flux keeps up to date: what it wrote last against what the inventory says.
+//! Images: whether they are any, and what Flux wrote last of those that it keeps up to date.
 
 use std::cmp::Ordering;
 
 use crate::check::engines::IGNORED_SETTINGS;
 use crate::diagnostic::{Diagnostics, codes};
-use crate::model::Model;
+use crate::model::container::Part;
 use crate::model::images::{repository, tag};
+use crate::model::service::Service;
+use crate::model::{BAD_VALUE, Model};
+use crate::object::image;
+use crate::source::Span;
 
 codes! { Gitops:
     /// What Flux wrote last is not what the inventory means.
@@ -14,6 +18,31 @@ codes! { Gitops:
 
 /// Runs these rules.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        environment.services().for_each(|service| readable(service, found));
+    }
+    updates(model, found);
+}
+
+/// Whether the images of a service are references at all. What Flux fills in is not known yet.
+fn readable(service: &Service, found: &mut Diagnostics) {
+    let written = |part: &Part<'_>| part.table.is_none() || part.image != &service.image;
+    for part in service.containers().filter(written) {
+        let text = part.image.value.as_str();
+        let given = part.image.span != Span::default() && !text.contains("${");
+        let Some(bad) = image::check(text).err().filter(|_| given) else { continue };
+        let shown: String = text.chars().take(160).collect();
+        let message =
+            format!("`{shown}` cannot be the image of {}: {}", part.named(&service.key), bad.reason);
+        let diagnostic = BAD_VALUE.at(part.image.span, "not an image", message).about(service.subject());
+        found.push(match bad.meant {
+            Some(meant) => diagnostic.help(format!("write `{meant}`")),
+            None => diagnostic.help("write it as in \"docker.io/library/nginx:1.29.1\""),
+        });
+    }
+}
+
+fn updates(model: &Model, found: &mut Diagnostics) {
     for service in model.base.services().filter(|service| service.image_policy.is_some()) {
         let path = ["services", &service.key, "image"];
         let about = service.subject();

@@ -12,6 +12,7 @@ use crate::model::stack::Stack;
 use crate::model::volume::Source;
 use crate::model::written::Written;
 use crate::model::{Environment, Model};
+use crate::object::image;
 use crate::source::Span;
 
 codes! { Security:
@@ -175,7 +176,7 @@ fn floating_tag(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     let image = part.image.value.as_str();
     let named = part.named(&service.key);
     let last = image.rsplit('/').next().unwrap_or_default();
-    if image.is_empty() || image.contains('@') || last.contains("${") {
+    if image.contains('@') || last.contains("${") || image::check(image).is_err() {
         return;
     }
     let (message, label) = match last.split_once(':') {

@@ -7,6 +7,7 @@ use std::fmt;
 pub mod bundle;
 pub mod emit;
 pub mod formats;
+pub mod image;
 pub mod links;
 pub mod merge;
 pub mod names;
