@@ -84,6 +84,27 @@ fn check_part((name, least, most): (&str, u32, u32), part: &str) -> Result<(), S
     }
 }
 
+/// Whether a schedule that can be read never comes: no month that it names has a day that it names.
+pub fn never(text: &str) -> bool {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [_, _, days, months, weekday] = fields.as_slice() else { return false };
+    // With a day of the week, either of the two days will do.
+    if parse(text).is_err() || !["*", "?"].contains(weekday) {
+        return false;
+    }
+    let numbers = |field: usize, text: &str| -> Vec<u32> {
+        text.split(',').flat_map(|part| covered(FIELDS[field], part)).collect()
+    };
+    let (days, months) = (numbers(2, days), numbers(3, months));
+    let longest = months.iter().map(|month| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    });
+    let (first, longest) = (days.iter().min(), longest.max());
+    first.zip(longest).is_some_and(|(first, longest)| *first > longest)
+}
+
 /// A schedule that can be read, in the form that VolSync takes: words, names, and lists of ranges spelled out as
 /// numbers. What cannot be read stays as it is.
 pub fn spelled_out(text: &str) -> String {
@@ -149,7 +170,7 @@ fn number(field: &str, text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, spelled_out};
+    use super::{never, parse, spelled_out};
 
     #[test]
     fn schedules_that_can_be_read() {
@@ -175,6 +196,14 @@ mod tests {
         ] {
             let found = parse(text).unwrap_err();
             assert!(found.contains(why), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn days_that_no_month_has() {
+        assert!(never("0 3 31 2 *") && never("0 3 30,31 feb ?") && never("0 0 31 4,6,9,11 *"));
+        for text in ["0 3 29 2 *", "0 3 31 2 1", "0 3 31 2,3 *", "0 3 * 2 *", "@daily", "x", "0 3 1-31 2 *"] {
+            assert!(!never(text), "{text}");
         }
     }
 

@@ -76,7 +76,11 @@ fn covers(on: &str, subject: &str) -> bool {
 /// A rule that does not exist, with the nearest that does.
 pub fn unknown_rule(rule: &Spanned<String>, known: &[&'static Code]) -> Diagnostic {
     let diagnostic = UNKNOWN_RULE.at(rule.span, "no such rule", format!("there is no rule `{rule}`"));
-    match nearest(rule, known.iter().map(|code| code.name)) {
+    let names = || known.iter().map(|code| code.name);
+    // A rule is often called by the first words of its name.
+    let mut longer = names().filter(|name| !rule.is_empty() && name.starts_with(rule.as_str()));
+    let only = longer.next().filter(|_| longer.next().is_none());
+    match nearest(rule, names()).or(only) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic.help("`bayplan rules` lists them"),
     }

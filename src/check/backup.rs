@@ -70,6 +70,10 @@ fn report_schedule(
     if schedule.is_empty() && schedule.span == Span::default() {
         return;
     }
+    let parsed = parsed.and_then(|()| match cron::never(schedule) {
+        true => Err("none of its months has such a day, so it never comes".to_owned()),
+        false => Ok(()),
+    });
     if let Err(why) = parsed {
         let message = format!("`{schedule}` is no schedule: {why}");
         found.push(

@@ -133,16 +133,29 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
                 let inner =
                     if fault.path.0.is_empty() { String::new() } else { format!("`{}`: ", fault.path) };
                 let message = format!("`{key}` of `{}`: {inner}{}", place.subject(), fault.message);
-                let finding = Finding {
-                    code: &INVALID_OBJECT,
-                    path: fault.path,
-                    message,
-                    help: fault.help,
-                    name: None,
-                };
+                let help = fault.help.or_else(|| other_context(of, &fault.path));
+                let finding = Finding { code: &INVALID_OBJECT, path: fault.path, message, help, name: None };
                 found.push(finding.at(span, "Kubernetes refuses it").about(place.subject()));
             }
         }
+    }
+}
+
+/// Security contexts have keys of the pod, and keys of a container: which has the one that this has not.
+fn other_context(of: &str, path: &Path) -> Option<String> {
+    let [Step::Key(key)] = path.0.as_slice() else { return None };
+    let of_pods =
+        ["fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "sysctls"];
+    let of_containers =
+        ["allowPrivilegeEscalation", "capabilities", "privileged", "procMount", "readOnlyRootFilesystem"];
+    match of {
+        "api.core.v1.SecurityContext" if of_pods.contains(&key.as_str()) => {
+            Some("it is the whole pod's: write it in the service's `pod-security-context`".to_owned())
+        }
+        "api.core.v1.PodSecurityContext" if of_containers.contains(&key.as_str()) => {
+            Some("it is each container's: write it in `security-context`".to_owned())
+        }
+        _ => None,
     }
 }
 
