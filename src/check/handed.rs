@@ -1,10 +1,11 @@
 //! What the inventory hands to Kubernetes in its own spelling: fields that are right each for itself and that the API
 //! server refuses together.
 
-use crate::check::spelling::{Place, everywhere, qualified_fault};
+use crate::check::spelling::{Place, everywhere};
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Table, Value};
 use crate::model::{BAD_VALUE, Model};
+use crate::object::naming::qualified_fault;
 use crate::source::Span;
 
 /// Security contexts, of containers and of pods.

@@ -1,11 +1,11 @@
 //! Keys of a service that are right each for itself, and make pods that the API server refuses.
 
 use crate::check::handed::{Fault, items, judge};
-use crate::check::spelling::qualified_fault;
 use crate::diagnostic::Diagnostics;
 use crate::duration::seconds;
 use crate::inventory::node::{Node, Table, Value};
 use crate::model::Model;
+use crate::object::naming::qualified_fault;
 use crate::quantity::Quantity;
 
 /// So many domains are tried for a short name, and so long may their list be, with the spaces between them.

@@ -7,15 +7,12 @@ use std::borrow::Cow;
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::model::{BAD_VALUE, Model};
-use crate::object::formats::is_time_zone;
+use crate::object::naming::{WORD, data_key_fault, label_value_fault, qualified_fault};
 use crate::quantity::Quantity;
 use crate::source::Span;
 
 /// Annotations of one object are at most so long, all together.
 const MOST_ANNOTATIONS: usize = 256 * 1024;
-
-/// What a word is made of.
-const ALLOWED: &str = "only letters, digits, `-`, `_` and `.` are allowed";
 
 /// Why a word is none of its kind, if it is not.
 type Judge = fn(&str, &Node) -> Option<String>;
@@ -71,7 +68,6 @@ const VALUES: &[(&str, &str, Judge)] = &[
     ("services.*.ports.*.app-protocol", "a protocol", |_, node| qualified_text(node, false)),
     ("storage-classes.*.provisioner", "a provisioner", |_, node| qualified_text(node, true)),
     ("services.*.config-map-env.*", "a key of a ConfigMap", key_behind_slash),
-    ("services.*.job.time-zone", "a time zone", time_zone),
     ("services.*.dns.searches.[]", "a domain", domain),
     ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, false)),
 ];
@@ -198,20 +194,17 @@ fn label(key: &str, node: &Node) -> Option<String> {
 }
 
 fn annotation(key: &str, _: &Node) -> Option<String> {
-    (!key.contains("${")).then(|| qualified_fault(key)).flatten()
+    (!key.contains("${")).then(|| qualified_fault(key)).flatten().map(str::to_owned)
 }
 
 /// What stands behind `subscribe.` in an annotation's key.
 fn annotation_part(key: &str, _: &Node) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (key.is_empty() || !key.chars().all(plain)).then(|| ALLOWED.to_owned())
+    (key.is_empty() || !key.chars().all(plain)).then(|| WORD.to_owned())
 }
 
 fn config_key(key: &str, _: &Node) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let bad =
-        key.is_empty() || key.len() > 253 || key == "." || key.starts_with("..") || !key.chars().all(plain);
-    bad.then(|| ALLOWED.to_owned())
+    data_key_fault(key).map(str::to_owned)
 }
 
 fn variable(key: &str, _: &Node) -> Option<String> {
@@ -232,13 +225,6 @@ fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
     config_key(key, node)
 }
 
-/// `Europe/Berlin`: which places there are, only the cluster knows. `Local` is told elsewhere.
-fn time_zone(_: &str, node: &Node) -> Option<String> {
-    let text = scalar(node)?;
-    (text != "Local" && !is_time_zone(&text))
-        .then(|| "it is an area and a place with capital letters, as in `Europe/Berlin`".to_owned())
-}
-
 fn domain(_: &str, node: &Node) -> Option<String> {
     let text = scalar(node)?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
@@ -248,43 +234,12 @@ fn domain(_: &str, node: &Node) -> Option<String> {
 }
 
 fn label_value(node: &Node) -> Option<String> {
-    let text = scalar(node)?;
-    (!text.is_empty()).then(|| word_fault(&text)).flatten()
+    label_value_fault(&scalar(node)?).map(str::to_owned)
 }
 
 fn qualified_text(node: &Node, any_case: bool) -> Option<String> {
     let text = scalar(node)?;
-    qualified_fault(&if any_case { text.to_lowercase() } else { text })
-}
-
-/// Why a text is no qualified name: a word, with or without a domain and `/` before it.
-pub(super) fn qualified_fault(text: &str) -> Option<String> {
-    let (domain, word) = match text.split_once('/') {
-        Some((domain, word)) => (Some(domain), word),
-        None => (None, text),
-    };
-    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_label = |label: &str| {
-        !label.is_empty() && label.chars().all(lower) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    if domain.is_some_and(|domain| domain.len() > 253 || !domain.split('.').all(is_label)) {
-        return Some("before the `/` stands a domain: lower-case letters, digits, `-` and `.`".to_owned());
-    }
-    word_fault(word)
-}
-
-fn word_fault(word: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let end = |c: char| c.is_ascii_alphanumeric();
-    if word.is_empty() || !word.chars().all(plain) {
-        Some(ALLOWED.to_owned())
-    } else if word.len() > 63 {
-        Some("it is longer than 63 characters".to_owned())
-    } else if !word.starts_with(end) || !word.ends_with(end) {
-        Some("it begins and ends with a letter or digit".to_owned())
-    } else {
-        None
-    }
+    qualified_fault(&if any_case { text.to_lowercase() } else { text }).map(str::to_owned)
 }
 
 fn container_resource(key: &str, node: &Node) -> Option<String> {
@@ -303,7 +258,7 @@ fn container_resource(key: &str, node: &Node) -> Option<String> {
         Some((domain, _)) if domain.starts_with("requests.") => {
             Some("only a quota says `requests.`".to_owned())
         }
-        Some(_) => qualified_fault(key).or_else(|| fraction(node)),
+        Some(_) => qualified_fault(key).map(str::to_owned).or_else(|| fraction(node)),
     }
 }
 
@@ -342,7 +297,7 @@ fn quota(key: &str, node: &Node) -> Option<String> {
         fraction(node)
     } else if key.contains('/') {
         let counted = if key.starts_with("count/") { fraction(node) } else { None };
-        qualified_fault(key).or(counted)
+        qualified_fault(key).map(str::to_owned).or(counted)
     } else {
         let near = crate::diagnostic::nearest(key, QUOTAS.iter().chain(COUNTS).copied());
         Some(match near {
@@ -360,20 +315,4 @@ fn fraction(node: &Node) -> Option<String> {
     let Value::String(text) = &node.value else { return None };
     let amount = Quantity::parse(text).ok()?;
     (!amount.is_whole()).then(|| format!("{text} is no whole number"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{qualified_fault, word_fault};
-
-    #[test]
-    fn qualified_names() {
-        for good in ["a", "A.b_c-1", "example.org/a", "a.b-c/D"] {
-            assert_eq!(qualified_fault(good), None, "{good}");
-        }
-        for bad in ["", "a b", "-a", "a.", "/a", "A/b", "a/", "a/b/c", "a..b/c", &"a".repeat(64)] {
-            assert!(qualified_fault(bad).is_some(), "{bad}");
-        }
-        assert_eq!(word_fault(&"a".repeat(63)), None);
-    }
 }

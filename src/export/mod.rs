@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::network::Role;
 use crate::model::Model;
+use crate::model::endpoint;
 use crate::model::node::Node;
 use crate::object::emit::emit;
 
@@ -78,18 +79,7 @@ fn endpoint(model: &Model) -> Option<String> {
         IpAddr::V6(v6) => format!("[{v6}]"),
         IpAddr::V4(v4) => v4.to_string(),
     };
-    let written = cluster.api_endpoint.as_deref().map(|text| {
-        let host = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
-        match host.parse::<IpAddr>() {
-            Ok(address) => format!("https://{}:6443", bracketed(address)),
-            Err(_) if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
-                format!("https://{host}")
-            }
-            // A URL without a port means that of its scheme, a name alone the API server's own.
-            Err(_) if text.contains("://") => format!("https://{host}:443"),
-            Err(_) => format!("https://{host}:6443"),
-        }
-    });
+    let written = cluster.api_endpoint.as_deref().and_then(|text| Some(endpoint::read(text).ok()?.url()));
     let vip = cluster.vips.first().map(|address| address.value);
     let first = control_planes(model).next().and_then(|node| node.addresses.first());
     let address = vip.or(first.map(|address| address.value));

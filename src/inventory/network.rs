@@ -23,7 +23,7 @@ record! {
         pod_cidr: Option<OneOrMany<CidrText>>,
         /// The network of ClusterIPs: one, or one of each family. Its families decide which a Service can have.
         service_cidr: Option<OneOrMany<CidrText>>,
-        /// Where the API server answers: a URL, `host:port` or an address. On a control-plane node's own address it is that node's; elsewhere it is a virtual address of its own.
+        /// Where the API server answers: a URL, `host:port` or an address; without a port, a URL means 443 and the others 6443. On a control-plane node's own address it is that node's; elsewhere it is a virtual address of its own.
         api_endpoint: Option<Text>,
         /// A virtual address of the control plane, if it has one.
         vip: Option<OneOrMany<AddressText>>,

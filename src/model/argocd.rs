@@ -13,6 +13,7 @@ use crate::model::naming::{known_only, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::sources::{Source, lower_sources};
 use crate::model::texts::{list, optional, texts};
+use crate::model::zone::lower_time_zone;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -429,7 +430,11 @@ fn lower_window(resolver: &mut Resolver<'_>, window: &written::SyncWindow) -> Sy
         applications.push("*".to_owned());
     }
     let timezone = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.timezone.as_ref());
-    let time_zone = optional(resolver, window.time_zone.as_ref().or(timezone));
+    // The cluster's own is judged where it stands.
+    let time_zone = match &window.time_zone {
+        Some(own) => Some(lower_time_zone(resolver, own).value),
+        None => optional(resolver, timezone),
+    };
     SyncWindow {
         kind: window.kind.as_ref().map_or("allow", |kind| kind.value.word()),
         schedule: schedule.map(|schedule| schedule.value).unwrap_or_default(),

@@ -11,13 +11,14 @@ use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
 use crate::model::naming::{NameKind, optional_name, report_unknown};
+use crate::model::port::check_port;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service_backup::of_services;
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::storage::Claim;
 use crate::model::syncthing::{Syncthing, lower_syncthing};
 use crate::model::texts::optional;
-use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::{Span, Spanned};
 
 /// A copy of a claim elsewhere, made by schedule.
@@ -313,13 +314,7 @@ fn lower_backup(
                 .help("copy the other way from the other cluster: it has a `backup` of its own"),
         );
     }
-    for port in table.port.iter().filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "no port", format!("`{port}` is no port"))
-                .help("write a number from 1 to 65535"),
-        );
-    }
+    check_port(resolver, table.port.as_ref());
     for days in table.prune_interval_days.iter().filter(|days| days.value < 1) {
         resolver.found.push(BAD_VALUE.at(
             days.span,

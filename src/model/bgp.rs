@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::inventory::load_balancer::{Bgp, DynamicAsn};
 use crate::inventory::value::Duration;
+use crate::model::BAD_VALUE;
 use crate::model::load_balancer::known_nodes;
 use crate::model::naming::{NameKind, check_name, known_only, one_of, optional_name};
 use crate::model::node::{Node, node_selectors};
+use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::texts::optional;
-use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// A BGP peer.
@@ -248,13 +249,7 @@ fn check_peer(resolver: &mut Resolver<'_>, name: &str, peer: &crate::inventory::
     for number in [peer.my_asn, peer.peer_asn] {
         check_bounds(resolver, number, 1..=i64::from(u32::MAX), "an autonomous system number");
     }
-    if let Some(port) = peer.peer_port.filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                .help("give a number from 1 to 65535"),
-        );
-    }
+    check_port(resolver, peer.peer_port.as_ref());
     let router_id = peer.router_id.as_ref().and_then(|text| resolver.address(text));
     if let Some(id) = router_id.filter(|id| id.value.is_ipv6()) {
         resolver.found.push(

@@ -6,8 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
 use crate::inventory::value::Text;
-use crate::model::ingress::check_host;
-use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_unknown};
+use crate::model::naming::{NameKind, check_host, check_name, one_of, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::texts::optional;
 use crate::source::Spanned;
@@ -67,7 +66,7 @@ pub fn lower_certificates(
             );
         }
         let hosts: Vec<Spanned<String>> = entry.hosts.iter().map(|text| resolver.text(text)).collect();
-        hosts.iter().for_each(|host| check_host(resolver, host));
+        hosts.iter().for_each(|host| check_host(resolver, host, true));
         if hosts.is_empty() {
             let message = format!("`ingress.certificates.{name}` is for no host");
             let finding = inventory::MISSING_KEY.at(entry.span, "`hosts` is empty", message);

@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::address::Family;
 use crate::inventory::cilium_bgp::{CiliumBgp, CiliumPeer};
 use crate::inventory::value::Duration;
+use crate::model::BAD_VALUE;
 use crate::model::bgp::{check_bounds, is_community};
 use crate::model::load_balancer::{Pool, known_nodes};
 use crate::model::naming::{NameKind, check_name, optional_name};
 use crate::model::node::Node;
+use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::texts::texts;
-use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::Span;
 
 /// How Cilium announces addresses by BGP.
@@ -102,13 +103,7 @@ fn lower_peer(resolver: &mut Resolver<'_>, name: &str, peer: &CiliumPeer, place:
     check_name(resolver, name, place, "a peer", NameKind::Subdomain);
     check_bounds(resolver, peer.peer_asn, 1..=i64::from(u32::MAX), "an autonomous system number");
     check_bounds(resolver, peer.ebgp_multi_hop, 1..=255, "a number of hops");
-    if let Some(port) = peer.peer_port.filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                .help("give a number from 1 to 65535"),
-        );
-    }
+    check_port(resolver, peer.peer_port.as_ref());
     let address = peer.peer_address.as_ref().and_then(|text| resolver.address(text));
     Peer {
         name: name.to_owned(),

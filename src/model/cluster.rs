@@ -8,13 +8,16 @@ use serde::Serialize;
 use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::inventory;
 use crate::inventory::network::Cni;
-use crate::inventory::value::{AddressText, OneOrMany, RangeText};
+use crate::inventory::value::{AddressText, OneOrMany, RangeText, Text};
 use crate::model::BAD_VALUE;
 use crate::model::chart::Chart;
+use crate::model::endpoint::check_endpoint;
 use crate::model::gitops::Gitops;
+use crate::model::naming::{NameKind, check_name};
 use crate::model::nfs::like_an_address;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::texts::optional;
+use crate::model::zone::lower_time_zone;
 use crate::quantity::Quantity;
 use crate::source::Spanned;
 
@@ -123,6 +126,7 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
     }
     let version = version.and_then(|(_, version)| version);
     let endpoint = table.api_endpoint.as_ref().map(|text| resolver.text(text));
+    endpoint.iter().for_each(|endpoint| check_endpoint(resolver, endpoint));
     // A reference to a node's address is that node's own claim.
     let own = !table.api_endpoint.as_ref().is_some_and(|text| text.contains("${"));
     let api_address = endpoint.as_ref().filter(|_| own).and_then(|endpoint| {
@@ -133,15 +137,24 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
         name: optional(resolver, table.name.as_ref()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         kubernetes: kubernetes.map_or_else(|| DEFAULT_KUBERNETES.to_owned(), |text| text.value),
         version: version.unwrap_or((1, 34)),
-        domain: optional(resolver, table.domain.as_ref()).unwrap_or_else(|| DEFAULT_DOMAIN.to_owned()),
+        domain: lower_domain(resolver, table.domain.as_ref()),
         pod_cidrs: cidrs(resolver, table.pod_cidr.as_ref()),
         service_cidrs: cidrs(resolver, table.service_cidr.as_ref()),
         api_endpoint: endpoint.map(|text| text.value),
         api_address,
         vips: addresses(resolver, table.vip.as_ref()),
-        timezone: optional(resolver, table.timezone.as_ref()),
+        timezone: table.timezone.as_ref().map(|zone| lower_time_zone(resolver, zone).value),
         inventory_namespace: gitops.map_or("default", |gitops| gitops.engine_namespace()).to_owned(),
     }
+}
+
+fn lower_domain(resolver: &mut Resolver<'_>, written: Option<&Text>) -> String {
+    let Some(domain) = written.map(|text| resolver.text(text)) else { return DEFAULT_DOMAIN.to_owned() };
+    if !domain.is_empty() {
+        let name = domain.strip_suffix('.').unwrap_or(&domain);
+        check_name(resolver, name, domain.span, "a domain of DNS", NameKind::Host);
+    }
+    domain.value
 }
 
 /// `1.34` or `v1.34.2` as numbers.

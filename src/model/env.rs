@@ -9,8 +9,9 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::value::{Scalar, Text};
-use crate::model::naming::{NameKind, check_name, report_unknown};
+use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
+use crate::model::secret::Keys;
 use crate::model::stack::{Stack, known_secret};
 use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::source::{Span, Spanned};
@@ -106,19 +107,14 @@ pub fn lower_secret_env(
     map: &Map<inventory::service::SecretKey>,
 ) -> Vec<SecretEnv> {
     let mut variables = Vec::new();
-    let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut keys: BTreeMap<&str, Keys<'_>> = BTreeMap::new();
     for (name, entry) in map {
         check_env_name(resolver, name, entry.key);
         let reference = &entry.value.0;
         let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
         let (secret, key) = (resolver.text(secret), resolver.text(key));
         let Some(known) = known_secret(resolver, stack, &secret) else { continue };
-        let declared = keys
-            .entry(&known.key)
-            .or_insert_with(|| known.keys.iter().map(|key| key.value.as_str()).collect());
-        if !declared.is_empty() && !declared.contains(key.value.as_str()) {
-            let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
-            report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
+        if !keys.entry(&known.key).or_insert_with(|| Keys::of(known)).has(resolver, &key) {
             continue;
         }
         variables.push(SecretEnv {

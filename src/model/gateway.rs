@@ -11,11 +11,12 @@ use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
 use crate::model::cluster::addresses;
-use crate::model::ingress::{check_host, too_many};
-use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
+use crate::model::ingress::too_many;
+use crate::model::naming::{NameKind, check_host, check_name, optional_name, report_unknown};
+use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::texts::{Texts, texts};
-use crate::model::{BAD_PORT, BAD_VALUE, CONFLICTING_KEYS, Model};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Model};
 use crate::source::Spanned;
 
 /// A Gateway has at most this many listeners: its kind says so.
@@ -210,7 +211,7 @@ fn lower_listener(
 ) -> Listener {
     let protocol = listener_protocol(table);
     let hostname = table.hostname.as_ref().map(|text| resolver.text(text));
-    hostname.iter().for_each(|host| check_host(resolver, host));
+    hostname.iter().for_each(|host| check_host(resolver, host, true));
     let own: Vec<&Certificate> =
         certificates.iter().filter(|certificate| certificate.namespace.value == namespace).collect();
     let mut secrets: Vec<String> =
@@ -250,13 +251,7 @@ fn lower_listener(
                 .help("drop it, or set `protocol = \"HTTPS\"`"),
         );
     }
-    if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                .help("give a number from 1 to 65535"),
-        );
-    }
+    check_port(resolver, table.port.as_ref());
     check_protocol(resolver, name, protocol, table);
     let default = if protocol == ListenerProtocol::Http { 80 } else { 443 };
     Listener {

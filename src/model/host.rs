@@ -2,7 +2,7 @@
 
 use crate::inventory;
 use crate::inventory::value::{OneOrMany, Text};
-use crate::model::ingress::check_host;
+use crate::model::naming::check_host;
 use crate::model::references::Resolver;
 use crate::source::Spanned;
 
@@ -32,7 +32,7 @@ pub fn full_hosts(resolver: &mut Resolver<'_>, written: &[Text]) -> Vec<Spanned<
         if let Some(domain) = domain.as_ref().filter(|_| !host.contains('.')) {
             host = host.map(|host| format!("{host}.{domain}"));
         }
-        check_host(resolver, &host);
+        check_host(resolver, &host, true);
         hosts.push(host);
     }
     hosts

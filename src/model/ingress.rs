@@ -12,11 +12,12 @@ use crate::model::chart::Chart;
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
-use crate::model::naming::{NameKind, check_name, name_fault, optional_name, report_unknown};
+use crate::model::naming::{NameKind, check_host, check_name, optional_name, report_unknown};
+use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
 use crate::model::texts::{Texts, list, optional, texts};
-use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE, CONFLICTING_KEYS};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// How host names are routed.
@@ -228,22 +229,6 @@ fn check_provider(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingre
     }
 }
 
-/// Reports what is no host name; a wildcard is one.
-pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>) {
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    if let Some(reason) = name_fault(name, NameKind::Subdomain) {
-        resolver.found.push(BAD_NAME.at(
-            host.span,
-            "not a host name",
-            format!("`{host}` is not a host name: {reason}"),
-        ));
-    } else if host.parse::<std::net::IpAddr>().is_ok() {
-        let message = format!("`{host}` is an address, and no host name");
-        let finding = BAD_NAME.at(host.span, "not a host name", message);
-        resolver.found.push(finding.help("give it a name that your DNS knows"));
-    }
-}
-
 /// Namespaces that nothing else brings along.
 fn namespaces(
     certificates: &[Certificate],
@@ -279,13 +264,7 @@ fn chart_routes(resolver: &mut Resolver<'_>, ingress: &Ingress, charts: &[Chart]
             place: table.span,
             subject: format!("charts.{}", chart.name),
         };
-        if let Some(port) = table.port.filter(|port| !(1..=65535).contains(&port.value)) {
-            resolver.found.push(
-                BAD_PORT
-                    .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                    .help("give a number from 1 to 65535"),
-            );
-        }
+        check_port(resolver, table.port.as_ref());
         let mut route = lower_route(resolver, ingress, wanted);
         let service = table.service.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
         finish(&mut route, ingress, &chart.namespace.value, &service);
@@ -300,7 +279,7 @@ fn chart_routes(resolver: &mut Resolver<'_>, ingress: &Ingress, charts: &[Chart]
 fn full_hosts(resolver: &mut Resolver<'_>, hosts: Option<&OneOrMany<Text>>) -> Vec<Spanned<String>> {
     let hosts = hosts.map(|OneOrMany(hosts)| hosts.as_slice()).unwrap_or_default();
     let hosts: Vec<Spanned<String>> = hosts.iter().map(|text| resolver.text(text)).collect();
-    hosts.iter().for_each(|host| check_host(resolver, host));
+    hosts.iter().for_each(|host| check_host(resolver, host, true));
     hosts
 }
 

@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod container;
 pub mod dashboards;
 pub mod delivery;
+pub mod endpoint;
 pub mod env;
 pub mod external;
 pub mod facts;
@@ -60,6 +61,7 @@ pub mod volume;
 pub mod waves;
 pub mod workload;
 pub mod written;
+pub mod zone;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

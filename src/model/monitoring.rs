@@ -11,8 +11,9 @@ use crate::inventory::service::{MonitorTable, SecretKey};
 use crate::inventory::value::{Duration, PassthroughTable, Text};
 use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
-use crate::model::naming::{NameKind, check_name, report_unknown};
+use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
+use crate::model::secret::Keys;
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::texts::{Texts, optional, texts};
 use crate::source::Spanned;
@@ -261,9 +262,7 @@ fn secret_key(
 ) -> Option<Json> {
     let (secret, key) = (resolver.text(secret), resolver.text(key));
     let known = known_secret(resolver, stack, &secret)?;
-    if !known.keys.is_empty() && !known.keys.iter().any(|declared| declared.value == key.value) {
-        let keys: Vec<&str> = known.keys.iter().map(|key| key.value.as_str()).collect();
-        report_unknown(resolver, &key, &format!("key of secret `{}`", known.key), &keys);
+    if !Keys::of(known).has(resolver, &key) {
         return None;
     }
     secrets.push((known.name.clone(), key.value.clone()));

@@ -7,6 +7,7 @@ use crate::inventory;
 use crate::inventory::value::Text;
 use crate::model::references::Resolver;
 use crate::model::{BAD_NAME, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::object::naming::{host_fault, label_fault, service_fault, subdomain_fault};
 use crate::source::{Span, Spanned};
 
 /// Keeps the names that exist, each once, and reports the others.
@@ -62,8 +63,10 @@ pub enum NameKind {
     Label,
     /// RFC 1035 label: as before, and beginning with a letter. Services need it.
     ServiceLabel,
-    /// RFC 1123 subdomain: labels joined by dots, at most 253.
+    /// RFC 1123 subdomain: such labels joined by dots, at most 253 altogether.
     Subdomain,
+    /// A subdomain that DNS carries: at most 63 between two dots.
+    Host,
 }
 
 /// Reports a name that Kubernetes refuses.
@@ -80,40 +83,57 @@ pub fn check_name(resolver: &mut Resolver<'_>, name: &str, span: Span, what: &st
 
 /// Why Kubernetes refuses a name, if it does.
 pub fn name_fault(name: &str, kind: NameKind) -> Option<&'static str> {
-    let label_fault = |label: &str| {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        match label {
-            "" => Some("it has an empty part"),
-            _ if !label.chars().all(allowed) => Some("only lower-case letters, digits and `-` are allowed"),
-            _ if label.starts_with('-') || label.ends_with('-') => Some("it begins or ends with `-`"),
-            _ if label.len() > 63 => Some("it is longer than 63 characters"),
-            _ => None,
-        }
-    };
     match kind {
-        _ if name.is_empty() => Some("it is empty"),
         NameKind::Label => label_fault(name),
-        NameKind::ServiceLabel => label_fault(name).or_else(|| {
-            name.starts_with(|c: char| c.is_ascii_digit()).then_some("a Service's name begins with a letter")
-        }),
-        NameKind::Subdomain if name.len() > 253 => Some("it is longer than 253 characters"),
-        NameKind::Subdomain => name.split('.').find_map(label_fault),
+        NameKind::ServiceLabel => service_fault(name),
+        NameKind::Subdomain => subdomain_fault(name),
+        NameKind::Host => host_fault(name),
     }
 }
 
 fn mend_name(name: &str, kind: NameKind) -> String {
+    if kind == NameKind::Host {
+        return mend_host(name).unwrap_or_default();
+    }
     let keep_dots = kind == NameKind::Subdomain;
     let mapped: String = name
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || (c == '.' && keep_dots) { c } else { '-' })
-        .take(63)
+        .take(if keep_dots { 253 } else { 63 })
         .collect();
     let trimmed = mapped.trim_matches(['-', '.']).to_owned();
     match kind {
         NameKind::ServiceLabel if trimmed.starts_with(|c: char| c.is_ascii_digit()) => format!("s{trimmed}"),
         _ if name_fault(&trimmed, kind).is_some() => String::new(),
         _ => trimmed,
+    }
+}
+
+/// The host of a URL, without port and path, in lower case.
+fn mend_host(text: &str) -> Option<String> {
+    let rest = text.trim().split_once("://").map_or(text.trim(), |(_, rest)| rest);
+    let host = rest.split(['/', ':']).next()?.trim_end_matches('.').to_lowercase();
+    let meant = host.contains('.') || host == text.to_lowercase();
+    (meant && host_fault(&host).is_none()).then_some(host)
+}
+
+/// Reports what is no host name; a wildcard is one where `wildcards` are.
+pub fn check_host(resolver: &mut Resolver<'_>, host: &Spanned<String>, wildcards: bool) {
+    let wildcard = host.strip_prefix("*.").filter(|_| wildcards);
+    let name = wildcard.unwrap_or(host);
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        let message = format!("`{host}` is an address, and no host name");
+        let finding = BAD_NAME.at(host.span, "not a host name", message);
+        resolver.found.push(finding.help("give it a name that your DNS knows"));
+    } else if let Some(reason) = host_fault(name) {
+        let message = format!("`{host}` is not a host name: {reason}");
+        let finding = BAD_NAME.at(host.span, "not a host name", message);
+        resolver.found.push(match mend_host(name) {
+            Some(mended) if wildcard.is_some() => finding.help(format!("write `*.{mended}`")),
+            Some(mended) => finding.help(format!("write `{mended}`")),
+            None => finding,
+        });
     }
 }
 

@@ -67,7 +67,7 @@ fn nfs_address(resolver: &mut Resolver<'_>, server: &Spanned<String>) -> Option<
             .range(server, |text| crate::address::parse_host(text).map(Range::single))
             .map(|range| range.map(Range::first));
     }
-    check_name(resolver, server, server.span, "a server", NameKind::Subdomain);
+    check_name(resolver, server, server.span, "a server", NameKind::Host);
     None
 }
 

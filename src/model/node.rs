@@ -12,6 +12,7 @@ use crate::inventory::value::Text;
 use crate::model::machine;
 use crate::model::naming::{NameKind, check_name, once};
 use crate::model::references::{QuantityValue, Resolver};
+use crate::model::service::check_count;
 use crate::model::texts::{Texts, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
@@ -67,6 +68,9 @@ pub fn lower_nodes(resolver: &mut Resolver<'_>) -> Vec<Node> {
         .map(|(name, entry)| {
             let table = &entry.value;
             check_name(resolver, name, entry.key, "a node", NameKind::Subdomain);
+            for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
+                check_count(resolver, Some(&count.value), "GPUs");
+            }
             let role = role(table);
             let ordinary = role == Role::Worker || !has_worker;
             Node {

@@ -13,14 +13,14 @@ use crate::inventory::value::{Duration, OrOff, PassthroughTable, Text, Whole};
 use crate::inventory::workload::{DnsPolicy, Lifecycle, PullPolicy, Rbac as WrittenRbac, WhenUneven};
 use crate::model::container::{Container, Mount};
 use crate::model::env::lower_env_from;
-use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
+use crate::model::naming::{NameKind, check_host, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::service::check_count;
 use crate::model::stack::{Around, Stack, digest, known_secret};
 use crate::model::texts::{list, passthrough};
 use crate::model::volume::{Source, Volume, check_mount_path};
 use crate::model::workload::{since, whole};
-use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// Settings of a service's pods.
@@ -195,19 +195,12 @@ fn lower_aliases(resolver: &mut Resolver<'_>, table: &Table) -> Vec<Json> {
         let mut names = Vec::new();
         for name in &entry.value.0 {
             let name = resolver.text(name);
-            check_host(resolver, &name);
+            check_host(resolver, &name, false);
             names.push(name.value);
         }
         aliases.push(json!({ "ip": address.value.to_string(), "hostnames": names }));
     }
     aliases
-}
-
-fn check_host(resolver: &mut Resolver<'_>, name: &Spanned<String>) {
-    if let Some(reason) = name_fault(name, NameKind::Subdomain) {
-        let message = format!("`{name}` is not a host name: {reason}");
-        resolver.found.push(BAD_NAME.at(name.span, "not a host name", message));
-    }
 }
 
 /// What runs when a container starts and before it stops, in Kubernetes' spelling.

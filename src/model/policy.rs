@@ -10,12 +10,13 @@ use crate::inventory;
 use crate::inventory::policy::{AllowFrom as AllowFromSetting, EgressRule, Isolate, PodSecuritySetting};
 use crate::inventory::service::Protocol;
 use crate::inventory::value::{PodSecurity, Text};
+use crate::model::BAD_VALUE;
 use crate::model::naming::{NameKind, check_name, report_unknown};
+use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::service::Dependency;
 use crate::model::stack::Around;
 use crate::model::texts::Texts;
-use crate::model::{BAD_PORT, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// The Pod Security Standards of a namespace.
@@ -176,7 +177,7 @@ pub fn lower_egress(
     let mut rules = Vec::new();
     for EgressRule(rule) in &table.egress {
         let Some(to) = rule.to.as_ref().map(|text| resolver.text(text)) else { continue };
-        check_ports(resolver, &rule.ports);
+        rule.ports.iter().for_each(|port| check_port(resolver, Some(port)));
         let Some(end) = lower_end(resolver, around, &to, EGRESS_WORDS) else { continue };
         let protocol = rule.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
         let ports = rule.ports.iter().map(|port| port.value).collect();
@@ -206,16 +207,6 @@ pub fn lower_allow_from(
         }
     }
     rules
-}
-
-fn check_ports(resolver: &mut Resolver<'_>, ports: &[Spanned<i64>]) {
-    for port in ports.iter().filter(|port| !(1..=65535).contains(&port.value)) {
-        resolver.found.push(
-            BAD_PORT
-                .at(port.span, "not a port", format!("{port} is not a port: 1 to 65535"))
-                .help("give a number from 1 to 65535"),
-        );
-    }
 }
 
 /// One end as it is written: a word, a table's name, or a network.
@@ -257,13 +248,23 @@ fn lower_end(
         }
         Err(_) => {
             let known: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            let help = match words {
-                EGRESS_WORDS => "for another service, use `talks-to`",
-                _ => "a service that connects to this one says so in its own `talks-to`",
+            let (others, help): (&str, &str) = match words {
+                EGRESS_WORDS => {
+                    ("`namespaces.NAME`, a network nor a host name", "for another service, use `talks-to`")
+                }
+                _ => (
+                    "`namespaces.NAME`, `stacks.NAME`, `charts.NAME` nor a network",
+                    "a service that connects to this one says so in its own `talks-to`",
+                ),
             };
-            let or_host =
-                if words == EGRESS_WORDS { ", a network nor a host name" } else { " nor a network" };
-            let message = format!("`{written}` is neither {}{or_host}", known.join(", "));
+            let table = written.split_once('.').and_then(|(table, name)| {
+                Some((crate::diagnostic::nearest(table, ["namespaces", "stacks", "charts"])?, name))
+            });
+            let help = match table.filter(|(table, _)| words == INGRESS_WORDS || *table == "namespaces") {
+                Some((table, name)) => format!("did you mean `{table}.{name}`?"),
+                None => help.to_owned(),
+            };
+            let message = format!("`{written}` is neither {}, {others}", known.join(", "));
             resolver.found.push(BAD_VALUE.at(written.span, "nowhere", message).help(help));
         }
     }

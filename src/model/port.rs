@@ -13,6 +13,7 @@ use crate::model::references::Resolver;
 use crate::model::route::Route;
 use crate::model::texts::optional;
 use crate::model::{BAD_NAME, BAD_PORT};
+use crate::object::naming::port_name_fault;
 use crate::source::{Span, Spanned};
 
 /// A port.
@@ -169,12 +170,10 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
         let table = &entry.value.0;
-        for number in [&table.port, &table.target_port, &table.host_port].into_iter().flatten() {
-            check_port(resolver, number, 1..=65535, "a port");
+        for number in [&table.port, &table.target_port, &table.host_port] {
+            check_port(resolver, number.as_ref());
         }
-        if let Some(number) = &table.node_port {
-            check_port(resolver, number, 30000..=32767, "a node port");
-        }
+        check_range(resolver, table.node_port.as_ref(), 30000..=32767, "a node port");
         let Some(port) = table.port else { continue };
         let target_port = table.target_port.map_or(port.value, |target| target.value);
         let protocol = table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
@@ -199,13 +198,18 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
     ports
 }
 
-fn check_port(
+/// Reports a number that is no port.
+pub fn check_port(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>) {
+    check_range(resolver, number, 1..=65535, "a port");
+}
+
+fn check_range(
     resolver: &mut Resolver<'_>,
-    number: &Spanned<i64>,
+    number: Option<&Spanned<i64>>,
     range: std::ops::RangeInclusive<i64>,
     what: &str,
 ) {
-    if !range.contains(&number.value) {
+    if let Some(number) = number.filter(|number| !range.contains(&number.value)) {
         let (first, last) = (range.start(), range.end());
         resolver.found.push(
             BAD_PORT
@@ -215,19 +219,34 @@ fn check_port(
     }
 }
 
-/// IANA service names (RFC 6335), as Kubernetes asks of port names.
 fn check_port_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let reason = if name.len() > 15 {
-        "it is longer than 15 characters"
-    } else if name.is_empty() || !name.chars().all(allowed) {
-        "only lower-case letters, digits and `-` are allowed"
-    } else if !name.chars().any(|c| c.is_ascii_lowercase()) {
-        "it has no letter"
-    } else if name.starts_with('-') || name.ends_with('-') || name.contains("--") {
-        "`-` stands between letters or digits, one at a time"
-    } else {
-        return;
-    };
-    resolver.found.push(BAD_NAME.at(span, "not a name", format!("`{name}` cannot name a port: {reason}")));
+    if let Some(reason) = port_name_fault(name) {
+        let message = format!("`{name}` cannot name a port: {reason}");
+        resolver.found.push(BAD_NAME.at(span, "not a name", message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{main_port, scheme};
+    use crate::inventory::parse;
+    use crate::source::{FileId, Source};
+
+    #[test]
+    fn the_main_port_is_found_with_its_name() {
+        for (ports, name, speaks) in [
+            ("{ https = 443, h3 = { port = 443, protocol = \"UDP\" } }", Some("https"), "https"),
+            ("{ a = { port = 53, protocol = \"UDP\" }, b = 8080 }", Some("b"), "http"),
+            ("{ dns = { port = 53, protocol = \"UDP\" }, dns-tcp = 53 }", Some("dns-tcp"), "dns"),
+            ("{ game = { port = 7777, protocol = \"UDP\" } }", Some("game"), "udp"),
+            ("{ z = 80, y = 90, web = 9000 }", Some("web"), "http"),
+            ("{}", None, "http"),
+        ] {
+            let text = format!("[services.a]\nstack = \"s\"\nimage = \"a:1\"\nports = {ports}\n");
+            let inventory = parse(&Source::new("inventory.toml", text), FileId(0)).value;
+            let service = &inventory.tables.services.get("a").unwrap().value;
+            assert_eq!(main_port(service).map(|(name, _)| name), name, "{ports}");
+            assert_eq!(scheme(service), speaks, "{ports}");
+        }
+    }
 }

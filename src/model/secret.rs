@@ -1,6 +1,6 @@
 //! Secrets and the stores that they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -14,6 +14,7 @@ use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::texts::optional;
 use crate::model::{BAD_NAME, BAD_VALUE, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
+use crate::object::naming::is_data_key;
 use crate::source::{Span, Spanned};
 
 /// A Secret that services or a chart read from.
@@ -152,7 +153,7 @@ fn lower_secret(
     let name = optional(resolver, entry.name.as_ref()).unwrap_or_else(|| key.to_owned());
     check_name(resolver, &name, entry.key, "a Secret", NameKind::Subdomain);
     let keys: Vec<Spanned<String>> = entry.keys.iter().map(|text| resolver.text(text)).collect();
-    for written in keys.iter().filter(|written| !is_key(written)) {
+    for written in keys.iter().filter(|written| !is_data_key(written)) {
         resolver.found.push(
             BAD_NAME
                 .at(written.span, "not a key", format!("`{written}` cannot be a key of a Secret"))
@@ -172,9 +173,28 @@ fn lower_secret(
     }
 }
 
-fn is_key(text: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !text.is_empty() && text.len() <= 253 && text.chars().all(known) && ![".", ".."].contains(&text)
+/// The keys of a secret, to look some up: none are known of a secret that names none.
+#[derive(Debug)]
+pub struct Keys<'s> {
+    secret: &'s Secret,
+    names: BTreeSet<&'s str>,
+}
+
+impl<'s> Keys<'s> {
+    /// The keys of this secret.
+    pub fn of(secret: &'s Secret) -> Self {
+        Self { secret, names: secret.keys.iter().map(|key| key.value.as_str()).collect() }
+    }
+
+    /// Whether there is this one; reported if there is not.
+    pub fn has(&self, resolver: &mut Resolver<'_>, key: &Spanned<String>) -> bool {
+        if self.names.is_empty() || self.names.contains(key.value.as_str()) {
+            return true;
+        }
+        let known = resolver.known(self.secret.keys.iter().map(|key| key.value.as_str()));
+        report_unknown(resolver, key, &format!("key of secret `{}`", self.secret.key), &known);
+        false
+    }
 }
 
 fn lower_external(

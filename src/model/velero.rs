@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::inventory;
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::references::Resolver;
+use crate::model::secret::Keys;
 use crate::model::texts::{list, optional, texts};
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
@@ -127,9 +128,8 @@ fn credential(
                 .because(found.secret.place, "declared here")
                 .help("declare a secret with `chart`: the chart that installs Velero"),
         );
-    } else if !found.secret.keys.iter().any(|known| known.value == key.value) {
-        let keys: Vec<&str> = found.secret.keys.iter().map(|key| key.value.as_str()).collect();
-        report_unknown(resolver, &key, &format!("key of secret `{secret}`"), &keys);
+    } else {
+        Keys::of(&found.secret).has(resolver, &key);
     }
     Some(Credential { name: found.secret.name.clone(), key: key.value })
 }

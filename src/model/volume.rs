@@ -9,10 +9,10 @@ use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_undeclared, report_unknown};
+use crate::model::naming::{NameKind, check_name, one_of, optional_name, report_undeclared};
 use crate::model::nfs::{NfsPath, nfs_path};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::secret::Secret;
+use crate::model::secret::{Keys, Secret};
 use crate::model::stack::{Around, Stack, known_secret};
 use crate::model::storage::{default_class, known_class};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
@@ -252,12 +252,9 @@ fn source_of(
 
 /// The keys of a secret that the inventory declares are all it has.
 fn check_items(resolver: &mut Resolver<'_>, secret: &Secret, written: &inventory::service::Volume) {
-    let keys: Vec<&str> = secret.keys.iter().map(|key| key.value.as_str()).collect();
-    for (name, entry) in
-        written.items.iter().filter(|(name, _)| !keys.is_empty() && !keys.contains(&name.as_str()))
-    {
-        let named = Spanned::new(name.clone(), entry.key);
-        report_unknown(resolver, &named, &format!("key of secret `{}`", secret.key), &keys);
+    let keys = Keys::of(secret);
+    for (name, entry) in &written.items {
+        keys.has(resolver, &Spanned::new(name.clone(), entry.key));
     }
 }
 

@@ -15,7 +15,9 @@ use crate::model::pod::check_counts;
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
 use crate::model::volume::{ClaimTemplate, Source, Volume};
+use crate::model::zone::lower_time_zone;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
+use crate::object::zones::is_time_zone;
 use crate::source::{Span, Spanned};
 
 /// How a job runs.
@@ -288,7 +290,7 @@ fn lower_job(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table, ki
     let by_the_clock = kind == Kind::CronJob;
     Job {
         schedule: by_the_clock.then(|| lower_schedule(resolver, table)).flatten(),
-        time_zone: by_the_clock.then(|| lower_time_zone(resolver, around, written)).flatten(),
+        time_zone: by_the_clock.then(|| time_zone(resolver, around, written)).flatten(),
         concurrency: match written.concurrency.map_or(Concurrency::Forbid, |word| word.value) {
             Concurrency::Allow => "Allow",
             Concurrency::Forbid => "Forbid",
@@ -316,21 +318,12 @@ fn lower_schedule(resolver: &mut Resolver<'_>, table: &Table) -> Option<Spanned<
 }
 
 /// CronJobs have a time zone since Kubernetes 1.25.
-fn lower_time_zone(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &WrittenJob) -> Option<String> {
+fn time_zone(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &WrittenJob) -> Option<String> {
     let cluster = &around.model.cluster;
-    let Some(zone) = written.time_zone.as_ref().map(|text| resolver.text(text)) else {
-        return cluster
-            .timezone
-            .clone()
-            .filter(|zone| cluster.version >= (1, 25) && zone_fault(zone).is_none());
+    let Some(zone) = written.time_zone.as_ref().map(|text| lower_time_zone(resolver, text)) else {
+        return cluster.timezone.clone().filter(|zone| cluster.version >= (1, 25) && is_time_zone(zone));
     };
-    if let Some(reason) = zone_fault(&zone) {
-        resolver.found.push(
-            BAD_VALUE
-                .at(zone.span, "not a time zone", format!("`{zone}` is not a time zone: {reason}"))
-                .help("name it as the tz database does, such as \"Europe/Berlin\" or \"UTC\""),
-        );
-    } else if cluster.version < (1, 25) {
+    if is_time_zone(&zone) && cluster.version < (1, 25) {
         let message = format!("cron jobs of Kubernetes {} have no time zone", cluster.kubernetes);
         resolver.found.push(
             BAD_VALUE
@@ -339,21 +332,6 @@ fn lower_time_zone(resolver: &mut Resolver<'_>, around: &Around<'_>, written: &W
         );
     }
     Some(zone.value)
-}
-
-/// What Kubernetes refuses before it looks into the tz database.
-fn zone_fault(zone: &str) -> Option<&'static str> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
-    match zone {
-        "" => Some("it is empty"),
-        zone if zone.eq_ignore_ascii_case("local") => Some("whose local time is not said"),
-        zone if zone.len() > 64
-            || !zone.split('/').all(|part| !part.is_empty() && part.chars().all(fine)) =>
-        {
-            Some("no name of the tz database looks so")
-        }
-        _ => None,
-    }
 }
 
 /// What the autoscaler aims at if nothing is said.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::cron;
 use crate::object::Value;
+use crate::object::naming::{is_dns_label, is_dns_name, is_port_name};
 
 /// What a text must be to be taken, and the test itself.
 type Format = (&'static str, &'static str, fn(&str) -> bool);
@@ -57,86 +58,6 @@ pub fn fault(name: &str, value: &Value) -> Option<&'static str> {
     (!fits).then_some(*what)
 }
 
-/// A label of RFC 1123.
-pub fn is_dns_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let bytes = text.as_bytes();
-    (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|byte| inner(*byte))
-        && bytes.first() != Some(&b'-')
-        && bytes.last() != Some(&b'-')
-}
-
-/// A subdomain of RFC 1123: the name of most objects.
-pub fn is_dns_name(text: &str) -> bool {
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte != b'-' || label.len() > 1);
-    text.len() <= 253
-        && text.split('.').all(|part| {
-            label(part) && {
-                let bytes = part.as_bytes();
-                bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-                    && bytes.first() != Some(&b'-')
-                    && bytes.last() != Some(&b'-')
-            }
-        })
-}
-
-/// The value of a label: 63 characters that begin and end with a letter or digit, or nothing.
-pub fn is_label_value(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    text.is_empty()
-        || bytes.len() <= 63
-            && bytes.iter().all(inner)
-            && bytes[0].is_ascii_alphanumeric()
-            && bytes[bytes.len() - 1].is_ascii_alphanumeric()
-}
-
-/// The key of a label or annotation: a name, with or without a domain before it.
-pub fn is_label_key(text: &str) -> bool {
-    let (domain, name) = match text.split_once('/') {
-        Some((domain, name)) => (Some(domain), name),
-        None => (None, text),
-    };
-    !name.is_empty() && is_label_value(name) && domain.is_none_or(is_dns_name)
-}
-
-/// The name of a Service: a label of RFC 1035, which begins with a letter.
-pub fn is_service_name(text: &str) -> bool {
-    is_dns_label(text) && text.starts_with(|letter: char| letter.is_ascii_lowercase())
-}
-
-/// Where all places of the time zone database lie, and what it has beside them.
-const ZONES: &[&str] = &[
-    "Africa",
-    "America",
-    "Antarctica",
-    "Arctic",
-    "Asia",
-    "Atlantic",
-    "Australia",
-    "Brazil",
-    "Canada",
-    "Chile",
-    "Etc",
-    "Europe",
-    "Indian",
-    "Mexico",
-    "Pacific",
-    "US",
-];
-
-/// A place as Go finds it: its letters' case counts, and what is no place is no zone.
-pub fn is_time_zone(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte);
-    let part =
-        |part: &str| part.starts_with(|letter: char| letter.is_ascii_uppercase()) && part.bytes().all(inner);
-    match text.split_once('/') {
-        Some((area, rest)) => ZONES.contains(&area) && rest.split('/').all(part),
-        None => part(text) && text != "Local",
-    }
-}
-
 fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
 }
@@ -161,17 +82,6 @@ fn is_percent(text: &str) -> bool {
 fn is_host_path_type(text: &str) -> bool {
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"]
         .contains(&text)
-}
-
-/// The name of a container's port.
-pub fn is_port_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=15).contains(&text.len())
-        && text.bytes().all(inner)
-        && text.bytes().any(|byte| byte.is_ascii_lowercase())
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-        && !text.contains("--")
 }
 
 fn is_whole(text: &str) -> bool {
@@ -227,7 +137,7 @@ fn is_cron(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{fault, is_dns_name, is_label_key, is_label_value};
+    use super::fault;
     use serde_json::json;
 
     #[test]
@@ -265,19 +175,5 @@ mod tests {
         }
         assert_eq!(fault("target-port", &json!(80)), None);
         assert!(fault("target-port", &json!(0)).is_some() && fault("ip", &json!(1)).is_some());
-    }
-
-    #[test]
-    fn names_and_labels() {
-        assert!(is_dns_name("a.b-c.d") && !is_dns_name("a..b") && !is_dns_name("A") && !is_dns_name(""));
-        assert!(
-            is_label_value("") && is_label_value("v1.2_x") && !is_label_value("-a") && !is_label_value("a b")
-        );
-        assert!(
-            is_label_key("app.kubernetes.io/name")
-                && is_label_key("a_b")
-                && !is_label_key("a/b/c")
-                && !is_label_key("/a")
-        );
     }
 }

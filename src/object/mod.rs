@@ -11,6 +11,7 @@ pub mod image;
 pub mod links;
 pub mod merge;
 pub mod names;
+pub mod naming;
 pub mod order;
 pub mod patch;
 pub mod place;
@@ -19,6 +20,7 @@ pub mod schema;
 pub mod sense;
 pub mod served;
 pub mod yaml;
+pub mod zones;
 
 /// A YAML or JSON value. Maps keep the order in which their keys were written.
 pub type Value = serde_json::Value;

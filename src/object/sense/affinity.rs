@@ -2,7 +2,7 @@
 
 use super::{EMPTY, Sense, is_open};
 use crate::object::Value;
-use crate::object::formats::is_dns_label;
+use crate::object::naming::is_dns_label;
 use crate::object::schema::Here;
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";

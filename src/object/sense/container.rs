@@ -5,7 +5,7 @@ use super::{
     BAD_DATA_KEY, Sense, TWICE, again, field, flag, has, is_data_key, items, names, quantity, said, text,
 };
 use crate::object::Value;
-use crate::object::formats::is_label_key;
+use crate::object::naming::is_label_key;
 use crate::object::schema::{Here, cut};
 use crate::quantity::Quantity;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::service::is_domain;
 use super::{BAD_NAME, Sense, TWICE, field, has, is_open, items, said};
 use crate::object::Value;
-use crate::object::formats::is_dns_name;
+use crate::object::naming::is_dns_name;
 use crate::object::schema::{Here, cut};
 
 /// The filters of a route, and where each is told more.

@@ -21,7 +21,9 @@ mod workload;
 use std::collections::BTreeSet;
 
 use crate::object::bundle::Kind;
-use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_label_value, is_service_name};
+use crate::object::naming::{
+    is_data_key, is_dns_label, is_dns_name, is_label_key, is_label_value, is_service_name,
+};
 use crate::object::schema::{Fault, Here, cut};
 use crate::object::{Map, Value};
 use crate::quantity::Quantity;
@@ -134,12 +136,6 @@ fn is_open(text: &str) -> bool {
 /// What can be a step of a URL.
 fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains(['/', '%'])
-}
-
-/// The key of a ConfigMap or Secret: it may become the name of a file.
-fn is_data_key(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=253).contains(&text.len()) && text.bytes().all(inner) && text != "." && !text.starts_with("..")
 }
 
 const BAD_NAME: &str = "is no name: lower-case letters, digits, `-` and `.`";

@@ -7,7 +7,7 @@ use super::{
     not_a_label_value, said, text,
 };
 use crate::object::Value;
-use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_label_value};
+use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_label_value};
 use crate::object::schema::{Here, cut};
 
 /// As many domains are tried for a short name, and so long may their list be.

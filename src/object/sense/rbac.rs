@@ -2,7 +2,7 @@
 
 use super::{EMPTY, Sense, field, has, is_segment, items, said, text};
 use crate::object::Value;
-use crate::object::formats::is_dns_name;
+use crate::object::naming::is_dns_name;
 use crate::object::schema::{Here, cut};
 
 const GROUP: &str = "rbac.authorization.k8s.io";

@@ -2,7 +2,7 @@
 
 use super::{Sense, TWICE, field, has, is_open, is_positive, items, members, quantity, said, text};
 use crate::object::Value;
-use crate::object::formats::is_label_key;
+use crate::object::naming::is_label_key;
 use crate::object::schema::{Here, cut};
 use crate::quantity::Quantity;
 

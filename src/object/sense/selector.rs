@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{BAD_KEY, EMPTY, Sense, field, has, is_open, items, not_a_label_value, said, text};
 use crate::object::Value;
-use crate::object::formats::{is_dns_name, is_label_key, is_label_value};
+use crate::object::naming::{is_dns_name, is_label_key, is_label_value};
 use crate::object::schema::{Here, cut};
 
 impl Sense<'_> {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{BAD_LABEL, BAD_NAME, Sense, TWICE, field, has, items, said, text};
 use crate::object::Value;
-use crate::object::formats::{is_dns_label, is_dns_name, is_label_key, is_port_name, is_service_name};
+use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_port_name, is_service_name};
 use crate::object::schema::{Here, cut};
 
 const BAD_SERVICE: &str =

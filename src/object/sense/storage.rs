@@ -5,7 +5,7 @@ use super::{
     text,
 };
 use crate::object::Value;
-use crate::object::formats::is_dns_name;
+use crate::object::naming::is_dns_name;
 use crate::object::schema::Here;
 
 /// The fields of a PersistentVolume that are no source.

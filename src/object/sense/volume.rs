@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{EMPTY, Sense, field, has, is_open, quantity, said, sources};
 use crate::object::Value;
-use crate::object::formats::is_dns_name;
+use crate::object::naming::is_dns_name;
 use crate::object::schema::{Here, cut};
 use crate::quantity::Quantity;
 

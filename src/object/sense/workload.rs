@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{BAD_KEY, BAD_NAME, Sense, field, flag, has, items, members, names, said, text};
 use crate::object::Value;
-use crate::object::formats::{is_dns_name, is_label_key, is_time_zone};
+use crate::object::naming::{is_dns_name, is_label_key};
 use crate::object::schema::{Here, cut};
+use crate::object::zones::is_time_zone;
 
 /// Labels that a Job gives to its pods by itself.
 const OF_JOBS: &[&str] =
