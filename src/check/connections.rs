@@ -19,18 +19,19 @@ codes! { PortsAndNames:
 pub fn check(model: &Model, found: &mut Diagnostics) {
     let hints = hints(model);
     for environment in &model.environments {
-        connections(environment, &hints, found);
+        connections(model, environment, &hints, found);
     }
 }
 
 /// What `talks-to` says against what services are told of one another.
-fn connections(environment: &Environment, hints: &[Hint], found: &mut Diagnostics) {
+fn connections(model: &Model, environment: &Environment, hints: &[Hint], found: &mut Diagnostics) {
     let services: BTreeMap<&str, &Service> =
         environment.services().map(|service| (service.key.as_str(), service)).collect();
     for service in services.values() {
         for target in service.talks_to.iter().filter(|target| !target.chart) {
             let open = services.get(target.name.value.as_str()).is_none_or(|other| !other.ports.is_empty());
-            if !open {
+            let unread = || model.unread.at(&["services", target.name.value.as_str(), "ports"]);
+            if !open && !unread() {
                 let message =
                     format!("service `{}` talks to `{}`, which opens no port", service.key, target.name);
                 let diagnostic = TALKS_TO_NO_PORT.at(target.name.span, "no port", message);

@@ -40,7 +40,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
                 claims_outside(stack, limits, found);
             }
             for service in &stack.services {
-                unneeded_flow(stack, service, &flows, found);
+                if !model.unread.at(&["stacks", &stack.name, "isolate"]) {
+                    unneeded_flow(stack, service, &flows, found);
+                }
                 host_names(model, stack, service, found);
                 unisolated_pod(stack, service, found);
                 masked_source(model, stack, service, found);

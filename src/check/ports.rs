@@ -33,8 +33,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for service in environment.services() {
             duplicate_ports(service, found);
             mismatched_host_ports(service, found);
-            unknown_ports(service, found);
-            missing_port(service, found);
+            unknown_ports(model, service, found);
+            missing_port(model, service, found);
         }
     }
     duplicate_node_ports(model, found);
@@ -92,14 +92,15 @@ fn mismatched_host_ports(service: &Service, found: &mut Diagnostics) {
     }
 }
 
-fn unknown_ports(service: &Service, found: &mut Diagnostics) {
+fn unknown_ports(model: &Model, service: &Service, found: &mut Diagnostics) {
     let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
     let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
     let monitor = service.monitor.iter().flat_map(|monitor| monitor.ports()).map(|port| ("monitor", port));
     let allowed = service.allow_from.iter().flat_map(|allowed| &allowed.ports);
     let monitor = monitor.chain(allowed.map(|port| ("allow-from", port)));
     for (key, name) in probes.map(|(key, name)| (*key, name)).chain(monitor) {
-        if service.ports.iter().any(|port| port.name == name.value) {
+        let unread = || model.unread.at(&["services", &service.key, "ports", name.as_str()]);
+        if service.ports.iter().any(|port| port.name == name.value) || unread() {
             continue;
         }
         let diagnostic = UNKNOWN_PORT
@@ -125,8 +126,9 @@ fn which_port(service: &Service, name: &str) -> String {
 }
 
 /// A Service object needs a port, so one with an address or a route does.
-fn missing_port(service: &Service, found: &mut Diagnostics) {
-    if !service.ports.is_empty() || patched(service, &["ports"]) {
+fn missing_port(model: &Model, service: &Service, found: &mut Diagnostics) {
+    let unread = model.unread.at(&["services", &service.key, "ports"]);
+    if unread || !service.ports.is_empty() || patched(service, &["ports"]) {
         return;
     }
     let address = service.load_balancer.as_ref().map(|balancer| (balancer.place, "an address"));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::{meet, nodes, patched, pods};
 use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::node::Node;
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
@@ -561,8 +562,9 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
             entry.2 |= used;
         }
     }
+    let unclear = Unclear::of(model);
     for (stack, claim, used) in claims.into_values() {
-        if !used {
+        if !used && !unclear.may_mount(stack, &claim.name) {
             let message = format!("no service mounts claim `{}` of stack `{}`", claim.name, stack.name);
             found.push(
                 UNMOUNTED_CLAIM
@@ -571,6 +573,50 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
                     .help("mount it with `volumes.NAME = { claim = …, mount = … }`, or drop it"),
             );
         }
+    }
+}
+
+/// Services of which it is not known what they mount: something about that has been reported already.
+struct Unclear<'m> {
+    /// All of them.
+    all: bool,
+    /// Stacks that have one.
+    stacks: BTreeSet<&'m str>,
+    /// Claims that are named by services of no stack.
+    claims: BTreeSet<&'m str>,
+}
+
+impl<'m> Unclear<'m> {
+    fn of(model: &'m Model) -> Self {
+        let services = model.written.find(["services"]).and_then(Node::table);
+        let mut unclear =
+            Self { all: model.unread.is("services"), stacks: BTreeSet::new(), claims: BTreeSet::new() };
+        let stacks: BTreeMap<&str, &Stack> =
+            model.base.stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
+        for (name, entry) in services.into_iter().flatten() {
+            let text = |key: &str| entry.node.find([key]).and_then(Node::text);
+            let stack = text("stack").and_then(|stack| stacks.get_key_value(stack));
+            let volumes = entry.node.find(["volumes"]).and_then(Node::table);
+            let named =
+                volumes.into_iter().flatten().filter_map(|(_, volume)| volume.node.find(["claim"])?.text());
+            match stack {
+                None => unclear.claims.extend(named),
+                Some((key, stack)) => {
+                    let missing = |claim: &str| stack.claim(claim).is_none();
+                    let unread = ["volumes", "sidecars", "init-containers"]
+                        .iter()
+                        .any(|key| model.unread.at(&["services", name, key]));
+                    if unread || named.into_iter().any(missing) {
+                        unclear.stacks.insert(*key);
+                    }
+                }
+            }
+        }
+        unclear
+    }
+
+    fn may_mount(&self, stack: &Stack, claim: &str) -> bool {
+        self.all || self.stacks.contains(stack.name.as_str()) || self.claims.contains(claim)
     }
 }
 

@@ -26,6 +26,7 @@ pub mod service;
 pub mod sources;
 pub mod stack;
 pub mod storage;
+pub mod unread;
 pub mod value;
 pub mod weight;
 pub mod workload;
@@ -49,6 +50,7 @@ use crate::inventory::secret::{Secret, SecretStore, Sops};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::storage::{Nfs, StorageClass};
+use crate::inventory::unread::Unread;
 use crate::inventory::value::Text;
 use crate::inventory::workload::PriorityClass;
 use crate::record;
@@ -130,6 +132,8 @@ record! {
 pub struct Inventory {
     /// Its tables, typed.
     pub tables: Tables,
+    /// Which keys could not be read.
+    pub unread: Arc<Unread>,
     /// The same, as a plain tree: what `${…}` looks into.
     pub root: Arc<node::Node>,
     /// What Flux wrote last: the image of each service that leaves it to Flux.
@@ -177,7 +181,14 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     // What is too large is not even looked at.
     let tables = if fits { Tables::decode(&root, &mut reader) } else { None }.unwrap_or_default();
     let diagnostics = if sound { reader.found } else { syntax };
-    let value =
-        Inventory { tables, root, image_updates: BTreeMap::new(), file, files: Files::default(), sound };
+    let value = Inventory {
+        tables,
+        unread: Arc::new(reader.unread),
+        root,
+        image_updates: BTreeMap::new(),
+        file,
+        files: Files::default(),
+        sound,
+    };
     Outcome { value, diagnostics }
 }

@@ -72,6 +72,7 @@ impl Node {
         match &self.value {
             Value::String(_) => "a string",
             Value::Integer(_) => "a whole number",
+            Value::Float(_) if self.has_leading_zero() => "a number with a leading zero",
             Value::Float(_) => "a number with a fraction",
             Value::Boolean(_) => "true or false",
             Value::Datetime(_) => "a date",
@@ -97,6 +98,12 @@ impl Node {
         }
     }
 
+    /// Whether this is a whole number such as YAML's `0400`, which some take for octal.
+    pub fn has_leading_zero(&self) -> bool {
+        let digits = |text: &str| text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        matches!(self.value, Value::Float(_)) && self.spelt.as_deref().is_some_and(digits)
+    }
+
     /// A number or truth value in its plainest spelling.
     pub fn number_text(&self) -> Option<String> {
         match &self.value {
@@ -110,7 +117,10 @@ impl Node {
     /// With the spelling that a number or truth value has in the file.
     fn spelt_as(mut self, spelling: Option<&str>) -> Self {
         let plain = self.number_text();
-        self.spelt = spelling.filter(|_| plain.is_some()).filter(|text| plain.as_deref() != Some(text)).map(Into::into);
+        self.spelt = spelling
+            .filter(|_| plain.is_some())
+            .filter(|text| plain.as_deref() != Some(text))
+            .map(Into::into);
         self
     }
 
@@ -191,6 +201,13 @@ fn line_around(text: &str, at: usize) -> &str {
 /// The parser's words for the commonest mistakes, as people would say it, and how to mend them.
 fn plain_words(message: &str, line: &str, next: Option<char>) -> (String, Option<&'static str>) {
     let value = line.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
+    let word = value.split(|c: char| c.is_whitespace() || ",]}#".contains(c)).next().unwrap_or_default();
+    if let Some(help) = meant_flag(word) {
+        return (format!("`{word}` is no truth value"), Some(help));
+    }
+    if value.starts_with(['“', '”', '„', '‘', '’', '«']) {
+        return ("typographic quotes".to_owned(), Some("TOML knows the plain ones: key = \"value\""));
+    }
     let bare = value.starts_with(|c: char| c.is_ascii_alphanumeric());
     if message.starts_with("string values must be quoted") && value.is_empty() {
         return ("a value is missing after `=`".to_owned(), None);
@@ -222,6 +239,16 @@ fn plain_words(message: &str, line: &str, next: Option<char>) -> (String, Option
         return ("an unknown escape after `\\`".to_owned(), Some(help));
     }
     (message.to_owned(), None)
+}
+
+/// `true` or `false` in another spelling.
+fn meant_flag(word: &str) -> Option<&'static str> {
+    match word.to_lowercase().as_str() {
+        "true" | "false" if word.chars().all(|c| c.is_ascii_lowercase()) => None,
+        "true" | "yes" | "on" => Some("write `true`; if a text is meant, put it into quotes"),
+        "false" | "no" | "off" => Some("write `false`; if a text is meant, put it into quotes"),
+        _ => None,
+    }
 }
 
 fn second_table(text: &str, line: &str, place: Span) -> Diagnostic {
@@ -332,11 +359,93 @@ pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         Err(error) => {
             let offsets = Characters::new(text);
             let at = error.location().map_or(0, |location| offsets.byte_at(location));
-            let message = yaml_words(&error.to_string());
-            found.push(SYNTAX.at(Span::new(file, at..at + 1), "", format!("not YAML: {message}")));
+            found.push(yaml_fault(text, file, at, &yaml_words(&error.to_string())));
             (empty(), false)
         }
     }
+}
+
+/// A syntax error where people see it: at the tab, at the quote that opens, with the key that was there before.
+fn yaml_fault(text: &str, file: FileId, at: usize, words: &str) -> Diagnostic {
+    let said =
+        |at: usize, message: &str| SYNTAX.at(Span::new(file, at..at + 1), "", format!("not YAML: {message}"));
+    let line = line_around(text, at.min(text.len()));
+    if words.contains("tab") {
+        let tab = text.get(at.saturating_sub(1)..).and_then(|rest| rest.find('\t'));
+        let tab = tab.map_or(at, |tab| at.saturating_sub(1) + tab);
+        return said(tab, "a tab, where YAML takes only blanks").help("indent with blanks");
+    }
+    if words.contains("quoted scalar")
+        && let Some(quote) = open_quote(text, at)
+    {
+        return said(quote, "a string without its closing quote");
+    }
+    if words.ends_with("is given twice") {
+        let key = words.trim_end_matches(" is given twice").trim_matches('`');
+        let diagnostic =
+            said(at, words).help(format!("give `{key}` once: keep one of the two, or rename one"));
+        return match earlier_key(text, at, key) {
+            Some(first) => diagnostic.because(Span::new(file, first..first + key.len()), "first given here"),
+            None => diagnostic,
+        };
+    }
+    let diagnostic = said(at, words);
+    let flow = words.starts_with("while parsing a flow");
+    if flow && line.contains("${") {
+        diagnostic.help("within `{ }` and `[ ]`, put a reference into quotes: \"${…}\"")
+    } else if words.starts_with("mapping values are not allowed") || words.starts_with("unexpected character")
+    {
+        diagnostic.help("put text with such characters into quotes")
+    } else {
+        diagnostic
+    }
+}
+
+/// The quote before a place that is not closed on its line.
+fn open_quote(text: &str, at: usize) -> Option<usize> {
+    let mut end = at.min(text.len());
+    let before = text.get(..end)?;
+    for line in before.lines().rev().take(OPEN_LINES) {
+        let start = end.saturating_sub(line.len());
+        let opens = [": \"", ": '", "- \"", "- '"].iter().filter_map(|open| line.rfind(open)).max();
+        if let Some(open) = opens.map(|open| open + 2)
+            && !line[open + 1..].contains(&line[open..=open])
+        {
+            return Some(start + open);
+        }
+        // The end of the line before.
+        end = start.saturating_sub(1);
+        if text.as_bytes().get(end.wrapping_sub(1)) == Some(&b'\r') {
+            end -= 1;
+        }
+    }
+    None
+}
+
+/// An open quote is looked for in so many lines.
+const OPEN_LINES: usize = 1000;
+
+/// The same key before a place, in the same block.
+fn earlier_key(text: &str, at: usize, key: &str) -> Option<usize> {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let indent = at - start;
+    let mut end = start;
+    for line in text[..start].split_inclusive('\n').rev() {
+        let begin = end - line.len();
+        end = begin;
+        let rest = line.trim_start_matches(' ');
+        let depth = line.len() - rest.len();
+        if rest.trim().is_empty() || rest.starts_with('#') || depth > indent {
+            continue;
+        }
+        if depth < indent {
+            return None;
+        }
+        if rest.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')) {
+            return Some(begin + depth);
+        }
+    }
+    None
 }
 
 /// The parser's message without its own line and column, and without advice to programmers.

@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::places::elsewhere;
+use crate::inventory::unread::Unread;
 use crate::inventory::{BAD_TEXT, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
 use crate::object::emit::{unsafe_key, unsafe_text};
 use crate::source::{Span, Spanned};
@@ -23,6 +24,8 @@ use crate::source::{Span, Spanned};
 pub struct Reader {
     /// What was found so far.
     pub found: Diagnostics,
+    /// Which keys could not be read.
+    pub unread: Unread,
     /// The whole inventory: what an environment's tables are laid over.
     pub root: Option<Arc<Node>>,
     path: Vec<String>,
@@ -53,11 +56,24 @@ impl Reader {
     }
 
     /// Reads at the same place, with findings of its own.
-    fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics) {
+    fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics, Unread) {
         let mut own =
             Self { root: self.root.clone(), path: self.path.clone(), doc: self.doc, ..Self::default() };
         let value = read(&mut own);
-        (value, own.found)
+        (value, own.found, own.unread)
+    }
+
+    /// Notes which keys of the table that has been read could not be.
+    pub fn note_table(&mut self, place: Span, keys: &[String]) {
+        if !self.unread.is_empty() {
+            self.unread.add_table(place, &self.path.join("."), keys);
+        }
+    }
+
+    /// Notes that the value that is being read cannot be.
+    fn note_unread(&mut self) {
+        let path = self.path();
+        self.unread.add(&path);
     }
 
     /// Whether an environment's table of this path is laid over one of the defaults, which has what it leaves out.
@@ -78,30 +94,63 @@ impl Reader {
 
     /// Reports a value of the wrong type or outside its closed set of words.
     pub fn wrong_type(&mut self, node: &Node, wanted: &str) {
+        let (label, not) = match &node.value {
+            Value::Null => ("has no value".to_owned(), "and has no value".to_owned()),
+            // A text where texts of another form are wanted. Whoever writes a secret itself is not quoted.
+            Value::String(text) if takes_texts(wanted) && text.len() <= 80 && !self.is_secret() => {
+                ("none of these".to_owned(), format!("not `{text}`"))
+            }
+            Value::String(_) if takes_texts(wanted) => {
+                ("none of these".to_owned(), "not another text".to_owned())
+            }
+            _ => (format!("this is {}", node.kind()), format!("not {}", node.kind())),
+        };
+        let mended = || mended(node, wanted).map(|mended| format!("write {mended}"));
+        let help = self.port_by_name(node, wanted).or_else(mended);
+        self.refuse(node, label, &format!("must be {wanted}, {not}"), help);
+    }
+
+    /// Reports a value that cannot be read: `message` says why, after the name of its key.
+    pub fn refuse(&mut self, node: &Node, label: String, message: &str, help: Option<String>) {
+        self.note_unread();
         let what =
             if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
-        let got = node.kind();
-        let diagnostic = match node.value {
-            Value::Null => {
-                WRONG_TYPE.at(node.span, "has no value", format!("{what} has no value: it must be {wanted}"))
-            }
-            _ => WRONG_TYPE.at(
-                node.span,
-                format!("this is {got}"),
-                format!("{what} must be {wanted}, not {got}"),
-            ),
-        };
-        self.found.push(match mended(node, wanted) {
-            Some(mended) => diagnostic.help(format!("write {mended}")),
+        let diagnostic = WRONG_TYPE.at(node.span, label, format!("{what} {message}"));
+        self.found.push(match help {
+            Some(help) => diagnostic.help(help),
             None if self.doc.is_empty() => diagnostic,
             None => diagnostic.help(lower_first(self.doc.trim().trim_end_matches('.'))),
         });
+    }
+
+    fn is_secret(&self) -> bool {
+        self.path.iter().any(|key| key == "secret-env")
+    }
+
+    /// The name of the port of this number, where a port goes by its name.
+    fn port_by_name(&self, node: &Node, wanted: &str) -> Option<String> {
+        let Value::Integer(number) = node.value else { return None };
+        let of_ports =
+            self.doc.split(|c: char| !c.is_alphabetic()).any(|word| ["port", "ports"].contains(&word));
+        if wanted != "a string" || !of_ports || !self.doc.contains(", by name") {
+            return None;
+        }
+        let at = self.path.iter().rposition(|key| key == "services")?;
+        let service = self.path.get(at + 1)?;
+        let ports = self.root.as_deref()?.find(["services", service, "ports"]).and_then(Node::table);
+        let is_it = |node: &Node| node.find(["port"]).unwrap_or(node).value == Value::Integer(number);
+        let named = ports.into_iter().flatten().find(|(_, entry)| is_it(&entry.node));
+        Some(match named {
+            Some((name, _)) => format!("name it as in `ports`: \"{name}\""),
+            None => format!("name it as in `ports`: with `ports.http = {number}`, \"http\""),
+        })
     }
 
     fn unknown_key(&mut self, key: &str, span: Span, known: &[String]) {
         let place =
             if self.path.is_empty() { "the inventory".to_owned() } else { format!("`{}`", self.path()) };
         let near = nearest(key, known.iter().map(String::as_str));
+        self.within(near.unwrap_or(key), Self::note_unread);
         let here = known.join(", ");
         let help = match (near, elsewhere(key)) {
             (Some(near), _) => format!("did you mean `{near}`?"),
@@ -114,19 +163,25 @@ impl Reader {
     }
 }
 
+/// Whether texts of some form are wanted, as the examples before a table show.
+fn takes_texts(wanted: &str) -> bool {
+    wanted.split('{').next().is_some_and(|words| words.contains(['"', '`']))
+}
+
 /// A value of the wrong type as it was probably meant.
 fn mended(node: &Node, wanted: &str) -> Option<String> {
-    let text = match &node.value {
-        Value::String(text) if text.len() <= 40 && !text.contains(['"', '\\']) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(flag) => flag.to_string(),
-        _ => return None,
-    };
+    let text = node.scalar().filter(|text| text.len() <= 40 && !text.contains(['"', '\\']))?;
     let is_text = node.text().is_some();
     match wanted {
-        "a string" => Some(format!("\"{text}\"")),
+        "a string" => match text.strip_prefix("0o") {
+            Some(octal) if !is_text => Some(format!("\"0{octal}\"")),
+            _ => Some(format!("\"{text}\"")),
+        },
         "a list" if is_text => Some(format!("[\"{text}\"]")),
-        "true or false" => match text.to_lowercase().as_str() {
+        "a whole number" if node.has_leading_zero() => {
+            Some(text.trim_start_matches('0').to_owned()).filter(|digits| !digits.is_empty())
+        }
+        _ if wanted.starts_with("true") => match text.to_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Some("true".to_owned()),
             "false" | "no" | "off" | "0" => Some("false".to_owned()),
             _ => None,
@@ -298,13 +353,16 @@ impl<T: Decode> Decode for Map<T> {
         };
         let mut entries: Vec<(&String, &Entry)> = table.iter().collect();
         entries.sort_unstable_by_key(|(name, _)| *name);
-        let parts: Vec<(Entries<T>, Diagnostics)> = match entries.len() {
-            0..PART => vec![(decode_entries(&entries, reader), Diagnostics::default())],
+        let parts: Vec<(Entries<T>, Diagnostics, Unread)> = match entries.len() {
+            0..PART => {
+                vec![(decode_entries(&entries, reader), Diagnostics::default(), Unread::default())]
+            }
             _ => entries.par_chunks(PART).map(|part| reader.apart(|own| decode_entries(part, own))).collect(),
         };
         let mut map = Self::with_capacity(entries.len());
-        for (part, found) in parts {
+        for (part, found, unread) in parts {
             reader.found.absorb(found);
+            reader.unread.absorb(unread);
             map.extend(part);
         }
         Some(map)
@@ -478,6 +536,9 @@ pub fn report_missing(node: &Node, key: &str, doc: &str, merges: bool, reader: &
         return;
     }
     let path = reader.path();
+    if reader.unread.at(&[&path, key]) {
+        return;
+    }
     let first = doc.trim().split(". ").next().unwrap_or_default().trim_end_matches('.');
     reader.found.push(
         MISSING_KEY
@@ -561,6 +622,7 @@ macro_rules! record {
                         }
                     };
                 )*
+                reader.note_table(node.span, &KNOWN);
                 Some(Self { span: node.span, $($field),* })
             }
             fn schema(schemas: &mut $crate::inventory::record::Schemas) -> serde_json::Value {
@@ -639,6 +701,7 @@ pub fn report_word(node: &Node, words: &[&str], meanings: &[&str], reader: &mut 
         return reader.wrong_type(node, &format!("one of {}", words.join(", ")));
     };
     let path = reader.path();
+    reader.note_unread();
     let folded = word.to_lowercase().replace(['_', ' '], "-");
     let near = words.iter().find(|known| known.replace('-', "") == folded.replace('-', "")).copied();
     let near = near.or_else(|| nearest(&folded, words.iter().copied()));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value as Json, json};
 
 use crate::choice;
-use crate::duration::seconds;
+use crate::duration::{meant, seconds, unknown_unit};
 use crate::inventory::node::{Node, Value};
 use crate::inventory::record::{Decode, Reader, Schemas, check_key, check_text};
 use crate::source::{Span, Spanned};
@@ -92,20 +92,38 @@ fn scalar(text: Option<Cow<'_, str>>, node: &Node, wanted: &str, reader: &mut Re
     Some(Text::new(text.into_owned(), node.span))
 }
 
+const DURATION: &str = "a length of time such as \"30s\", \"5m\" or \"1h30m\"";
+
 /// A length of time: `30s`, `5m`, `1h30m`, as Go writes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Duration(pub Text);
 
 impl Decode for Duration {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
-        match Text::decode(node, reader) {
-            Some(text) if seconds(&text).is_some() => Some(Self(text)),
-            Some(_) => {
-                reader.wrong_type(node, "a length of time such as \"30s\", \"5m\" or \"1h30m\"");
-                None
+        let text = match &node.value {
+            Value::String(text) => text.clone(),
+            Value::Integer(number) => number.to_string(),
+            _ => {
+                reader.wrong_type(node, DURATION);
+                return None;
             }
-            None => None,
+        };
+        let is_text = node.text().is_some();
+        if is_text && seconds(&text).is_some() {
+            check_text(&text, node.span, reader);
+            return Some(Self(Text::new(text, node.span)));
         }
+        let short = Some(&text).filter(|text| text.len() <= 40);
+        let help = short.and_then(|text| meant(text)).map(|meant| format!("write \"{meant}\""));
+        let unit = short.and_then(|text| unknown_unit(text));
+        let label = match &unit {
+            Some(unit) => format!("`{unit}` is no unit: `ms`, `s`, `m` and `h` are"),
+            None if is_text => "cannot be read".to_owned(),
+            None => "a number without a unit".to_owned(),
+        };
+        let not: String = text.chars().take(80).collect();
+        reader.refuse(node, label, &format!("must be {DURATION}, not `{not}`"), help);
+        None
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({
@@ -271,5 +289,32 @@ choice! {
         Argocd = "argocd",
         /// Flux, by Kustomizations and HelmReleases.
         Flux = "flux",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::inventory::parse;
+    use crate::source::{FileId, Source};
+
+    /// The variables of stack `a` as they are read from a file.
+    fn env(file: &str, text: &str) -> Vec<(String, String)> {
+        let read = parse(&Source::new(file, text), FileId(0));
+        assert!(read.diagnostics.is_empty(), "{:?}", read.diagnostics);
+        let env = &read.value.tables.stacks.get("a").unwrap().value.env;
+        env.iter().map(|(name, text)| (name.clone(), text.value.0.value.clone())).collect()
+    }
+
+    #[test]
+    fn texts_are_spelt_as_in_the_file() {
+        let toml = "[stacks.a.env]\nA = 8.20\nB = 0x1F\nC = 0o755\nD = 1_000\nE = -1\nF = true\nG = 1e3\n";
+        let yaml = "stacks:\n  a:\n    env:\n      A: 8.20\n      B: 0x1F # hex\n      C: &c 0o755\n      D: 022\n      E: *c\n      F: yes\n      G: !!str 033\n";
+        let texts = |file: &str, text: &str| -> Vec<String> {
+            env(file, text).into_iter().map(|(_, text)| text).collect()
+        };
+        assert_eq!(texts("i.toml", toml), ["8.20", "0x1F", "0o755", "1000", "-1", "true", "1e3"]);
+        assert_eq!(texts("i.yaml", yaml), ["8.20", "0x1F", "0o755", "022", "0o755", "yes", "033"]);
+        let flow = "stacks: { a: { env: { A: 022, B: 1.10 } } }";
+        assert_eq!(texts("i.yaml", flow), ["022", "1.10"]);
     }
 }

@@ -242,9 +242,7 @@ fn check_peer(resolver: &mut Resolver<'_>, name: &str, peer: &crate::inventory::
         ("interface", peer.interface.as_ref().map(|text| text.span)),
     ];
     for given in [asn, place] {
-        if let Err(finding) = one_of(&given, &what, peer.span) {
-            resolver.found.push(finding);
-        }
+        one_of(resolver, &given, &what, peer.span, None);
     }
     for number in [peer.my_asn, peer.peer_asn] {
         check_bounds(resolver, number, 1..=i64::from(u32::MAX), "an autonomous system number");

@@ -109,9 +109,7 @@ pub fn lower_issuers(resolver: &mut Resolver<'_>, table: &inventory::ingress::In
             ("ca", entry.ca.as_ref().map(|ca| ca.span)),
             ("self-signed", entry.self_signed.filter(|flag| flag.value).map(|flag| flag.span)),
         ];
-        if let Err(finding) = one_of(&given, &format!("issuer `{name}`"), entry.span) {
-            resolver.found.push(finding);
-        }
+        one_of(resolver, &given, &format!("issuer `{name}`"), entry.span, None);
         let spec = match (&entry.acme, &entry.ca) {
             (Some(acme), _) => acme_spec(resolver, name, acme),
             (None, Some(ca)) => {

@@ -85,9 +85,7 @@ pub fn lower_policy(resolver: &mut Resolver<'_>, table: &written::ImagePolicy) -
         ("alphabetical", table.alphabetical.as_ref().map(|word| word.span)),
         ("numerical", table.numerical.as_ref().map(|word| word.span)),
     ];
-    if let Err(fault) = one_of(&given, "`image-policy`", table.span) {
-        resolver.found.push(fault);
-    }
+    one_of(resolver, &given, "`image-policy`", table.span, None);
     let order = |word: &Spanned<written::Order>| BTreeMap::from([("order", word.value.word().to_owned())]);
     let rules = [
         ("semver", semver.map(|range| BTreeMap::from([("range", range.value)]))),

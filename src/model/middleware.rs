@@ -87,9 +87,8 @@ fn check_one(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
         ("chain", table.chain.first().map(|text| text.span)),
         ("spec", table.spec.as_ref().map(|table| table.0.0.span)),
     ];
-    if let Err(finding) = one_of(&given, &format!("middleware `{name}`"), table.span) {
-        resolver.found.push(finding.about(format!("ingress.middlewares.{name}")));
-    }
+    let subject = format!("ingress.middlewares.{name}");
+    one_of(resolver, &given, &format!("middleware `{name}`"), table.span, Some(&subject));
 }
 
 /// Whether a spec asks who is there, or where they come from.

@@ -72,6 +72,7 @@ use serde::Serialize;
 use crate::diagnostic::{Diagnostics, Outcome, codes};
 use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
+use crate::inventory::unread::Unread;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::chart::Chart;
 use crate::model::claims::AddressClaim;
@@ -179,6 +180,9 @@ pub struct Model {
     /// What Flux wrote last, by service.
     #[serde(skip)]
     pub image_updates: BTreeMap<String, Spanned<String>>,
+    /// Which keys of it could not be read.
+    #[serde(skip)]
+    pub unread: Arc<Unread>,
     /// The inventory as it is written: for places, and for rules about what stands in the file.
     #[serde(skip)]
     pub written: Arc<Raw>,
@@ -324,6 +328,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         allow,
         external,
         image_updates: inventory.image_updates.clone(),
+        unread: Arc::clone(&inventory.unread),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
     };

@@ -152,21 +152,31 @@ pub fn optional_name(
     Some(name.value)
 }
 
-/// Of keys that exclude each other exactly one must be given. `what` is the table they stand in, `place` where.
-///
-/// # Errors
-/// The finding, if none or more than one is.
-pub fn one_of(given: &[(&str, Option<Span>)], what: &str, place: Span) -> Result<(), Diagnostic> {
+/// Of keys that exclude each other exactly one must be given; reported if none or more than one is. `what` is the
+/// table they stand in, `place` where, `subject` whose it is. Whether it is so.
+pub fn one_of(
+    resolver: &mut Resolver<'_>,
+    given: &[(&str, Option<Span>)],
+    what: &str,
+    place: Span,
+    subject: Option<&str>,
+) -> bool {
     let keys = || given.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     let mut there = given.iter().filter_map(|(key, span)| Some((key, (*span)?)));
-    match (there.next(), there.next()) {
-        (Some(_), None) => Ok(()),
-        (Some((first, first_span)), Some((second, second_span))) => Err(CONFLICTING_KEYS
+    let diagnostic = match (there.next(), there.next()) {
+        (Some(_), None) => return true,
+        (Some((first, first_span)), Some((second, second_span))) => CONFLICTING_KEYS
             .at(second_span, "and this", format!("{what} has both `{first}` and `{second}`"))
             .because(first_span, "this")
-            .help("keep one of them")),
-        (None, _) => Err(inventory::MISSING_KEY
+            .help("keep one of them"),
+        // One that was meant and cannot be read has been told already.
+        (None, _) if resolver.inventory.unread.in_table(place, given.iter().map(|(key, _)| *key)) => {
+            return false;
+        }
+        (None, _) => inventory::MISSING_KEY
             .at(place, "does not say which", format!("{what} has none of {}", keys()))
-            .help(format!("add one of {}", keys()))),
-    }
+            .help(format!("add one of {}", keys())),
+    };
+    resolver.found.push(subject.into_iter().fold(diagnostic, Diagnostic::about));
+    false
 }

@@ -103,6 +103,8 @@ fn node_addresses(
                 .because(ip.0.span, "one is given here")
                 .help("keep `ips` for an address of each family, else `ip`"),
         ),
+        // One that is there and cannot be read has been told.
+        (None, []) if resolver.inventory.unread.at(&["nodes", name]) => {}
         (None, []) => resolver.found.push(
             inventory::MISSING_KEY
                 .at(table.span, "`ip` is missing here", format!("`nodes.{name}` needs `ip`"))

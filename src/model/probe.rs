@@ -75,6 +75,8 @@ pub struct Asked<'t> {
     pub liveness: Option<&'t OrOff<Written>>,
     /// For the start.
     pub startup: Option<&'t OrOff<Written>>,
+    /// Whether the service has ports that could not be read.
+    pub unread_ports: bool,
 }
 
 /// Lowers the probes of a container. `own` is its name if it is not the service's own, `main` the port that is asked
@@ -86,7 +88,7 @@ pub fn lower_probes(
     own: Option<&str>,
     main: Option<&str>,
 ) -> Option<Box<Probe>> {
-    let around = Ports { ports, own, main };
+    let around = Ports { ports, own, main, unread: asked.unread_ports };
     let mut lower = |key: &'static str, written: Option<&OrOff<Written>>| -> Option<Lowered> {
         lower_probe(resolver, key, written?.on()?, &around)
     };
@@ -153,6 +155,8 @@ struct Ports<'p> {
     ports: &'p [Port],
     own: Option<&'p str>,
     main: Option<&'p str>,
+    /// Whether there are others that could not be read.
+    unread: bool,
 }
 
 impl Ports<'_> {
@@ -187,9 +191,7 @@ fn lower_probe(
         ("grpc", probe.grpc.as_ref().map(|text| text.span)),
         ("exec", probe.exec.first().map(|text| text.span)),
     ];
-    if let Err(fault) = one_of(&given, &format!("`{key}`"), probe.span) {
-        resolver.found.push(fault);
-    }
+    one_of(resolver, &given, &format!("`{key}`"), probe.span, None);
     report_other_ways(resolver, key, probe);
     for (count, what) in [(probe.failures, "failures"), (probe.successes, "successes")] {
         if let Some(count) = count.filter(|count| !(1..=i64::from(i32::MAX)).contains(&count.value)) {
@@ -204,6 +206,13 @@ fn lower_probe(
     let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
         time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
     };
+    for (name, time) in [("period", &probe.period), ("timeout", &probe.timeout)] {
+        if let Some(time) = time.as_ref().filter(|time| time.seconds() <= 0.0) {
+            let message = format!("`{name}` of `{key}` is no time at all");
+            let diagnostic = BAD_VALUE.at(time.0.span, "at least a second", message);
+            resolver.found.push(diagnostic.help("give `\"1s\"` or more"));
+        }
+    }
     let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
     let failures = probe.failures.map_or(3, |failures| failures.value);
     let startup = seconds(&probe.startup, 300).saturating_add(period - 1) / period;
@@ -254,6 +263,9 @@ fn probe_handler(
     let port = probe.port.as_ref().map(|text| resolver.text(text));
     let port = port.or_else(|| Some(Spanned::new(ports.main?.to_owned(), path.span)));
     let Some(port) = port else {
+        if ports.unread {
+            return None;
+        }
         resolver.found.push(
             BAD_VALUE
                 .at(

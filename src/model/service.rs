@@ -288,6 +288,7 @@ pub fn lower_service(
         readiness: table.readiness_probe.as_ref(),
         liveness: table.liveness_probe.as_ref(),
         startup: table.startup_probe.as_ref(),
+        unread_ports: resolver.inventory.unread.at(&["services", key, "ports"]),
     };
     let one_node = stack.is_some_and(|stack| mounts_one_node(stack, &volumes));
     let load_balancer = lower_load_balancer(resolver, around, table).map(Box::new);

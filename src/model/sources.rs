@@ -91,10 +91,7 @@ fn lower_source(resolver: &mut Resolver<'_>, table: &Table, subject: &str) -> Op
         ("path", table.path.as_ref().map(|text| text.span)),
         ("chart", table.chart.as_ref().map(|text| text.span)),
     ];
-    if let Err(finding) = one_of(&place, "a source", table.span) {
-        resolver.found.push(finding.about(subject));
-        return None;
-    }
+    one_of(resolver, &place, "a source", table.span, Some(subject)).then_some(())?;
     let is_chart = table.chart.is_some();
     check_keys(resolver, table, subject);
     let path = table.path.as_ref().map(|text| resolver.text(text));

@@ -506,6 +506,8 @@ fn report_missing(
         ("image", &table.image, "the container image with its tag"),
     ] {
         match text {
+            // One that is there and cannot be read has been told.
+            None if resolver.inventory.unread.at(&["services", name, key]) => {}
             None => resolver.found.push(
                 MISSING_KEY
                     .at(

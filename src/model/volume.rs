@@ -166,11 +166,9 @@ fn lower_source(
         ("config-map", written.config_map.as_ref().map(|text| text.span)),
         ("secret", written.secret.as_ref().map(|text| text.span)),
     ];
-    if let Err(fault) = one_of(&given, &format!("volume `{name}`"), written.span) {
-        resolver.found.push(fault);
-        if given.iter().all(|(_, span)| span.is_none()) {
-            return (Source::Unknown, Json::Null);
-        }
+    let named = one_of(resolver, &given, &format!("volume `{name}`"), written.span, None);
+    if !named && given.iter().all(|(_, span)| span.is_none()) {
+        return (Source::Unknown, Json::Null);
     }
     let shown = [
         ("items", written.items.values().next().map(|entry| entry.key)),

@@ -151,7 +151,11 @@ pub fn claim_templates(volumes: &[Volume]) -> Vec<ClaimTemplate> {
 /// Keys that a service has, and kinds that have no use for them.
 fn report_kind(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind, place: Span) {
     let schedule = table.schedule.as_ref().and_then(OrOff::on);
-    if kind == Kind::CronJob && schedule.is_none() {
+    let unread = |name: &str| resolver.inventory.unread.at(&["services", key, name]);
+    if unread("kind") {
+        return report_both(resolver, key, table);
+    }
+    if kind == Kind::CronJob && schedule.is_none() && !unread("schedule") {
         let at = table.kind.as_ref().map_or(place, |kind| kind.span);
         resolver.found.push(
             MISSING_KEY
@@ -393,9 +397,7 @@ fn lower_budget(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table)
         ("min-available", written.min_available.as_ref().map(|share| share.text.span)),
         ("max-unavailable", written.max_unavailable.as_ref().map(|share| share.text.span)),
     ];
-    if let Err(fault) = one_of(&given, "`disruption-budget`", written.span) {
-        resolver.found.push(fault);
-    }
+    one_of(resolver, &given, "`disruption-budget`", written.span, None);
     if let Some(eviction) = written.unhealthy_pod_eviction {
         since(resolver, around, (1, 27), eviction.span, "unhealthy-pod-eviction");
     }
