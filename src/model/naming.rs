@@ -92,10 +92,12 @@ pub fn name_fault(name: &str, kind: NameKind) -> Option<&'static str> {
 }
 
 fn mend_name(name: &str, kind: NameKind) -> String {
-    if kind == NameKind::Host {
-        return mend_host(name).unwrap_or_default();
+    if kind == NameKind::Host
+        && let Some(host) = mend_host(name)
+    {
+        return host;
     }
-    let keep_dots = kind == NameKind::Subdomain;
+    let keep_dots = matches!(kind, NameKind::Subdomain | NameKind::Host);
     let mapped: String = name
         .to_lowercase()
         .chars()

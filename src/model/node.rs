@@ -67,7 +67,7 @@ pub fn lower_nodes(resolver: &mut Resolver<'_>) -> Vec<Node> {
         .iter()
         .map(|(name, entry)| {
             let table = &entry.value;
-            check_name(resolver, name, entry.key, "a node", NameKind::Subdomain);
+            check_name(resolver, name, entry.key, "a node", NameKind::Host);
             for count in table.gpu.iter().flat_map(|gpu| gpu.0.values()) {
                 check_count(resolver, Some(&count.value), "GPUs");
             }
