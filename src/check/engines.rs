@@ -1,8 +1,7 @@
 //! What one engine is told, and the other would have to hear; what an engine is told of things that are not there.
 
-use crate::check::gitops::{TIMEOUT_OVER_INTERVAL, TWO_OWNERS};
+use crate::check::gitops::TWO_OWNERS;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
-use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::gitops::Gitops;
 use crate::model::stack::Stack;
@@ -21,7 +20,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for stack in &environment.stacks {
             settings(model, gitops, environment, stack, found);
-            times(stack, found);
             health_checks(environment, stack, found);
         }
     }
@@ -48,7 +46,7 @@ fn settings(
     stack: &Stack,
     found: &mut Diagnostics,
 ) {
-    let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+    let engine = gitops.engine_of(stack.layer);
     let key = if engine == Engine::Flux { "argocd" } else { "flux" };
     if let Some(span) = model.key_of(&environment.name, &["stacks", &stack.name, key]) {
         let what = format!("stack `{}`", stack.name);
@@ -59,11 +57,10 @@ fn settings(
 /// Flux compares nothing but what it applies, and leaves other fields alone by itself: it has no such list.
 fn differences(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
     let key = "ignore-differences";
-    let of_layer = |layer: Layer| if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
     // Every environment has a stack in the same layer.
     let of_stack = |name: &str| {
         let mut stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
-        stacks.find(|stack| stack.name == name).map(|stack| of_layer(stack.layer))
+        stacks.find(|stack| stack.name == name).map(|stack| gitops.engine_of(stack.layer))
     };
     let of_service = |name: &str| {
         let mut services = model.environments.iter().flat_map(|environment| environment.services());
@@ -94,23 +91,6 @@ fn ignored(what: &str, key: &str, engine: Engine, span: Span, gitops: &Gitops) -
         format!("{named} applies {what}, and `{key}` is not for it"),
     );
     diagnostic.because(gitops.place, "who applies what").help("drop it")
-}
-
-fn times(stack: &Stack, found: &mut Diagnostics) {
-    let Some((interval, timeout)) =
-        stack.flux.times.as_ref().filter(|(interval, timeout)| timeout.value >= interval.value)
-    else {
-        return;
-    };
-    let message = format!(
-        "Flux waits {} for the health of stack `{}` and compares every {}",
-        stack.flux.timeout, stack.name, stack.flux.interval
-    );
-    let mut diagnostic = TIMEOUT_OVER_INTERVAL.at(timeout.span, "not below the interval", message);
-    if interval.span != timeout.span {
-        diagnostic = diagnostic.because(interval.span, "the interval");
-    }
-    found.push(diagnostic.about(stack.subject()).help("make the timeout shorter than the interval"));
 }
 
 /// Workloads come from services; of other kinds nothing is known here.

@@ -8,7 +8,7 @@ use crate::inventory::secret::SecretProvider;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::chart::Chart;
-use crate::model::flux::apply;
+use crate::model::flux::{Apply, Times, apply};
 use crate::model::gitops::Gitops;
 use crate::model::secret::Secret;
 use crate::model::stack::Stack;
@@ -61,8 +61,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     encrypted_secrets(gitops, gitops.infrastructure, charts, found);
     for environment in &model.environments {
         for stack in &environment.stacks {
-            let engine = if stack.layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+            let engine = gitops.engine_of(stack.layer);
             encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
+            flux_times(&stack.flux, &stack.flux.times, Some(stack), found);
             orders(model, gitops, environment, stack, found);
         }
     }
@@ -77,28 +78,7 @@ fn place(model: &Model, gitops: &Gitops, path: &[&str]) -> Span {
 
 fn times(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
     if gitops.uses_flux() {
-        let flux = &gitops.flux;
-        if let Some((interval, timeout)) = &flux.times
-            && timeout.value >= interval.value
-        {
-            let message =
-                format!("Flux waits {} for health and compares every {}", flux.timeout, flux.interval);
-            let mut diagnostic = TIMEOUT_OVER_INTERVAL.at(timeout.span, "not below the interval", message);
-            if interval.span != timeout.span {
-                diagnostic = diagnostic.because(interval.span, "the interval");
-            }
-            found.push(diagnostic.about("gitops").help("make the timeout shorter than the interval"));
-        }
-        let retry = model.place_of("", &["gitops", "flux", "retry-interval"]);
-        let over = seconds(&flux.retry_interval) > seconds(&flux.interval);
-        if let Some(span) = retry.filter(|_| over) {
-            let message = format!(
-                "Flux tries a failure again after {}, and compares every {} anyway",
-                flux.retry_interval, flux.interval
-            );
-            let diagnostic = RETRY_OVER_INTERVAL.at(span, "longer than the interval", message);
-            found.push(diagnostic.about("gitops").help("make the retry interval shorter than the interval"));
-        }
+        flux_times(&apply(&gitops.flux), &gitops.flux.times, None, found);
     }
     let argocd = &gitops.argocd;
     let over = seconds(&argocd.retry_duration) > seconds(&argocd.retry_max_duration);
@@ -110,6 +90,36 @@ fn times(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
         let span = place(model, gitops, &["argocd", "retry", "backoff", "duration"]);
         let diagnostic = RETRY_OVER_INTERVAL.at(span, "longer than the longest", message);
         found.push(diagnostic.about("gitops").help("raise `max-duration`, or lower `duration`"));
+    }
+}
+
+/// The times of Flux for everything, or for one stack: told at the table that gives them.
+fn flux_times(apply: &Apply, times: &Times, stack: Option<&Stack>, found: &mut Diagnostics) {
+    let Times { interval, retry_interval, timeout } = times;
+    let about = stack.map_or("gitops".to_owned(), Stack::subject);
+    if let Some(place) = timeout.place.or(interval.place)
+        && timeout.seconds >= interval.seconds
+    {
+        let whose =
+            stack.map_or("health".to_owned(), |stack| format!("the health of stack `{}`", stack.name));
+        let message =
+            format!("Flux waits {} for {whose} and compares every {}", apply.timeout, apply.interval);
+        let mut diagnostic = TIMEOUT_OVER_INTERVAL.at(place, "not below the interval", message);
+        if let Some(interval) = interval.place.filter(|interval| *interval != place) {
+            diagnostic = diagnostic.because(interval, "the interval");
+        }
+        found.push(diagnostic.about(about.clone()).help("make the timeout shorter than the interval"));
+    }
+    if let Some(place) = retry_interval.place
+        && retry_interval.seconds > interval.seconds
+    {
+        let whose = stack.map_or(String::new(), |stack| format!(" of stack `{}`", stack.name));
+        let message = format!(
+            "Flux tries a failure{whose} again after {}, and compares every {} anyway",
+            apply.retry_interval, apply.interval
+        );
+        let diagnostic = RETRY_OVER_INTERVAL.at(place, "longer than the interval", message);
+        found.push(diagnostic.about(about).help("make the retry interval shorter than the interval"));
     }
 }
 
@@ -261,13 +271,13 @@ fn encrypted_secrets<'m>(
 /// What a stack waits for by name: it works within Flux, in Argo CD only with the health of Applications, and never
 /// from one engine to the other, but that Flux hands over to Argo CD when the charts are up.
 fn orders(model: &Model, gitops: &Gitops, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
-    let engine_of = |layer: Layer| if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
-    let engine = engine_of(stack.layer);
+    let engine = gitops.engine_of(stack.layer);
     for name in &stack.after_stacks {
         let Some(other) = environment.stacks.iter().find(|other| other.name == name.value) else { continue };
-        if engine_of(other.layer) != engine {
+        let of_other = gitops.engine_of(other.layer);
+        if of_other != engine {
             let what = format!("stack `{name}`");
-            found.push(across(stack, engine, engine_of(other.layer), &what, name.span, gitops));
+            found.push(across(stack, engine, of_other, &what, name.span, gitops));
         } else if engine == Engine::Argocd {
             found.extend(without_waves(gitops, stack, name, name.span));
             found.extend(without_health(model, stack, name, name.span));
@@ -497,7 +507,7 @@ fn variables(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
         let layer = stack.map_or(Layer::Infrastructure, |stack| stack.layer);
         let flux = stack.map_or(&all, |stack| &stack.flux);
         let substitutes = !flux.substitute.is_empty() || !flux.substitute_from.is_empty();
-        let engine = if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
+        let engine = gitops.engine_of(layer);
         let replaced = engine == Engine::Flux && substitutes;
         if let Some(open) = open.filter(|_| replaced) {
             reports.push(never_closed(open, written.span, &owner));

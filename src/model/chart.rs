@@ -73,7 +73,7 @@ pub struct Chart {
 pub fn lower_charts(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Vec<Chart> {
     let tables = &resolver.inventory.tables.charts;
     let mut namespaces = std::collections::BTreeSet::new();
-    let escaping = substitutes(resolver, Layer::Infrastructure, None);
+    let escaping = substitutes(gitops, Layer::Infrastructure, None);
     let charts = tables
         .iter()
         .map(|(name, entry)| {

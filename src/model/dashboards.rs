@@ -7,7 +7,6 @@ use crate::inventory;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, Text};
 use crate::model::UNREADABLE_FILE;
-use crate::model::marks::engine_of;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
 use crate::model::stack::Around;
@@ -39,7 +38,7 @@ pub fn lower_dashboards(
     table: &inventory::stack::Stack,
 ) -> Vec<Dashboard> {
     let layer = table.layer.as_ref().map_or(Layer::Apps, |layer| layer.value);
-    let engine = around.model.gitops.as_ref().map(|gitops| engine_of(gitops, layer));
+    let engine = around.model.gitops.as_ref().map(|gitops| gitops.engine_of(layer));
     let monitoring = &around.model.monitoring;
     let mut dashboards = Vec::new();
     for (name, entry) in &table.dashboards {

@@ -163,13 +163,12 @@ fn deliver_stack(
     layers: &[(String, Layer)],
     start: usize,
 ) -> Delivery {
-    let engine_of = |layer: Layer| if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure };
-    let engine = engine_of(stack.layer);
+    let engine = gitops.engine_of(stack.layer);
     let mut after: Vec<String> = stack
         .after_stacks
         .iter()
         .filter(|name| {
-            layers.iter().any(|(other, layer)| *other == name.value && engine_of(*layer) == engine)
+            layers.iter().any(|(other, layer)| *other == name.value && gitops.engine_of(*layer) == engine)
         })
         .map(|name| format!("{name}-{environment}"))
         .collect();

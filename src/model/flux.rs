@@ -11,13 +11,13 @@ use crate::inventory::gitops::Flux as Table;
 use crate::inventory::record::Map;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine, OrOff, Text};
-use crate::model::gitops::SubstituteFrom;
+use crate::model::gitops::{Gitops, SubstituteFrom};
 use crate::model::images::{ImageUpdate, ImageUpdates, lower_updates};
 use crate::model::naming::{NameKind, check_name, optional_name};
 use crate::model::references::Resolver;
 use crate::model::texts::{Texts, list, optional, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// How Flux applies one folder of the tree.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -46,9 +46,36 @@ pub struct Apply {
     pub substitute: BTreeMap<String, String>,
     /// Where more come from.
     pub substitute_from: Vec<SubstituteFrom>,
-    /// The interval and timeout, for rules; where the inventory gives one for this stack.
+    /// The same times for rules, and where the stack's own table gives them.
     #[serde(skip)]
-    pub times: Option<(Spanned<f64>, Spanned<f64>)>,
+    pub times: Times,
+}
+
+/// How often Flux looks, and how long it waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// How often it compares.
+    pub interval: Time,
+    /// How soon a failure is tried again.
+    pub retry_interval: Time,
+    /// How long health is waited for.
+    pub timeout: Time,
+}
+
+/// A time as rules compare it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Time {
+    /// How long it is.
+    pub seconds: f64,
+    /// Where it is written; none for what holds anyway.
+    pub place: Option<Span>,
+}
+
+impl Time {
+    /// A time as it holds, and as a table gives it, if it does.
+    pub fn of(text: &str, written: Option<&Duration>) -> Self {
+        Self { seconds: seconds(text).unwrap_or_default(), place: written.map(|time| time.0.span) }
+    }
 }
 
 /// An object that must be healthy, as Flux has it.
@@ -238,16 +265,9 @@ fn policy(word: Option<&Spanned<DeletionPolicy>>) -> Option<&'static str> {
 }
 
 /// Whether Flux replaces `${NAME}` in what a layer, or a stack of it, has.
-pub fn substitutes(resolver: &Resolver<'_>, layer: Layer, stack: Option<&inventory::stack::Stack>) -> bool {
-    let Some(gitops) = &resolver.inventory.tables.gitops else { return false };
-    let infrastructure = gitops.infrastructure.as_ref().or(gitops.apps.as_ref());
-    let apps = gitops.apps.as_ref().or(gitops.infrastructure.as_ref());
-    let engine = if layer == Layer::Apps { apps } else { infrastructure };
-    if engine.is_some_and(|engine| engine.value == Engine::Argocd) {
-        return false;
-    }
-    let all = gitops.flux.as_ref();
-    let all = all.is_some_and(|flux| !flux.substitute.is_empty() || !flux.substitute_from.is_empty());
+pub fn substitutes(gitops: Option<&Gitops>, layer: Layer, stack: Option<&inventory::stack::Stack>) -> bool {
+    let Some(gitops) = gitops.filter(|gitops| gitops.engine_of(layer) == Engine::Flux) else { return false };
+    let all = !gitops.flux.substitute.is_empty() || !gitops.flux.substitute_from.is_empty();
     match stack.and_then(|stack| stack.flux.as_ref()).and_then(|flux| flux.substitute.as_ref()) {
         Some(OrOff::Off(_)) => false,
         Some(OrOff::On(own)) => all || !own.is_empty(),
@@ -255,11 +275,12 @@ pub fn substitutes(resolver: &Resolver<'_>, layer: Layer, stack: Option<&invento
     }
 }
 
-/// Lowers what `[gitops.flux]` says beside the order.
-pub fn lower(resolver: &mut Resolver<'_>, table: &Table, name: &str) -> Extras {
+/// Lowers what `[gitops.flux]` says beside the order. `revision` is what is applied of the repository, resolved.
+pub fn lower(resolver: &mut Resolver<'_>, table: &Table, name: &str, revision: &str) -> Extras {
     let own_repository = || vec![target("GitRepository", Some(name))];
+    let source = table.source.as_ref().map(|source| lower_source(resolver, source, revision));
     Extras {
-        source: table.source.as_ref().map(|source| lower_source(resolver, source)).unwrap_or_default(),
+        source: source.unwrap_or_default(),
         notifications: lower_notifications(resolver, &table.notifications),
         receivers: lower_receivers(resolver, &table.receivers, own_repository),
         images: Vec::new(),
@@ -274,9 +295,11 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table, name: &str) -> Extras {
     }
 }
 
-fn lower_source(resolver: &mut Resolver<'_>, table: &written::FluxSource) -> Source {
-    let revision = resolver.inventory.tables.gitops.as_ref().and_then(|gitops| gitops.revision.as_ref());
-    if let (Some(revision), Some(semver)) = (revision, &table.semver) {
+fn lower_source(resolver: &mut Resolver<'_>, table: &written::FluxSource, revision: &str) -> Source {
+    let gitops = resolver.inventory.tables.gitops.as_ref();
+    if let (Some(revision), Some(semver)) =
+        (gitops.and_then(|gitops| gitops.revision.as_ref()), &table.semver)
+    {
         let message = "`semver` chooses a tag, and `gitops.revision` names what is applied";
         let diagnostic = CONFLICTING_KEYS.at(semver.span, "and this", message).because(revision.span, "this");
         resolver.found.push(diagnostic.about("gitops").help("keep one of them"));
@@ -298,8 +321,7 @@ fn lower_source(resolver: &mut Resolver<'_>, table: &written::FluxSource) -> Sou
     let reference = match (commit, semver) {
         // Flux fetches a commit from the branch that has it.
         (Some(commit), _) => {
-            let branch = revision.map_or("main".to_owned(), |text| text.value.clone());
-            Some(BTreeMap::from([("branch", branch), ("commit", commit.value)]))
+            Some(BTreeMap::from([("branch", revision.to_owned()), ("commit", commit.value)]))
         }
         (None, Some(semver)) => Some(BTreeMap::from([("semver", semver)])),
         (None, None) => None,
@@ -512,23 +534,17 @@ pub fn lower_stack(
 ) -> Apply {
     let mut apply = apply(all);
     let Some(table) = table else { return apply };
-    let times = (table.interval.as_ref(), table.timeout.as_ref());
-    let own = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
-    let known = |text: &str, span| Spanned::new(seconds(text).unwrap_or_default(), span);
-    apply.times = match times {
-        (Some(interval), Some(timeout)) => Some((own(interval), own(timeout))),
-        (Some(interval), None) => Some((own(interval), known(&apply.timeout, interval.0.span))),
-        (None, Some(timeout)) => Some((known(&apply.interval, timeout.0.span), own(timeout))),
-        (None, None) => None,
-    };
     let set = |target: &mut String, time: Option<&Duration>| {
         if let Some(time) = time {
             target.clone_from(&time.0.value);
         }
+        Time::of(target, time)
     };
-    set(&mut apply.interval, table.interval.as_ref());
-    set(&mut apply.retry_interval, table.retry_interval.as_ref());
-    set(&mut apply.timeout, table.timeout.as_ref());
+    apply.times = Times {
+        interval: set(&mut apply.interval, table.interval.as_ref()),
+        retry_interval: set(&mut apply.retry_interval, table.retry_interval.as_ref()),
+        timeout: set(&mut apply.timeout, table.timeout.as_ref()),
+    };
     apply.health_checks = health_checks(resolver, &table.health_checks, namespace);
     apply.wait = table.wait.as_ref().map_or(table.health_checks.is_empty(), |flag| flag.value);
     if let (Some(wait), Some(first)) =
@@ -550,7 +566,12 @@ pub fn lower_stack(
             apply.substitute.clear();
             apply.substitute_from.clear();
         }
-        Some(OrOff::On(own)) => apply.substitute.extend(texts::<Texts>(resolver, own)),
+        Some(OrOff::On(own)) => {
+            // They stand in the Kustomization, and Flux looks for no variables in them.
+            let escaping = std::mem::replace(&mut resolver.escaping, false);
+            apply.substitute.extend(texts::<Texts>(resolver, own));
+            resolver.escaping = escaping;
+        }
         None => {}
     }
     apply

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::inventory;
+use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine};
 use crate::model::cluster::DEFAULT_NAME;
 use crate::model::delivery::Delivery;
+use crate::model::flux::{Time, Times};
 use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
 use crate::model::texts::{optional, texts};
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 
 /// Where the tree is committed, and who applies it.
 #[derive(Clone, Debug, Serialize)]
@@ -110,9 +112,9 @@ pub struct Flux {
     /// What it is told beside the order.
     #[serde(flatten)]
     pub extras: crate::model::flux::Extras,
-    /// The table's interval and timeout, for rules.
+    /// The same times for rules, and where the table gives them.
     #[serde(skip)]
-    pub times: Option<(Spanned<f64>, Spanned<f64>)>,
+    pub times: Times,
 }
 
 /// How encrypted files are read.
@@ -136,6 +138,11 @@ pub struct SubstituteFrom {
 }
 
 impl Gitops {
+    /// Who applies the stacks of a layer.
+    pub fn engine_of(&self, layer: Layer) -> Engine {
+        if layer == Layer::Apps { self.apps } else { self.infrastructure }
+    }
+
     /// The namespace of the engine that applies the infrastructure.
     pub fn engine_namespace(&self) -> &str {
         match self.infrastructure {
@@ -240,26 +247,27 @@ fn written(duration: Option<&Duration>, default: &str) -> String {
 fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flux>, revision: &str) -> Flux {
     let absent = inventory::gitops::Flux::default();
     let table = table.unwrap_or(&absent);
-    let seconds = |time: &Duration| Spanned::new(time.seconds(), time.0.span);
-    let times = match (&table.interval, &table.timeout) {
-        (Some(interval), Some(timeout)) => Some((seconds(interval), seconds(timeout))),
-        (Some(interval), None) => Some((seconds(interval), Spanned::new(300.0, interval.0.span))),
-        (None, Some(timeout)) => Some((Spanned::new(600.0, timeout.0.span), seconds(timeout))),
-        (None, None) => None,
-    };
     let name = resolver.inventory.tables.cluster.as_ref().and_then(|cluster| cluster.name.as_ref());
     let name = optional(resolver, name).unwrap_or_else(|| DEFAULT_NAME.to_owned());
-    let extras = crate::model::flux::lower(resolver, table, &name);
+    let extras = crate::model::flux::lower(resolver, table, &name, revision);
     let whole = BTreeMap::from([(revision_kind(revision), revision.to_owned())]);
+    let interval = written(table.interval.as_ref(), "10m");
+    let retry_interval = written(table.retry_interval.as_ref(), "1m");
+    let timeout = written(table.timeout.as_ref(), "5m");
     Flux {
         applies: false,
+        times: Times {
+            interval: Time::of(&interval, table.interval.as_ref()),
+            retry_interval: Time::of(&retry_interval, table.retry_interval.as_ref()),
+            timeout: Time::of(&timeout, table.timeout.as_ref()),
+        },
+        interval,
+        retry_interval,
+        timeout,
         reference: extras.source.reference.clone().unwrap_or(whole),
         extras,
         namespace: optional_name(resolver, table.namespace.as_ref(), "a namespace", NameKind::Label)
             .unwrap_or_else(|| "flux-system".to_owned()),
-        interval: written(table.interval.as_ref(), "10m"),
-        retry_interval: written(table.retry_interval.as_ref(), "1m"),
-        timeout: written(table.timeout.as_ref(), "5m"),
         decryption: table.decryption.as_ref().map(|decryption| Decryption {
             provider: decryption.provider.as_ref().map_or("sops", |provider| provider.value.word()),
             secret: optional_name(resolver, decryption.secret.as_ref(), "a Secret", NameKind::Subdomain)
@@ -276,7 +284,6 @@ fn lower_flux(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::Flu
             .collect(),
         substitute: texts(resolver, &table.substitute),
         secret: optional_name(resolver, table.secret.as_ref(), "a Secret", NameKind::Subdomain),
-        times,
     }
 }
 

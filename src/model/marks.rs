@@ -7,9 +7,7 @@ use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::inventory::service::Kind;
-use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
-use crate::model::gitops::Gitops;
 use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -55,7 +53,7 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
     let waits = environment.services().any(|service| !service.depends_on.is_empty());
     environment.has_dependencies = waits;
     environment.stacks.par_iter_mut().for_each(|stack| {
-        let engine = gitops.map(|gitops| engine_of(gitops, stack.layer));
+        let engine = gitops.map(|gitops| gitops.engine_of(stack.layer));
         let waves = engine == Some(Engine::Argocd);
         stack.labels.add(PART_OF, &stack.part_of);
         stack.labels.add(MANAGED_BY, "bayplan");
@@ -83,11 +81,6 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
         monitoring::mark(stack, &model.monitoring.labels);
         stack.network = facts::of_stack(stack, &model.nfs);
     });
-}
-
-/// Who applies the stacks of a layer.
-pub fn engine_of(gitops: &Gitops, layer: Layer) -> Engine {
-    if layer == Layer::Apps { gitops.apps } else { gitops.infrastructure }
 }
 
 /// Adds the labels of the Pod Security Standards.

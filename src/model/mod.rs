@@ -72,6 +72,7 @@ use serde::Serialize;
 use crate::diagnostic::{Diagnostics, Outcome, codes};
 use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
+use crate::inventory::stack::Layer;
 use crate::inventory::unread::Unread;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::chart::Chart;
@@ -287,9 +288,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let nodes = node::lower_nodes(shared);
     let charts = chart::lower_charts(shared, gitops.as_ref());
     let network = cluster::lower_network(shared, &charts);
+    let sops = sops::lower(shared);
+    shared.escaping = flux::substitutes(gitops.as_ref(), Layer::Infrastructure, None);
     let chart_secrets = secret::lower_chart_secrets(shared, &charts);
     let secret_stores = secret::lower_stores(shared, None);
-    let sops = sops::lower(shared);
     let load_balancer = load_balancer::lower_load_balancer(shared);
     let metallb = load_balancer::lower_metallb(shared, &nodes, &charts, gitops.as_ref());
     let cilium = load_balancer::lower_cilium(shared, &nodes, &charts);
@@ -298,6 +300,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let storage_classes = storage_class::lower_storage_classes(shared, &nfs);
     let priority_classes = priority::lower_priority_classes(shared);
     let ingress = ingress::lower_ingress(shared, &charts, gitops.as_ref());
+    shared.escaping = false;
     let monitoring = monitoring::lower_monitoring(shared, &charts);
     let checks = lower_checks(inventory);
     let external = external::lower(shared);
@@ -335,7 +338,9 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     gateway::ask_for_addresses(&mut model);
     (model.base, model.environments) = lower_environments(&mut resolver, &model);
     stack::report_undeclared(&mut resolver);
+    resolver.escaping = flux::substitutes(model.gitops.as_ref(), Layer::Infrastructure, None);
     model.velero = velero::lower(&mut resolver, &model);
+    resolver.escaping = false;
     waves::order_charts(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
     load_balancer::serve_namespaces(&mut model);

@@ -1,7 +1,8 @@
 //! `${table.name.key}`: a fact elsewhere in the inventory, or one derived from it.
 //!
 //! References are looked up in the plain tree of the file, with the environment's own tables laid over it,
-//! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`.
+//! and never run code. `${NAME}` without a dot belongs to Flux and stays; `$${` writes a plain `${`. Where Flux
+//! replaces variables, it makes one `$` of two: what is to arrive as `$$` or `${` is written so that it does.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,8 @@ pub struct Resolver<'a> {
     pub inventory: &'a Inventory,
     /// What was found.
     pub found: Diagnostics,
-    /// Whether Flux replaces `${NAME}` in what is being resolved: a plain `${` is written so that it does not.
+    /// Whether Flux replaces `${NAME}` in what is being resolved: each plain `$` that it would take for the
+    /// beginning of something is written twice.
     pub escaping: bool,
     environment: Option<(&'a str, &'a Environment)>,
     /// Whether what is resolved is only the common ground of environments, and never deployed as such.
@@ -196,7 +198,7 @@ impl<'a> Resolver<'a> {
 
     /// A string with its references replaced.
     pub fn text(&mut self, text: &Text) -> Spanned<String> {
-        if !text.contains("${") {
+        if self.is_plain(text) {
             return text.clone();
         }
         let mut trail = Trail { path: Vec::new(), lookups: 0 };
@@ -272,7 +274,7 @@ impl<'a> Resolver<'a> {
 
     /// A string with its references replaced, or `None` after reporting that one leads nowhere.
     pub fn resolved(&mut self, text: &Text) -> Option<Spanned<String>> {
-        if !text.contains("${") {
+        if self.is_plain(text) {
             return Some(text.clone());
         }
         let mut trail = Trail { path: Vec::new(), lookups: 0 };
@@ -349,51 +351,50 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A plain `${` as the tree has it.
-    fn escaped(&self) -> &'static str {
-        if self.escaping { "$${" } else { "${" }
+    /// Whether a text stands in the tree as it stands here.
+    fn is_plain(&self, text: &str) -> bool {
+        !(text.contains("${") || self.escaping && text.contains("$$"))
     }
 
     /// Replaces what can be replaced and reports each reference that cannot.
     fn expand_reporting(&mut self, text: &str, span: Span, trail: &mut Trail) -> String {
-        let mut expanded = String::with_capacity(text.len());
-        for part in Parts(text) {
+        let mut expanded = Expanded::new(text.len(), self.escaping);
+        for part in Parts::of(text) {
             match part {
-                Part::Escaped => expanded.push_str(self.escaped()),
-                Part::Plain(plain) => expanded.push_str(plain),
                 Part::Unclosed(path) => {
                     self.report_unclosed(path, span);
-                    expanded.push_str(&format!("${{{path}"));
+                    expanded.push(&part);
                 }
                 Part::Reference(path) => match self.look_up(path, trail) {
-                    Ok(Some(fact)) => {
-                        self.report_off(path, span);
-                        expanded.push_str(&fact.text);
+                    Ok(fact) => {
+                        if fact.is_some() {
+                            self.report_off(path, span);
+                        }
+                        expanded.push_found(path, fact.as_ref().map(|fact| fact.text.as_str()));
                     }
-                    Ok(None) => expanded.push_str(&format!("${{{path}}}")),
                     Err(failure) => self.report(path, failure, span),
                 },
+                part => expanded.push(&part),
             }
         }
-        expanded
+        expanded.text
     }
 
     fn expand(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
-        let mut expanded = String::with_capacity(text.len());
-        for part in Parts(text) {
+        let mut expanded = Expanded::new(text.len(), self.escaping);
+        for part in Parts::of(text) {
             match part {
-                Part::Escaped => expanded.push_str(self.escaped()),
-                Part::Plain(plain) => expanded.push_str(plain),
-                Part::Unclosed(path) => expanded.push_str(&format!("${{{path}")),
-                Part::Reference(path) => match self.look_up(path, trail)? {
-                    Some(fact) => expanded.push_str(&fact.text),
-                    None => expanded.push_str(&format!("${{{path}}}")),
-                },
+                Part::Reference(path) => {
+                    let fact = self.look_up(path, trail)?;
+                    expanded.push_found(path, fact.as_ref().map(|fact| fact.text.as_str()));
+                }
+                part => expanded.push(&part),
             }
-            if expanded.len() > LENGTH_LIMIT {
+            if expanded.text.len() > LENGTH_LIMIT {
                 return Err(Failure::TooLong);
             }
         }
+        let expanded = expanded.text;
         let take = |room: usize| Some(room.saturating_sub(expanded.len()));
         let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         let fits = room.is_ok_and(|room| room >= expanded.len());
@@ -755,8 +756,10 @@ impl serde::Serialize for QuantityValue {
 
 enum Part<'t> {
     Plain(&'t str),
-    /// `$${`: a plain `${`.
-    Escaped,
+    /// So many plain `$`, which are no part of a variable of Flux.
+    Dollars(usize),
+    /// `$${`: a plain `${`, with so many plain `$`, of which the last is its own.
+    Escaped(usize),
     Reference(&'t str),
     /// `${a.b`, and no `}` behind it.
     Unclosed(&'t str),
@@ -769,38 +772,112 @@ fn merged<'a, T: Decode>(base: &Map<T>, own: &'a Map<T>) -> BTreeMap<&'a str, T>
 }
 
 /// A string as plain text and references, in order.
-struct Parts<'t>(&'t str);
+struct Parts<'t> {
+    rest: &'t str,
+    /// In how many of Flux's own `${…}` it stands: those arrive as they are written.
+    within: usize,
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { rest: text, within: 0 }
+    }
+
+    /// The first so many bytes.
+    fn take(&mut self, bytes: usize) -> &'t str {
+        let (taken, rest) = self.rest.split_at(bytes);
+        self.rest = rest;
+        taken
+    }
+}
 
 impl<'t> Iterator for Parts<'t> {
     type Item = Part<'t>;
 
     fn next(&mut self) -> Option<Part<'t>> {
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
-        // Flux's own way to write a plain `${`, for whoever wants it whatever applies the tree.
-        if let Some(rest) = self.0.strip_prefix("$$${") {
-            let plain = &self.0[1..4];
-            self.0 = rest;
-            return Some(Part::Plain(plain));
-        }
-        if let Some(rest) = self.0.strip_prefix("$${") {
-            self.0 = rest;
-            return Some(Part::Escaped);
-        }
-        if let Some((path, rest)) = reference(self.0) {
-            self.0 = rest;
+        let dollars = self.rest.len() - self.rest.trim_start_matches('$').len();
+        let opens = self.rest[dollars..].starts_with('{');
+        if dollars == 1
+            && opens
+            && let Some((path, rest)) = reference(self.rest)
+        {
+            self.rest = rest;
             return Some(Part::Reference(path));
         }
-        if let Some((path, rest)) = unclosed(self.0) {
-            self.0 = rest;
+        if let Some((path, rest)) = unclosed(self.rest) {
+            self.rest = rest;
             return Some(Part::Unclosed(path));
         }
-        let first = self.0.chars().next().map_or(0, char::len_utf8);
-        let next = self.0[first..].find('$').map_or(self.0.len(), |at| first + at);
-        let (plain, rest) = self.0.split_at(next);
-        self.0 = rest;
-        Some(Part::Plain(plain))
+        let part = match dollars {
+            0 => {
+                let ends = |c: char| c == '$' || c == '}' && self.within > 0;
+                let end = self.rest.find(ends).unwrap_or(self.rest.len());
+                let closes = usize::from(self.rest[end..].starts_with('}'));
+                self.within -= closes;
+                Part::Plain(self.take(end + closes))
+            }
+            1 if opens => {
+                self.within += 1;
+                Part::Plain(self.take("${".len()))
+            }
+            _ if opens => {
+                self.take(dollars + 1);
+                Part::Escaped(dollars - 1)
+            }
+            _ if self.within > 0 => Part::Plain(self.take(dollars)),
+            _ => {
+                self.take(dollars);
+                Part::Dollars(dollars)
+            }
+        };
+        Some(part)
+    }
+}
+
+/// A string in the making. Flux makes one `$` of two, and takes `${` for a variable (fluxcd/pkg, `envsubst`): a single
+/// `$` before anything else may stand as it is.
+struct Expanded {
+    text: String,
+    escaping: bool,
+}
+
+impl Expanded {
+    fn new(length: usize, escaping: bool) -> Self {
+        Self { text: String::with_capacity(length), escaping }
+    }
+
+    fn push(&mut self, part: &Part<'_>) {
+        let written = |dollars: usize, alone: bool| {
+            let times = if self.escaping && !alone { 2 } else { 1 };
+            "$".repeat(dollars * times)
+        };
+        match part {
+            Part::Plain(plain) => self.join(plain),
+            Part::Dollars(dollars) => self.join(&written(*dollars, *dollars == 1)),
+            Part::Escaped(dollars) => self.join(&(written(*dollars, false) + "{")),
+            Part::Reference(path) => self.join(&format!("${{{path}}}")),
+            Part::Unclosed(path) => self.join(&format!("${{{path}")),
+        }
+    }
+
+    /// What a reference leads to, or the reference if it is none of ours.
+    fn push_found(&mut self, path: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.join(value),
+            None => self.push(&Part::Reference(path)),
+        }
+    }
+
+    /// A single `$` at the end of what is there must not make something of what follows.
+    fn join(&mut self, more: &str) {
+        let single = self.text.ends_with('$') && !self.text.ends_with("$$");
+        if self.escaping && single && more.starts_with(['$', '{']) {
+            self.text.push('$');
+        }
+        self.text.push_str(more);
     }
 }
 
@@ -822,4 +899,70 @@ fn unclosed(text: &str) -> Option<(&str, &str)> {
 
 fn only_reference(text: &str) -> Option<&str> {
     reference(text).filter(|(_, rest)| rest.is_empty()).map(|(path, _)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expanded, Parts};
+
+    fn expanded(text: &str, escaping: bool) -> String {
+        let mut expanded = Expanded::new(text.len(), escaping);
+        Parts::of(text).for_each(|part| expanded.push(&part));
+        expanded.text
+    }
+
+    /// What Flux makes of a text that has no variables: one `$` of two; `None` if it sees a variable.
+    fn as_flux_reads(text: &str) -> Option<String> {
+        let (mut read, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find('$') {
+            let (before, after) = rest.split_at(at);
+            if after.starts_with("${") {
+                return None;
+            }
+            read += before;
+            read.push('$');
+            rest = &after[after.len().min(if after.starts_with("$$") { 2 } else { 1 })..];
+        }
+        Some(read + rest)
+    }
+
+    #[test]
+    fn dollars_arrive_as_they_are_meant() {
+        for (text, meant) in [
+            ("no dollar, a } and a {", "no dollar, a } and a {"),
+            ("$", "$"),
+            ("kill $$", "kill $$"),
+            ("a $$ b $$$ c $$$$ $HOME", "a $$ b $$$ c $$$$ $HOME"),
+            ("x$$(foo) $(bar) $$$(baz)", "x$$(foo) $(bar) $$$(baz)"),
+            ("$${A}", "${A}"),
+            ("$$${A}", "$${A}"),
+            ("$$$${A}$", "$$${A}$"),
+            ("^a$$|^${b}$".replace("${", "$${").as_str(), "^a$$|^${b}$"),
+            ("ends with $${", "ends with ${"),
+        ] {
+            assert_eq!(expanded(text, false), meant);
+            let written = expanded(text, true);
+            assert_eq!(as_flux_reads(&written).as_deref(), Some(meant), "{written}");
+        }
+        assert_eq!(expanded("one $HOME, two $$", true), "one $HOME, two $$$$");
+    }
+
+    #[test]
+    fn variables_of_flux_stay() {
+        for text in ["${A}", "a ${A} $B ${C:-x$$y} ${D:-${E:-}}$(F)", "${A:0:3}-${A//a/b}"] {
+            assert_eq!(expanded(text, true), text);
+        }
+        assert_eq!(expanded("${A:-x$$y}$$", true), "${A:-x$$y}$$$$");
+        assert_eq!(expanded("$$ ${A} $$", true), "$$$$ ${A} $$$$");
+    }
+
+    #[test]
+    fn what_is_joined_makes_nothing_new() {
+        for pieces in [["a$", "{b}"], ["a$", "$$b"], ["$", "$"], ["$$$$", "{"], ["a", "$"]] {
+            let mut expanded = Expanded::new(0, true);
+            pieces.iter().for_each(|piece| expanded.join(piece));
+            let meant: Option<String> = pieces.iter().map(|piece| as_flux_reads(piece)).collect();
+            assert_eq!(as_flux_reads(&expanded.text), meant, "{pieces:?}");
+        }
+    }
 }

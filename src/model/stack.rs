@@ -289,7 +289,7 @@ fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &
                 return None;
             }
             check_name(resolver, name, entry.key, "a stack", NameKind::Label);
-            resolver.escaping = substitutes(resolver, layer_of(&stack), Some(&stack));
+            resolver.escaping = substitutes(around.model.gitops.as_ref(), layer_of(&stack), Some(&stack));
             let lowered = lower_stack(resolver, around, environment, name, &stack, entry.key);
             resolver.escaping = false;
             Some(lowered)
@@ -486,8 +486,9 @@ fn lower_part(
         if around.complete {
             report_missing(resolver, name, entry, table);
         }
+        let gitops = around.model.gitops.as_ref();
         resolver.escaping =
-            stack.is_some_and(|stack| substitutes(resolver, stack.layer, resolver.stack(stack_name)));
+            stack.is_some_and(|stack| substitutes(gitops, stack.layer, resolver.stack(stack_name)));
         services.push(Arc::new(lower_service(resolver, around, stack, name, table, entry.key)));
         resolver.escaping = false;
     }
