@@ -262,7 +262,12 @@ fn peel(count: usize, edges: &[(usize, usize)]) -> Vec<bool> {
 }
 
 /// The Gateway and certificates are applied before any stack is: a namespace that a stack brings is not there yet.
+/// Told once for a namespace, and not where nobody says who applies what.
 fn later_namespaces(model: &Model, ingress: &Ingress, found: &mut Diagnostics) {
+    if model.gitops.is_none() {
+        return;
+    }
+    let mut told = BTreeSet::new();
     let gateway =
         ingress.written_gateway.iter().map(|gateway| (&gateway.namespace, "ingress.gateway".to_owned()));
     let certificates = ingress.certificates.iter();
@@ -270,7 +275,9 @@ fn later_namespaces(model: &Model, ingress: &Ingress, found: &mut Diagnostics) {
     for (namespace, subject) in gateway.chain(certificates) {
         let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
         let mut own = stacks.filter(|stack| stack.namespace.value == namespace.value);
-        if let Some(stack) = own.find(|stack| stack.writes_namespace) {
+        if let Some(stack) = own.find(|stack| stack.writes_namespace)
+            && told.insert(namespace.value.as_str())
+        {
             let message = format!(
                 "`{subject}` is in namespace `{}`, which stack `{}` brings later",
                 namespace.value, stack.name

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::address::{Family, Range};
+use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
-
 use crate::model::policy::End;
 use crate::model::port::Port;
 use crate::model::service::Service;
@@ -37,6 +38,10 @@ pub fn open(environment: &mut Environment, model: &Model) {
         return;
     }
     let rules = rules(environment, model);
+    let solvers = solvers(environment, model);
+    for stack in environment.stacks.iter_mut().filter(|stack| stack.closed.ingress) {
+        stack.solvers = solvers.get(stack.namespace.as_str()).cloned();
+    }
     let isolated = environment.stacks.iter_mut().filter(|stack| stack.isolate);
     for service in isolated.flat_map(|stack| &mut stack.services) {
         if let Some(rules) = rules.get(&service.key) {
@@ -44,6 +49,7 @@ pub fn open(environment: &mut Environment, model: &Model) {
             service.ingress_rules = rules.ingress.clone();
             service.egress_rules = rules.egress.clone();
             service.host_rules = rules.hosts.clone();
+            service.router_rules = rules.router.clone();
             let given = [("Ingress", &rules.ingress), ("Egress", &rules.egress)];
             service.policy_types =
                 given.into_iter().filter(|(_, rules)| rules.is_some()).map(|(word, _)| word).collect();
@@ -56,6 +62,46 @@ struct Rules {
     ingress: Option<Vec<Json>>,
     egress: Option<Vec<Json>>,
     hosts: Vec<Json>,
+    router: Vec<Json>,
+}
+
+/// Who may reach the pods by which cert-manager answers for a host (HTTP-01).
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Solvers {
+    /// The rules of their NetworkPolicy.
+    pub ingress_rules: Vec<Json>,
+    /// The rules of their CiliumNetworkPolicy.
+    pub router_rules: Vec<Json>,
+}
+
+/// Where cert-manager's solvers listen.
+const SOLVER_PORT: i64 = 8089;
+
+/// The namespaces of certificates whose issuer has the router ask a pod, which cert-manager starts beside them.
+fn solvers(environment: &Environment, model: &Model) -> BTreeMap<String, Solvers> {
+    let Some(router) = &model.ingress else { return BTreeMap::new() };
+    let written = router.certificates.iter();
+    let written = written.map(|one| (one.namespace.as_str(), one.issuer.as_str(), one.kind));
+    let of_services = environment.services().filter_map(|service| service.route.as_deref());
+    let of_routes = router.routes.iter().chain(of_services).filter_map(|route| {
+        let tls = route.tls.as_ref()?;
+        Some((route.namespace.as_str(), tls.issuer.as_deref()?, tls.issuer_kind?))
+    });
+    let of_routes = of_routes.filter(|_| router.provider != IngressProvider::Gateway);
+    let ports = vec![json!({ "port": SOLVER_PORT, "protocol": "TCP" })];
+    let solvers = match router_pods(model) {
+        Some(peer) => {
+            let mut opened = Opened::default();
+            opened.add(vec![peer], ports);
+            Solvers { ingress_rules: opened.into_rules("from"), ..Solvers::default() }
+        }
+        None => Solvers { router_rules: from_cilium(&ports), ..Solvers::default() },
+    };
+    written
+        .chain(of_routes)
+        .filter(|(_, issuer, kind)| router.answers(issuer, *kind))
+        .map(|(namespace, ..)| (namespace.to_owned(), solvers.clone()))
+        .collect()
 }
 
 fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
@@ -83,6 +129,7 @@ fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
                 ingress: some(stack.closed.ingress.then(|| around.ingress(service, callers))),
                 egress: some(stack.closed.egress.then(|| around.egress(service))),
                 hosts: if stack.closed.egress { hosts(service) } else { Vec::new() },
+                router: if stack.closed.ingress { from_router(service, model) } else { Vec::new() },
             };
             rules.insert(service.key.clone(), own);
         }
@@ -162,9 +209,7 @@ impl Rule {
 
 impl Around<'_> {
     fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Json> {
-        if service.allow_from.is_empty()
-            && let Some(ports) = reached_from_outside(service)
-        {
+        if let Some(ports) = open_ports(service) {
             // Traffic through a load balancer comes with a node's address or a client's: any source. Nothing
             // needs a rule of its own beside that.
             return vec![json!({ "ports": ports })];
@@ -186,18 +231,10 @@ impl Around<'_> {
         if !all.is_empty() {
             opened.add(from, all);
         }
-        let router = self.model.ingress.as_ref().filter(|_| !service.hosts.is_empty());
-        if let (Some(router), Some(port)) = (router, service.main_port.as_deref()) {
-            let peer = some_pods(router.namespace.as_deref(), &router.pod_labels);
-            opened.add(vec![peer], one_port(service, port));
-        }
-        for port in service.ports.iter().filter(|port| port.entry_point.is_some() || port.listener.is_some())
-        {
-            let peer = match &self.model.ingress {
-                Some(router) => some_pods(router.namespace.as_deref(), &router.pod_labels),
-                None => some_pods(None, &Texts::new()),
-            };
-            opened.add(vec![peer], one_port(service, &port.name));
+        if let Some(router) = router_pods(self.model) {
+            for port in routed_ports(service, self.model) {
+                opened.add(vec![router.clone()], one_port(service, port));
+            }
         }
         for port in service.monitor.iter().flat_map(|monitor| monitor.ports()) {
             let scraper = &self.model.monitoring;
@@ -311,16 +348,60 @@ impl Around<'_> {
     }
 }
 
+/// The router's pods; none if it is Cilium, whose connections come from no pod.
+fn router_pods(model: &Model) -> Option<Json> {
+    match &model.ingress {
+        Some(router) if router.by_cilium => None,
+        Some(router) => Some(some_pods(router.namespace.as_deref(), &router.pod_labels)),
+        None => Some(some_pods(None, &Texts::new())),
+    }
+}
+
+/// The ports, by name, that the router connects to: for hosts, and for whatever comes in by an entry point.
+pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<Item = &'s str> {
+    let hosts = model.ingress.is_some() && !service.hosts.is_empty();
+    let of_hosts = service.main_port.as_deref().filter(|_| hosts);
+    let entered = |port: &&Port| port.entry_point.is_some() || port.listener.is_some();
+    of_hosts.into_iter().chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
+}
+
+/// Cilium as the router has an identity that no selector of Kubernetes' policies finds (cilium/cilium#36509).
+fn from_router(service: &Service, model: &Model) -> Vec<Json> {
+    if router_pods(model).is_some() || open_ports(service).is_some() {
+        return Vec::new();
+    }
+    let mut ports: Vec<Json> = Vec::new();
+    for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    from_cilium(&ports)
+}
+
+/// Rules that let Cilium's own router reach some ports; none for no ports.
+fn from_cilium(ports: &[Json]) -> Vec<Json> {
+    let rule = |ports: Json| json!({ "fromEntities": ["ingress"], "toPorts": [ports] });
+    of_cilium(ports).into_iter().map(rule).collect()
+}
+
 /// Cilium takes at most so many ports at once.
 const MOST_PORTS: usize = 40;
 
-/// Rules of Cilium about hosts, alike ports together. Ports are texts there.
+/// Ports as Cilium takes them: their numbers are texts, and there are not too many at once.
+fn of_cilium(ports: &[Json]) -> Vec<Json> {
+    let text = |port: &Json| json!({ "port": port["port"].to_string(), "protocol": port["protocol"] });
+    let some = |ports: &[Json]| json!({ "ports": ports.iter().map(text).collect::<Vec<_>>() });
+    ports.chunks(MOST_PORTS).map(some).collect()
+}
+
+/// Rules of Cilium about hosts, alike ports together.
 fn hosts(service: &Service) -> Vec<Json> {
     let mut by_ports: Vec<(Vec<Json>, Vec<Json>)> = Vec::new();
     for target in &service.egress {
         let End::Host(name) = &target.to else { continue };
         let key = if name.contains('*') { "matchPattern" } else { "matchName" };
-        let number = |port: &i64| json!({ "port": port.to_string(), "protocol": target.protocol.word() });
+        let number = |port: &i64| json!({ "port": port, "protocol": target.protocol.word() });
         let ports: Vec<Json> = target.ports.iter().map(number).collect();
         let host = json!({ key: name });
         match by_ports.iter_mut().find(|(known, _)| *known == ports) {
@@ -330,13 +411,18 @@ fn hosts(service: &Service) -> Vec<Json> {
         }
     }
     let rule = |(ports, hosts): (Vec<Json>, Vec<Json>)| {
-        let some: Vec<Json> = ports.chunks(MOST_PORTS).map(|ports| json!({ "ports": ports })).collect();
+        let some = of_cilium(&ports);
         match some.is_empty() {
             true => json!({ "toFQDNs": hosts }),
             false => json!({ "toFQDNs": hosts, "toPorts": some }),
         }
     };
     by_ports.into_iter().map(rule).collect()
+}
+
+/// The ports that anybody may reach, if nobody is named.
+pub fn open_ports(service: &Service) -> Option<Vec<Json>> {
+    reached_from_outside(service).filter(|_| service.allow_from.is_empty())
 }
 
 /// The ports that are reached by a node's address or one of the service's own; none if it has neither.

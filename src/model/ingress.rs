@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::inventory;
-use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
+use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol};
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certificates, lower_issuers};
 use crate::model::chart::Chart;
@@ -37,6 +37,9 @@ pub struct Ingress {
     pub namespace: Option<String>,
     /// Labels of the router's pods.
     pub pod_labels: Texts,
+    /// Whether Cilium itself is the router: its connections come from no pod.
+    #[serde(skip)]
+    pub by_cilium: bool,
     /// The Gateway's namespace, name and listener.
     pub gateway: Option<GatewayName>,
     /// Annotations for every route.
@@ -102,6 +105,7 @@ pub fn lower_ingress(
         tls,
         namespace,
         pod_labels: texts(resolver, &table.pod_labels),
+        by_cilium: false,
         gateway,
         annotations: texts(resolver, &table.annotations),
         redirect_http: table.redirect_http.is_some_and(|flag| flag.value),
@@ -113,10 +117,38 @@ pub fn lower_ingress(
         routes: Vec::new(),
         dashboard: None,
     };
+    ingress.by_cilium = ingress.is_cilium(resolver, table, charts);
     check_provider(resolver, table, &ingress);
     ingress.routes = chart_routes(resolver, &ingress, charts);
     lower_dashboard(resolver, table, &mut ingress);
     Some(ingress)
+}
+
+impl Ingress {
+    /// Cilium's chart is named as what serves the hosts, or the class is Cilium's own (its operator knows no other).
+    fn is_cilium(
+        &self,
+        resolver: &mut Resolver<'_>,
+        table: &inventory::ingress::Ingress,
+        charts: &[Chart],
+    ) -> bool {
+        let class = match &self.written_gateway {
+            Some(gateway) => Some(gateway.class.as_str()),
+            None => self.class.as_deref().filter(|_| self.provider == IngressProvider::Ingress),
+        };
+        let named = table.chart.as_ref().map(|name| resolver.quiet_text(name));
+        let served =
+            charts.iter().any(|chart| chart.chart == "cilium" && named.as_ref() == Some(&chart.name));
+        self.provider != IngressProvider::Traefik && (class == Some("cilium") || served)
+    }
+
+    /// Whether a ClusterIssuer that is written here proves a name by answering to it.
+    pub fn answers(&self, issuer: &str, kind: IssuerKind) -> bool {
+        let known = self.issuers.iter().find(|known| known.name == issuer);
+        let known = known.filter(|_| kind == IssuerKind::ClusterIssuer);
+        let solvers = known.and_then(|known| known.spec["acme"]["solvers"].as_array());
+        solvers.is_some_and(|solvers| solvers.iter().any(|solver| !solver["http01"].is_null()))
+    }
 }
 
 /// Hosts are reached over TLS if certificates are issued for them, if every entry point is a secure one (a route

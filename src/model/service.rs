@@ -178,6 +178,8 @@ pub struct Service {
     pub egress_rules: Option<Vec<Json>>,
     /// Rules of a CiliumNetworkPolicy about the hosts that it may reach.
     pub host_rules: Vec<Json>,
+    /// What its CiliumNetworkPolicy lets in, if Cilium itself is the router.
+    pub router_rules: Vec<Json>,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -389,6 +391,7 @@ pub fn lower_service(
         ingress_rules: None,
         egress_rules: None,
         host_rules: Vec::new(),
+        router_rules: Vec::new(),
         key: key.to_owned(),
         name: name.value,
         claim_templates: claim_templates(&volumes),

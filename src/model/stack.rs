@@ -16,6 +16,7 @@ use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
 use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::env::check_env_name;
+use crate::model::flows::Solvers;
 use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
 use crate::model::marks::{mark_environment, secure};
@@ -55,6 +56,8 @@ pub struct Stack {
     pub isolate: bool,
     /// Which directions of its network are closed.
     pub closed: Closed,
+    /// Who may reach cert-manager's solvers in its namespace, where that is closed and an issuer asks for them.
+    pub solvers: Option<Solvers>,
     /// What Prometheus warns of.
     pub alerts: Option<Alerts>,
     /// Dashboards of Grafana, by name.
@@ -228,6 +231,13 @@ pub fn lower_head<'a>(resolver: &mut Resolver<'a>, name: Option<&'a str>) -> Env
 pub fn share_namespaces(model: &mut Model) {
     share(std::slice::from_mut(&mut model.base));
     share(&mut model.environments);
+    // An engine would apply the Gateway before the stack that brings its namespace, which is reported.
+    if let Some(ingress) = model.ingress.as_mut().filter(|_| model.gitops.is_none()) {
+        let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+        let written: BTreeSet<&str> =
+            stacks.filter(|stack| stack.writes_namespace).map(|stack| stack.namespace.as_str()).collect();
+        ingress.namespaces.retain(|namespace| !written.contains(namespace.as_str()));
+    }
 }
 
 fn share(environments: &mut [Environment]) {
@@ -334,6 +344,7 @@ fn lower_stack(
         pod_security_levels,
         isolate: closed.any(),
         closed,
+        solvers: None,
         alerts: lower_alerts(resolver, table.alerts.as_ref()),
         dashboards: lower_dashboards(resolver, around, table),
         env_digest: (!env.is_empty()).then(|| digest(&env)),
