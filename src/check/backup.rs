@@ -1,14 +1,15 @@
 //! Backups and failover: schedules that can be read, secrets that can open what they are for, data that comes along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cron;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::backup::{CopyMethod, Mover, Replication};
 use crate::inventory::storage::Backend;
 use crate::model::backup::{Backup, Failover};
+use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::volume::Source;
+use crate::model::volume::{Source, Volume};
 use crate::model::{Environment, Model};
 use crate::source::{Span, Spanned};
 
@@ -245,16 +246,24 @@ fn shared_locations(model: &Model, found: &mut Diagnostics) {
     }
 }
 
+/// What a service mounts of its stack's claims, by name.
+fn mounted(service: &Service) -> impl Iterator<Item = (&Volume, &str)> {
+    service.volumes.iter().filter_map(|volume| match &volume.from {
+        Source::Claim { name, .. } => Some((volume, name.as_str())),
+        _ => None,
+    })
+}
+
+/// The failover gives its node to services that have none of their own; daemon sets have none at all.
+fn moves(service: &Service, failover: &Failover) -> bool {
+    service.node.as_ref().is_some_and(|node| node.span == failover.place)
+}
+
 fn pinned(stack: &Stack, failover: &Failover, found: &mut Diagnostics) {
-    let moves = |name: &str| stack.claims.iter().any(|claim| claim.on_both && claim.name == name);
-    for service in &stack.services {
-        let mounts = service
-            .volumes
-            .iter()
-            .find(|volume| matches!(&volume.from, Source::Claim { name, .. } if moves(name)));
-        let Some(volume) = mounts else { continue };
+    let on_both = |name: &str| stack.claims.iter().any(|claim| claim.on_both && claim.name == name);
+    for service in stack.services.iter().filter(|service| !moves(service, failover)) {
+        let Some((volume, _)) = mounted(service).find(|(_, name)| on_both(name)) else { continue };
         let (span, why) = match &service.node {
-            Some(node) if node.span == failover.place => continue,
             Some(node) => (node.span, format!("stays on node `{node}`")),
             None => (service.place, "runs on every node".to_owned()),
         };
@@ -342,8 +351,15 @@ fn failover(stack: &Stack, found: &mut Diagnostics) {
         Replication::Syncthing => unpaired(stack, failover, found),
     }
     pinned(stack, failover, found);
+    // A claim that only pods mount that stay where they are keeps nothing from moving.
+    let names = |moving: bool| -> BTreeSet<&str> {
+        let services = stack.services.iter().filter(|service| moves(service, failover) == moving);
+        services.flat_map(|service| mounted(service)).map(|(_, name)| name).collect()
+    };
+    let (moving, staying) = (names(true), names(false));
     for claim in &stack.claims {
-        if claim.backend != Some(Backend::Local) || claim.on_both {
+        let stays = staying.contains(claim.name.as_str()) && !moving.contains(claim.name.as_str());
+        if claim.backend != Some(Backend::Local) || claim.on_both || stays {
             continue;
         }
         let message = format!(
