@@ -18,12 +18,13 @@ const INVENTORY: &str = "inventory.toml";
 ///
 /// If a file cannot be written, or a symbolic link is on the way.
 pub fn run(folder: &Path, quiet: bool) -> Result<Exit> {
-    let other = NAMES.iter().find(|name| **name != INVENTORY && folder.join(name).exists());
+    let first = NAMES.iter().find(|name| folder.join(name).exists());
+    let other = first.filter(|name| **name != INVENTORY);
     let mut lines = String::new();
     let mut line = |name: &str, what: &str| {
         lines.push_str(&format!("{what:<6}{}\n", folder.join(name).display()));
     };
-    for (name, text) in files() {
+    for (name, text) in files(other.copied()) {
         // A second inventory would hide the one that is there.
         if let Some(other) = other.filter(|_| name == INVENTORY) {
             line(other, "kept");
@@ -37,10 +38,13 @@ pub fn run(folder: &Path, quiet: bool) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// Every file, by its path in the folder.
-fn files() -> [(&'static str, String); 7] {
-    let workflow =
+/// Every file, by its path in the folder. `inventory` is the one that is there, if it has another name than ours.
+fn files(inventory: Option<&str>) -> [(&'static str, String); 7] {
+    let mut workflow =
         include_str!("init/workflow.yml").replace("vVERSION", concat!("v", env!("CARGO_PKG_VERSION")));
+    if let Some(name) = inventory {
+        workflow.push_str(&format!("        with:\n          inventory: {name}\n"));
+    }
     [
         (INVENTORY, include_str!("init/inventory.toml").to_owned()),
         ("inventory.schema.json", format!("{:#}\n", inventory_schema())),
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_starter_is_clean_and_renders() {
-        let (_, text) = files().into_iter().find(|(name, _)| *name == INVENTORY).unwrap();
+        let (_, text) = files(None).into_iter().find(|(name, _)| *name == INVENTORY).unwrap();
         let outcome = compile(&mut Inputs::new(INVENTORY, &text));
         assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
         assert!(outcome.value.is_some());
@@ -72,7 +76,7 @@ mod tests {
     /// What is commented out is as good as what is not.
     #[test]
     fn the_starters_suggestions_parse() {
-        let (_, text) = files().into_iter().find(|(name, _)| *name == INVENTORY).unwrap();
+        let (_, text) = files(None).into_iter().find(|(name, _)| *name == INVENTORY).unwrap();
         let keys = |line: &str| {
             line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
         };
@@ -94,7 +98,8 @@ mod tests {
         assert_eq!(run(folder.path(), true).unwrap(), Exit::Clean);
         assert_eq!(fs::read_to_string(folder.path().join(".gitignore")).unwrap(), "mine");
         assert!(!folder.path().join(INVENTORY).exists());
-        assert!(folder.path().join(".github/workflows/bayplan.yml").exists());
+        let workflow = fs::read_to_string(folder.path().join(".github/workflows/bayplan.yml")).unwrap();
+        assert!(workflow.ends_with("        with:\n          inventory: inventory.yaml\n"), "{workflow}");
     }
 
     #[cfg(unix)]
