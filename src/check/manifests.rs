@@ -56,7 +56,7 @@ pub fn is_kustomization(name: &str) -> bool {
     ["kustomization.yaml", "kustomization.yml", "Kustomization"].contains(&name)
 }
 
-/// The YAML among hand-written files. Reports Secrets in clear text (a
+/// The YAML and JSON among hand-written files. Reports Secrets in clear text (a
 /// SOPS-encrypted one is none, and a SealedSecret is no Secret) and YAML that cannot be read. No report shows what
 /// stands in the file of a Secret.
 pub fn manifests<'f>(
@@ -65,8 +65,10 @@ pub fn manifests<'f>(
 ) -> Vec<Manifest> {
     let mut read = Vec::new();
     let mut count = 0;
-    for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name())) {
+    for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name()) || is_json(file.path.name())) {
         match read_documents(&source.text) {
+            // JSON may be anything; what is no manifest is nobody's business.
+            Ok(documents) if is_json(file.path.name()) && documents.iter().all(|one| Id::of(one).is_none()) => {}
             Ok(documents) => {
                 count += documents.iter().map(values).sum::<usize>();
                 if count > MOST_VALUES {
@@ -81,6 +83,7 @@ pub fn manifests<'f>(
                     documents,
                 });
             }
+            Err(_) if is_json(file.path.name()) => {}
             Err(error) => {
                 let line =
                     source.text.lines().take(error.line.saturating_sub(1)).map(|line| line.len() + 1).sum();
@@ -161,6 +164,11 @@ fn is_yaml(name: &str) -> bool {
     yaml && !name.starts_with('.')
 }
 
+/// kustomize takes JSON for what it is, YAML; `kubeseal` writes it unless it is told otherwise.
+fn is_json(name: &str) -> bool {
+    name.ends_with(".json") && !name.starts_with('.')
+}
+
 fn report_secrets(file: &HandWritten, source: &Source, documents: &[Value], found: &mut Diagnostics) {
     let Some(secret) = documents.iter().find(|document| is_clear_secret(document)) else { return };
     let name = Id::of(secret).map(|id| id.name).unwrap_or_default();
@@ -197,7 +205,11 @@ mod tests {
     use crate::tree::TreePath;
 
     fn judge(text: &str) -> (usize, Vec<&'static str>) {
-        let path = TreePath::parse("apps/web/overlays/prod/mine.yaml").unwrap();
+        judge_as("mine.yaml", text)
+    }
+
+    fn judge_as(name: &str, text: &str) -> (usize, Vec<&'static str>) {
+        let path = TreePath::parse(&format!("apps/web/overlays/prod/{name}")).unwrap();
         let file = HandWritten { path, file: FileId(0) };
         let source = Source::new("out/mine.yaml", text);
         let mut found = Diagnostics::default();
@@ -226,6 +238,19 @@ mod tests {
         let sealed = HEAD.replace("v1\nkind: Secret", "bitnami.com/v1alpha1\nkind: SealedSecret");
         assert_eq!(judge(&format!("{sealed}spec:\n  encryptedData:\n    a: AgB\n")), (1, vec![]));
         assert_eq!(judge(HEAD), (1, vec![]));
+    }
+
+    #[test]
+    fn json_is_read_as_kustomize_reads_it() {
+        let sealed = r#"{ "kind": "SealedSecret", "apiVersion": "bitnami.com/v1alpha1",
+            "metadata": { "name": "web" }, "spec": { "encryptedData": { "a": "AgB" } } }"#;
+        assert_eq!(judge_as("mine.json", sealed), (1, vec![]));
+        let clear =
+            r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"web"},"data":{"a":"aHVudGVyMg=="}}"#;
+        assert_eq!(judge_as("mine.json", clear), (1, vec!["secret-in-clear-text"]));
+        for other in [r#"{"title":"Dashboard"}"#, "{ broken", "[1, 2]"] {
+            assert_eq!(judge_as("mine.json", other), (0, vec![]), "{other}");
+        }
     }
 
     #[test]
