@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::duration::seconds;
 use crate::inventory::secret::SecretProvider;
+use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::chart::Chart;
 use crate::model::flux::{Apply, Times, apply};
 use crate::model::gitops::Gitops;
 use crate::model::secret::Secret;
+use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::source::Span;
@@ -34,6 +36,8 @@ codes! { Gitops:
     UNDECRYPTED_SECRET = ("undecrypted-secret", Error, "a SOPS-encrypted secret that its engine does not decrypt");
     /// Waves that nothing waits for.
     WAVES_WITHOUT_HEALTH = ("waves-without-health", Warning, "an order of Argo CD Applications that nothing waits for");
+    /// A job whose turn nobody keeps.
+    UNORDERED_JOB = ("unordered-job", Warning, "a job that comes before others of its stack, which Flux applies all at once");
     /// Two engines in one line.
     DEPENDENCY_ACROSS_ENGINES = ("dependency-across-engines", Warning, "a dependency on what another engine applies, which nothing waits for");
     /// Objects where their controller does not look.
@@ -65,6 +69,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
             flux_times(&stack.flux, &stack.flux.times, Some(stack), found);
             orders(model, gitops, environment, stack, found);
+            unordered_jobs(gitops, stack, found);
         }
     }
     variables(model, gitops, found);
@@ -287,6 +292,45 @@ fn orders(model: &Model, gitops: &Gitops, environment: &Environment, stack: &Sta
         if engine == Engine::Flux && gitops.infrastructure == Engine::Argocd {
             let what = format!("chart `{name}`");
             found.push(across(stack, engine, gitops.infrastructure, &what, name.span, gitops));
+        }
+    }
+}
+
+/// Flux orders Kustomizations, and a stack is one of them. What runs on finds what it needs in the end, as it is
+/// started again until it does; a job that others need done first has no second chance, nor has one that may not fail.
+fn unordered_jobs(gitops: &Gitops, stack: &Stack, found: &mut Diagnostics) {
+    if gitops.engine_of(stack.layer) != Engine::Flux {
+        return;
+    }
+    let own: BTreeMap<&str, &Service> =
+        stack.services.iter().map(|service| (service.key.as_str(), service.as_ref())).collect();
+    for service in &stack.services {
+        let waits = service.depends_on.iter().filter(|dependency| !dependency.chart);
+        for name in waits.map(|dependency| &dependency.name) {
+            let Some(other) = own.get(name.as_str()) else { continue };
+            let fails = service.job.as_ref().is_some_and(|job| job.backoff_limit == Some(0));
+            let what = match other.kind {
+                Kind::Job => "job",
+                _ if fails => "service",
+                _ => continue,
+            };
+            let message = format!(
+                "service `{}` does not wait for {what} `{name}`: Flux applies all of stack `{}` at once",
+                service.key, stack.name
+            );
+            let help = match other.kind {
+                Kind::Job => {
+                    format!("give `{name}` and what it needs a stack of their own, whose end Flux waits for")
+                }
+                _ => "let it try again: raise `backoff-limit`".to_owned(),
+            };
+            found.push(
+                UNORDERED_JOB
+                    .at(name.span, "started at the same time", message)
+                    .because(other.place, "what it needs")
+                    .about(service.subject())
+                    .help(help),
+            );
         }
     }
 }

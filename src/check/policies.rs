@@ -7,6 +7,8 @@ use crate::check::resources::{CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::policy::QuotaScope;
 use crate::model::CONFLICTING_KEYS;
+use crate::model::flows::{open_ports, routed_ports};
+use crate::model::ingress::Ingress;
 use crate::model::policy::End;
 use crate::model::references::QuantityValue;
 use crate::model::service::Service;
@@ -22,6 +24,8 @@ codes! { Security:
     UNISOLATED_POD = ("unisolated-pod", Warning, "a pod on its node's network in an isolated stack, where no network policy holds");
     /// An address in `allow-from` that the pods never see.
     MASKED_SOURCE = ("masked-source", Warning, "`allow-from` names a client whose address the load balancer replaces by a node's");
+    /// A namespace that nobody names.
+    OPEN_TO_EVERY_NAMESPACE = ("open-to-every-namespace", Warning, "an isolated service that every namespace may reach, as nobody says where the router or Prometheus runs");
     /// A host's name where no policy can say it.
     HOST_NAME_IN_POLICY = ("host-name-in-policy", Error, "`egress` names a host, and only Cilium's policies can");
     /// `audit` or `warn` of pod security below `enforce`.
@@ -30,6 +34,7 @@ codes! { Security:
 
 /// Runs every rule about the policies of namespaces.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    open_to_every_namespace(model, found);
     for environment in &model.environments {
         let flows = flows_closed_by_others(environment);
         for stack in &environment.stacks {
@@ -87,6 +92,49 @@ fn unneeded_flow(
                 )),
         );
     }
+}
+
+/// Without a namespace, the rules for the router and for Prometheus let every pod of the cluster in. Told once for
+/// each of them, at the first service.
+fn open_to_every_namespace(model: &Model, found: &mut Diagnostics) {
+    let stacks = || model.environments.iter().flat_map(|environment| &environment.stacks);
+    let closed = || {
+        stacks().filter(|stack| stack.closed.ingress).flat_map(|stack| {
+            let services = stack.services.iter().filter(|service| is_closed(service));
+            services.map(move |service| (stack, service))
+        })
+    };
+    let unknown = |router: &Ingress| router.namespace.is_none() && !router.by_cilium;
+    let routed = |service: &Service| routed_ports(service, model).next().is_some();
+    let by_router = model.ingress.as_ref().filter(|router| unknown(router)).and_then(|_| {
+        let (stack, service) = closed().find(|(_, service)| routed(service))?;
+        let place = service.hosts.first().map_or(service.place, |host| host.span);
+        Some((stack, service, place, "its router", "ingress"))
+    });
+    let by_prometheus = Some(&model.monitoring).filter(|monitoring| monitoring.namespace.is_none());
+    let by_prometheus = by_prometheus.and_then(|_| {
+        let (stack, service) = closed().find(|(_, service)| service.monitor.is_some())?;
+        let place = model.key_of("", &["services", &service.key, "monitor"]).unwrap_or(service.place);
+        Some((stack, service, place, "Prometheus", "monitoring"))
+    });
+    for (stack, service, place, whom, table) in by_router.into_iter().chain(by_prometheus) {
+        let message = format!(
+            "service `{}` of an isolated stack lets every namespace in: nobody says in which one {whom} runs",
+            service.key
+        );
+        found.push(
+            OPEN_TO_EVERY_NAMESPACE
+                .at(place, format!("for {whom}"), message)
+                .because(stack.place, "this stack is isolated")
+                .about(service.subject())
+                .help(format!("write `{table}.namespace`, or declare its chart in `charts`")),
+        );
+    }
+}
+
+/// Whether policies hold for it, and do not let everybody in anyway.
+fn is_closed(service: &Service) -> bool {
+    !service.host_network.is_some_and(|flag| flag.value) && open_ports(service).is_none()
 }
 
 /// A policy of Kubernetes knows addresses only, and a host's may change at any time.

@@ -105,7 +105,7 @@ record! {
         /// Its name.
         #[required]
         name: Option<Text>,
-        /// Its namespace. A chart, a stack or the cluster has to bring it along.
+        /// Its namespace: a chart's, one that the cluster has, or else one that is written along with it. Not a stack's.
         #[required]
         namespace: Option<Text>,
         /// The GatewayClass: `cilium`, `eg`, `traefik` …

@@ -145,7 +145,7 @@ record! {
         middlewares: List<Text>,
         /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as `ingress` says.
         tls: Option<Tls>,
-        /// Services that must be ready before it: decides the order of deployment.
+        /// Services and charts that must be ready before it, as far as the engine keeps an order.
         depends_on: List<Text>,
         /// Services and charts that it connects to, and `stacks.NAME` and `namespaces.NAME` as a whole: let through where a stack is isolated.
         talks_to: List<Text>,
