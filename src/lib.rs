@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod ip;
 pub mod model;
 pub mod object;
+pub mod pattern;
 pub mod progress;
 pub mod quantity;
 pub mod render;

@@ -14,6 +14,7 @@ use crate::inventory::value::{Duration, Engine, OrOff, Text};
 use crate::model::gitops::{Gitops, SubstituteFrom};
 use crate::model::images::{ImageUpdate, ImageUpdates, lower_updates};
 use crate::model::naming::{NameKind, check_name, optional_name};
+use crate::model::patterns;
 use crate::model::references::Resolver;
 use crate::model::texts::{Texts, list, optional, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
@@ -317,7 +318,7 @@ fn lower_source(resolver: &mut Resolver<'_>, table: &written::FluxSource, revisi
         let diagnostic = BAD_VALUE.at(commit.span, "not 40 hexadecimal digits", message).about("gitops");
         resolver.found.push(diagnostic.help("write all digits of it, as `git rev-parse` does"));
     }
-    let semver = optional(resolver, table.semver.as_ref());
+    let semver = patterns::versions(resolver, table.semver.as_ref()).map(|range| range.value);
     let reference = match (commit, semver) {
         // Flux fetches a commit from the branch that has it.
         (Some(commit), _) => {
@@ -468,6 +469,7 @@ fn lower_notifications(
             let diagnostic = inventory::MISSING_KEY.at(entry.span, "neither address nor secret", message);
             resolver.found.push(diagnostic.about(about).help("add `address`, or `secret` if it is one"));
         }
+        let exclude = entry.exclude.iter();
         Notification {
             name: name.clone(),
             r#type: one_word(resolver, entry.r#type.as_ref(), "notification", PROVIDERS),
@@ -476,7 +478,10 @@ fn lower_notifications(
             secret: optional_name(resolver, entry.secret.as_ref(), "a Secret", NameKind::Subdomain),
             severity: entry.severity.as_ref().map_or("info", |severity| severity.value.word()),
             sources,
-            exclude: list(resolver, &entry.exclude),
+            exclude: exclude
+                .filter_map(|text| patterns::regex(resolver, Some(text)))
+                .map(|text| text.value)
+                .collect(),
             summary: optional(resolver, entry.summary.as_ref()),
             suspend: on(entry.suspend.as_ref()),
         }
@@ -568,9 +573,8 @@ pub fn lower_stack(
         }
         Some(OrOff::On(own)) => {
             // They stand in the Kustomization, and Flux looks for no variables in them.
-            let escaping = std::mem::replace(&mut resolver.escaping, false);
-            apply.substitute.extend(texts::<Texts>(resolver, own));
-            resolver.escaping = escaping;
+            let own: Texts = resolver.unescaped(|resolver| texts(resolver, own));
+            apply.substitute.extend(own);
         }
         None => {}
     }

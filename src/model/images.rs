@@ -10,6 +10,7 @@ use crate::inventory::images::{self as written, DigestPolicy};
 use crate::inventory::service::Service as WrittenService;
 use crate::model::Model;
 use crate::model::naming::{NameKind, one_of, optional_name};
+use crate::model::patterns;
 use crate::model::references::Resolver;
 use crate::model::texts::optional;
 use crate::source::{Span, Spanned};
@@ -77,9 +78,13 @@ pub fn lower_updates(resolver: &mut Resolver<'_>, table: &Table) -> ImageUpdates
     }
 }
 
-/// Lowers a service's `image-policy`.
+/// Lowers a service's `image-policy`. It stands among Flux's own objects, in which Flux looks for no variables.
 pub fn lower_policy(resolver: &mut Resolver<'_>, table: &written::ImagePolicy) -> ImagePolicy {
-    let semver = table.semver.as_ref().map(|text| resolver.text(text));
+    resolver.unescaped(|resolver| policy(resolver, table))
+}
+
+fn policy(resolver: &mut Resolver<'_>, table: &written::ImagePolicy) -> ImagePolicy {
+    let semver = patterns::versions(resolver, table.semver.as_ref());
     let given = [
         ("semver", semver.as_ref().map(|text| text.span)),
         ("alphabetical", table.alphabetical.as_ref().map(|word| word.span)),
@@ -94,9 +99,9 @@ pub fn lower_policy(resolver: &mut Resolver<'_>, table: &written::ImagePolicy) -
     ];
     let policy = rules.into_iter().find_map(|(name, rule)| Some(BTreeMap::from([(name, rule?)])));
     let filter = table.filter_tags.as_ref().map(|filter| {
-        let pattern = optional(resolver, filter.pattern.as_ref()).unwrap_or_default();
-        let extract = optional(resolver, filter.extract.as_ref());
-        let extract = extract.map(|extract| ("extract", extract));
+        let pattern = patterns::regex(resolver, filter.pattern.as_ref()).unwrap_or_default().value;
+        let extract = patterns::template(resolver, filter.extract.as_ref(), &pattern);
+        let extract = extract.map(|extract| ("extract", extract.value));
         std::iter::once(("pattern", pattern)).chain(extract).collect()
     });
     ImagePolicy {

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{Ingress, Middleware as Table};
 use crate::model::naming::{NameKind, check_name, known_only, one_of};
+use crate::model::patterns;
 use crate::model::references::Resolver;
 use crate::model::texts::list;
 use crate::source::{Span, Spanned};
@@ -134,7 +135,7 @@ fn spec(resolver: &mut Resolver<'_>, table: &Table) -> Json {
         return json!({ "redirectScheme": { "scheme": scheme, "port": port, "permanent": permanent } });
     }
     if let Some(redirect) = &table.redirect_regex {
-        let regex = redirect.regex.as_ref().map(|text| resolver.text(text).value);
+        let regex = patterns::regex(resolver, redirect.regex.as_ref()).map(|regex| regex.value);
         let replacement = redirect.replacement.as_ref().map(|text| resolver.text(text).value);
         let permanent = redirect.permanent.map(|flag| flag.value);
         return json!({ "redirectRegex": { "regex": regex, "replacement": replacement, "permanent": permanent } });

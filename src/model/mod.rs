@@ -36,6 +36,7 @@ pub mod monitoring;
 pub mod naming;
 pub mod nfs;
 pub mod node;
+pub mod patterns;
 pub mod pod;
 pub mod policy;
 pub mod port;

@@ -196,6 +196,14 @@ impl<'a> Resolver<'a> {
         self.environment
     }
 
+    /// Resolves something that Flux replaces nothing in, though it stands among what it does.
+    pub fn unescaped<T>(&mut self, resolve: impl FnOnce(&mut Self) -> T) -> T {
+        let escaping = std::mem::replace(&mut self.escaping, false);
+        let resolved = resolve(self);
+        self.escaping = escaping;
+        resolved
+    }
+
     /// A string with its references replaced.
     pub fn text(&mut self, text: &Text) -> Spanned<String> {
         if self.is_plain(text) {

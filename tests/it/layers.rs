@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms, floor by floor, from the bottom. A room is a file or folder directly under `src/`.
 pub const FLOORS: &[&[&str]] = &[
     &["source", "address", "duration", "quantity", "progress", "spelling"],
-    &["cron", "diagnostic"],
+    &["cron", "pattern", "diagnostic"],
     &["object"],
     &["tree", "inventory"],
     &["model"],
