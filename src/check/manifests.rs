@@ -68,7 +68,8 @@ pub fn manifests<'f>(
     for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name()) || is_json(file.path.name())) {
         match read_documents(&source.text) {
             // JSON may be anything; what is no manifest is nobody's business.
-            Ok(documents) if is_json(file.path.name()) && documents.iter().all(|one| Id::of(one).is_none()) => {}
+            Ok(documents)
+                if is_json(file.path.name()) && documents.iter().all(|one| Id::of(one).is_none()) => {}
             Ok(documents) => {
                 count += documents.iter().map(values).sum::<usize>();
                 if count > MOST_VALUES {

@@ -76,69 +76,48 @@ impl Checked {
 /// A family of rules.
 type Rules = fn(&Model, &mut Diagnostics);
 
-/// Every family, in the order of the manual.
-const FAMILIES: &[Rules] = &[
-    addresses::check,
-    pools::check,
-    bgp::check,
-    ports::check,
-    names::check,
-    connections::check,
-    routes::check,
-    listeners::check,
-    resources::check,
-    quotas::check,
-    capacity::check,
-    devices::check,
-    storage::check,
-    workloads::check,
-    backup::check,
-    policies::check,
-    security::check,
-    pod_security::check,
-    unused_secrets::check,
-    secret_files::check_types,
-    gitops::check,
-    engines::check,
-    images::check,
-    spelling::check,
-    handed::check,
-    pods::check,
-    objects::check,
+/// Every family, in the order of the manual, and what it reports.
+const FAMILIES: &[(Rules, &[&Code])] = &[
+    (addresses::check, addresses::CODES),
+    (pools::check, pools::CODES),
+    (bgp::check, bgp::CODES),
+    (ports::check, ports::CODES),
+    (names::check, names::CODES),
+    (connections::check, connections::CODES),
+    (routes::check, routes::CODES),
+    (listeners::check, listeners::CODES),
+    (resources::check, resources::CODES),
+    (quotas::check, quotas::CODES),
+    (capacity::check, capacity::CODES),
+    (devices::check, devices::CODES),
+    (storage::check, storage::CODES),
+    (workloads::check, workloads::CODES),
+    (backup::check, backup::CODES),
+    (policies::check, policies::CODES),
+    (security::check, security::CODES),
+    (pod_security::check, pod_security::CODES),
+    (unused_secrets::check, unused_secrets::CODES),
+    (secret_files::check_types, secret_files::CODES),
+    (gitops::check, gitops::CODES),
+    (engines::check, engines::CODES),
+    (images::check, images::CODES),
+    (spelling::check, &[]),
+    (handed::check, &[]),
+    (pods::check, &[]),
+    (objects::check, objects::CODES),
 ];
 
-/// What those rules report: a judgement on a whole model, which settings may change.
-const FINDINGS_OF_RULES: &[&[&Code]] = &[
-    addresses::CODES,
-    pools::CODES,
-    bgp::CODES,
-    ports::CODES,
-    names::CODES,
-    connections::CODES,
-    routes::CODES,
-    listeners::CODES,
-    resources::CODES,
-    quotas::CODES,
-    capacity::CODES,
-    devices::CODES,
-    storage::CODES,
-    workloads::CODES,
-    backup::CODES,
-    policies::CODES,
-    security::CODES,
-    pod_security::CODES,
-    unused_secrets::CODES,
-    gitops::CODES,
-    engines::CODES,
-    images::CODES,
-    manifests::CODES,
-    secret_files::CODES,
-    objects::CODES,
-];
+/// What is judged while the files of people are read.
+const OF_FILES: &[&[&Code]] = &[manifests::CODES];
+
+/// What rules report: a judgement on a whole model, which settings may change.
+fn codes_of_rules() -> impl Iterator<Item = &'static Code> {
+    FAMILIES.iter().map(|(_, codes)| *codes).chain(OF_FILES.iter().copied()).flatten().copied()
+}
 
 /// Every code of this floor.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    FINDINGS_OF_RULES.iter().chain(&[allow::CODES, settings::CODES]).copied().flatten().copied()
+    codes_of_rules().chain([allow::CODES, settings::CODES].into_iter().flatten().copied())
 }
 
 /// Runs every rule. `found` is what reading and resolving have found: it counts, too, and findings that the
@@ -151,7 +130,7 @@ pub fn check(
     asked: &Levels,
 ) -> Outcome<Option<Checked>> {
     let mut diagnostics = found;
-    let judge = |rules: &Rules| {
+    let judge = |(rules, _): &(Rules, &[&Code])| {
         let mut found = Diagnostics::default();
         rules(&model, &mut found);
         found

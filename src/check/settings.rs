@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{FINDINGS_OF_RULES, allow};
+use crate::check::{allow, codes_of_rules};
 use crate::diagnostic::{Code, Diagnostics, Level, codes};
 use crate::inventory::gitops::Setting;
 use crate::model::{Check, Model};
@@ -18,7 +18,7 @@ pub type Levels = BTreeMap<String, Setting>;
 /// Whether a rule must stay an error: what it finds leaves a hole in the model, in the templates or in the tree, so
 /// nothing right can be rendered over it.
 pub fn unchangeable(code: &Code) -> bool {
-    let judged = FINDINGS_OF_RULES.iter().copied().flatten().any(|rule| rule.name == code.name);
+    let judged = codes_of_rules().any(|rule| rule.name == code.name);
     code.level == Level::Error && !judged
 }
 
