@@ -9,7 +9,7 @@ use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::chart::Chart;
-use crate::model::flux::{Apply, Times, apply};
+use crate::model::flux::apply::{Apply, Times, apply};
 use crate::model::gitops::Gitops;
 use crate::model::secret::Secret;
 use crate::model::service::Service;

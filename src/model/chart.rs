@@ -53,7 +53,7 @@ pub struct Chart {
     /// Its values.
     pub values: Json,
     /// How Flux releases it.
-    pub flux: crate::model::flux::Release,
+    pub flux: crate::model::flux::release::Release,
     /// How Argo CD installs it.
     pub argocd: crate::model::sources::OfChart,
     /// How Argo CD's Application of it is synced.
@@ -150,7 +150,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
         values: values.unwrap_or(Json::Null),
-        flux: crate::model::flux::lower_release(resolver, table.flux.as_ref()),
+        flux: crate::model::flux::release::lower_release(resolver, table.flux.as_ref()),
         argocd: crate::model::sources::OfChart::default(),
         sync: crate::model::argocd::Sync::default(),
         addresses: table

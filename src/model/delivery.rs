@@ -7,7 +7,7 @@ use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::Model;
 use crate::model::argocd::{APPLICATION_HEALTH, Sync};
-use crate::model::flux::{Apply, apply};
+use crate::model::flux::apply::{Apply, apply};
 use crate::model::gitops::{ClusterKind, Gitops};
 use crate::model::sources::Source;
 use crate::model::stack::Stack;

@@ -9,7 +9,7 @@ use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine};
 use crate::model::cluster::DEFAULT_NAME;
 use crate::model::delivery::Delivery;
-use crate::model::flux::{Time, Times};
+use crate::model::flux::apply::{Time, Times};
 use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
 use crate::model::texts::{optional, texts};

@@ -104,7 +104,7 @@ pub struct Stack {
     pub argocd: crate::model::argocd::OfStack,
     /// How Flux applies it.
     #[serde(skip)]
-    pub flux: crate::model::flux::Apply,
+    pub flux: crate::model::flux::apply::Apply,
     /// How it is applied, if the inventory says by whom.
     pub delivery: Option<Delivery>,
     /// The services in it, by name.
@@ -371,7 +371,7 @@ fn lower_stack(
             .collect(),
         argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref(), name),
         flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
-            crate::model::flux::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
+            crate::model::flux::apply::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)
         }),
         delivery: None,
         services: Vec::new(),
