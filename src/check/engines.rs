@@ -1,6 +1,6 @@
 //! What one engine is told, and the other would have to hear; what an engine is told of things that are not there.
 
-use crate::check::gitops::TWO_OWNERS;
+use crate::check::owners::TWO_OWNERS;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::value::Engine;
 use crate::model::gitops::Gitops;

@@ -16,6 +16,8 @@ pub mod listeners;
 pub mod manifests;
 pub mod names;
 pub mod objects;
+pub mod orders;
+pub mod owners;
 pub mod placement;
 pub mod pod_security;
 pub mod pods;
@@ -34,6 +36,7 @@ pub mod sharing;
 pub mod spelling;
 pub mod storage;
 pub mod unused_secrets;
+pub mod variables;
 pub mod workloads;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
@@ -99,6 +102,9 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (unused_secrets::check, unused_secrets::CODES),
     (secret_files::check_types, secret_files::CODES),
     (gitops::check, gitops::CODES),
+    (variables::check, variables::CODES),
+    (orders::check, orders::CODES),
+    (owners::check, owners::CODES),
     (engines::check, engines::CODES),
     (images::check, images::CODES),
     (spelling::check, &[]),
