@@ -41,7 +41,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for stack in &environment.stacks {
             let engine = gitops.engine_of(stack.layer);
             encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
-            flux_times(&stack.flux, &stack.flux.times, Some(stack), found);
+            if engine == Engine::Flux {
+                flux_times(&stack.flux, &stack.flux.times, Some(stack), found);
+            }
         }
     }
 }
