@@ -1,88 +1,111 @@
 //! The Pod Security Standards: what a namespace's level forbids, and what it demands.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use crate::check::placement::patched;
+use crate::check::objects::{minor, written_place};
 use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::service::Kind;
 use crate::inventory::value::PodSecurity;
-use crate::model::container::Part;
+use crate::model::container::{Part, Role};
+use crate::model::policy::PodSecurityLevels;
+use crate::model::port::Port;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::volume::Source;
 use crate::model::{Environment, Model};
-use crate::source::Span;
+use crate::object::merge::amend;
+use crate::object::pod_security::{Breach, Standard, breaches};
+use crate::object::schema::Step;
+use crate::object::sense::pod_template;
+use crate::source::{Span, Spanned};
 
 codes! { Security:
     /// More of the host than the namespace allows.
     HOST_ACCESS_FORBIDDEN = ("host-access-forbidden", Error, "a pod asks for what its namespace's pod security level forbids");
     /// Less hardened than the namespace demands.
-    UNHARDENED_POD = ("unhardened-pod", Warning, "a pod lacks what its `restricted` namespace demands");
+    UNHARDENED_POD = ("unhardened-pod", Error, "a pod lacks what its `restricted` namespace demands");
 }
 
 /// Runs every rule about the levels of namespaces.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for stack in &environment.stacks {
+            let Some(namespace) = namespace(model, environment, stack) else { continue };
             for service in &stack.services {
-                pod_security(model, environment, stack, service, found);
+                pod_security(model, environment, &namespace, service, found);
             }
         }
     }
 }
 
-/// A fault against the Pod Security Standards, and where it stands.
-struct Fault {
-    what: String,
-    span: Span,
+/// What a namespace enforces.
+struct Namespace {
+    standard: Standard,
+    word: &'static str,
+    /// The minor version of the standards.
+    minor: u32,
+    place: Span,
 }
 
 /// The level that the namespace enforces: the stack's, or that of the chart that writes the namespace.
-fn level(model: &Model, environment: &Environment, stack: &Stack) -> Option<(PodSecurity, Span)> {
-    if let Some(level) = stack.pod_security {
+fn namespace(model: &Model, environment: &Environment, stack: &Stack) -> Option<Namespace> {
+    let (levels, place): (&PodSecurityLevels, Span) = if stack.pod_security.is_some() {
         let path = ["stacks", &stack.name, "pod-security"];
-        return Some((level, model.place_of(&environment.name, &path).unwrap_or(stack.place)));
-    }
-    let chart = model
-        .charts
-        .iter()
-        .find(|chart| chart.namespace.value == stack.namespace.value && chart.writes_namespace)?;
-    let path = ["charts", &chart.name, "pod-security"];
-    Some((chart.pod_security?, model.place_of("", &path).unwrap_or(chart.place)))
+        let place = model.place_of(&environment.name, &path).unwrap_or(stack.place);
+        (&stack.pod_security_levels, place)
+    } else {
+        let chart = model
+            .charts
+            .iter()
+            .find(|chart| chart.namespace.value == stack.namespace.value && chart.writes_namespace)?;
+        let path = ["charts", &chart.name, "pod-security"];
+        (&chart.pod_security_levels, model.place_of("", &path).unwrap_or(chart.place))
+    };
+    let level = levels.enforce?;
+    let standard = match level {
+        PodSecurity::Privileged => return None,
+        PodSecurity::Baseline => Standard::Baseline,
+        PodSecurity::Restricted => Standard::Restricted,
+    };
+    // A namespace may keep to older standards; of newer ones a cluster knows nothing.
+    let fixed = levels.version.as_ref().and_then(|version| version.strip_prefix("v1.")?.parse().ok());
+    let own = minor(model).unwrap_or(u32::MAX);
+    Some(Namespace {
+        standard,
+        word: level.word(),
+        minor: fixed.map_or(own, |fixed: u32| fixed.min(own)),
+        place,
+    })
+}
+
+/// A fault against the Pod Security Standards, and where it stands.
+struct Fault {
+    breach: Breach,
+    span: Span,
 }
 
 fn pod_security(
     model: &Model,
     environment: &Environment,
-    stack: &Stack,
+    namespace: &Namespace,
     service: &Service,
     found: &mut Diagnostics,
 ) {
-    let Some((level, place)) = level(model, environment, stack) else { return };
-    if level == PodSecurity::Privileged {
-        return;
-    }
-    let at = |path: &[&str], otherwise: Span| {
-        let path: Vec<&str> = ["services", &service.key].iter().chain(path).copied().collect();
-        model.place_of(&environment.name, &path).unwrap_or(otherwise)
-    };
-    let mut faults = baseline(service, &at);
-    let mut lacking = None;
-    if level == PodSecurity::Restricted {
-        faults.extend(restricted(service, &at));
-        let parts = service.containers().map(|part| (part, missing(service, &part)));
-        lacking = parts.into_iter().find(|(_, lacks)| !lacks.is_empty());
-    }
-    let lacks = lacking.as_ref().map(|(_, lacks)| lacks.as_slice()).unwrap_or_default();
-    let word = level.word();
-    if let Some(first) = faults.first() {
-        let wants: Vec<&str> = faults.iter().map(|fault| fault.what.as_str()).collect();
+    let faults = faults(model, environment, namespace, service);
+    let (lacking, faults): (Vec<&Fault>, Vec<&Fault>) =
+        faults.iter().partition(|fault| fault.breach.demanded);
+    // What one container lacks, others mostly do, too.
+    let of_first = lacking.iter().filter(|fault| fault.breach.container == lacking[0].breach.container);
+    let lacks: Vec<&str> = of_first.map(|fault| fault.breach.what.as_str()).collect();
+    let word = namespace.word;
+    if let Some((first, others)) = faults.split_first() {
+        let wants: Vec<&str> = faults.iter().map(|fault| fault.breach.what.as_str()).collect();
         let message = format!(
             "service `{}` wants {}, which its namespace's level `{word}` forbids",
             service.key,
             wants.join(", ")
         );
         let mut diagnostic = HOST_ACCESS_FORBIDDEN.at(first.span, "forbidden", message);
-        for fault in &faults[1..] {
+        for fault in others {
             diagnostic = diagnostic.because(fault.span, "forbidden, too");
         }
         let also = if lacks.is_empty() {
@@ -92,220 +115,226 @@ fn pod_security(
         };
         found.push(
             diagnostic
-                .because(place, "the level")
+                .because(namespace.place, "the level")
                 .about(service.subject())
                 .help(format!("do without, or move it to a stack whose `pod-security` allows it{also}")),
         );
-    } else if let Some((part, lacks)) = &lacking {
-        let span = part.security_context.map_or(part.place, |context| context.span);
-        let message = format!(
-            "{} lacks {}, which its namespace's level `restricted` demands",
-            part.named(&service.key),
-            lacks.join(", ")
-        );
+    } else if let Some(first) = lacking.first() {
+        let name = first.breach.container.as_deref().unwrap_or_default();
+        let whose = match part_of(service, name) {
+            Some(part) => part.named(&service.key),
+            None => format!("container `{name}` of service `{}`", service.key),
+        };
+        let message =
+            format!("{whose} lacks {}, which its namespace's level `{word}` demands", lacks.join(", "));
         found.push(
             UNHARDENED_POD
-                .at(span, "Kubernetes refuses its pods", message)
-                .because(place, "the level")
+                .at(first.span, "Kubernetes refuses its pods", message)
+                .because(namespace.place, "the level")
                 .about(service.subject())
                 .help("add it to `security-context`, or lower the stack's `pod-security`"),
         );
     }
 }
 
-/// Capabilities that the baseline lets a container add.
-const BASELINE_CAPABILITIES: &[&str] = &[
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-];
-
-/// Kernel settings that are a pod's own.
-const SAFE_SYSCTLS: &[&str] = &[
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-];
-
-const SELINUX_TYPES: &[&str] =
-    &["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-
-/// A security context: the keys that lead to it, and what it holds.
-struct Context<'s> {
-    path: Vec<&'s str>,
-    value: &'s Json,
-    span: Span,
+/// What the namespace has against a service's pods. What patches add stands in them, and what they mend is none.
+fn faults(model: &Model, environment: &Environment, namespace: &Namespace, service: &Service) -> Vec<Fault> {
+    let judge = |object: &Json| match pod_template(object) {
+        Some((template, _)) => breaches(template, namespace.standard, namespace.minor),
+        None => Vec::new(),
+    };
+    let object = workload(service);
+    let own = judge(&object);
+    let place = |breach: &Breach| place(model, environment, service, breach);
+    let placed = |breach: Breach| Fault { span: place(&breach), breach };
+    let Some((patched, last)) = patched(&object, service) else {
+        return own.into_iter().map(placed).collect();
+    };
+    let known = |breach: &Breach| {
+        own.iter().any(|known| (&known.what, &known.container) == (&breach.what, &breach.container))
+    };
+    let here = |breach: Breach| {
+        let span = if known(&breach) {
+            place(&breach)
+        } else {
+            in_patch(model, environment, service, &breach, last)
+        };
+        Fault { breach, span }
+    };
+    judge(&patched).into_iter().map(here).collect()
 }
 
-/// The security contexts of a service: its own container's, its pods', and those of the other containers.
-fn contexts(service: &Service) -> Vec<Context<'_>> {
-    let pod = service.pod_security_context.as_ref();
-    let pod = pod.map(|context| Context {
-        path: vec!["pod-security-context"],
-        value: &context.value,
-        span: context.span,
-    });
-    let own = service.containers().filter_map(|part| {
-        let context = part.security_context?;
-        let mut path: Vec<&str> = part.table.into_iter().flat_map(|(table, name)| [table, name]).collect();
-        path.push("security-context");
-        Some(Context { path, value: &context.value, span: context.span })
-    });
-    let mut contexts: Vec<Context<'_>> = own.collect();
-    contexts.splice(contexts.len().min(1)..contexts.len().min(1), pod);
-    contexts
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Deployment => "Deployment",
+        Kind::StatefulSet => "StatefulSet",
+        Kind::DaemonSet => "DaemonSet",
+        Kind::Job => "Job",
+        Kind::CronJob => "CronJob",
+    }
 }
 
-/// The baseline of the Pod Security Standards (kubernetes.io/docs/concepts/security/pod-security-standards).
-fn baseline(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut add = |what: String, span: Span| faults.push(Fault { what, span });
+/// What the standards look at in a service's workload, as it is rendered.
+fn workload(service: &Service) -> Json {
+    let mut own = json!({
+        "name": service.name,
+        "ports": ports(&service.ports, None),
+        "lifecycle": service.pod.lifecycle,
+    });
+    let mut containers = Vec::new();
+    let mut first = Vec::new();
+    for (container, list) in service
+        .init_containers
+        .iter()
+        .map(|container| (container, true))
+        .chain(service.sidecars.iter().map(|container| (container, false)))
+    {
+        let mut one = json!({
+            "name": container.name,
+            "ports": ports(&container.ports, Some(&container.name)),
+            "lifecycle": container.lifecycle,
+        });
+        if let Some(context) = &container.security_context {
+            one["securityContext"] = context.value.clone();
+        }
+        if list { first.push(one) } else { containers.push(one) }
+    }
+    if let Some(context) = &service.security_context {
+        own["securityContext"] = context.value.clone();
+    }
+    containers.insert(0, own);
+    let volumes = service.volumes.iter().filter(|volume| !volume.again && volume.source.is_object());
+    let volumes: Vec<Json> = volumes
+        .map(|volume| {
+            let mut one = volume.source.clone();
+            one["name"] = json!(volume.name);
+            one
+        })
+        .collect();
+    let mut pod = json!({ "containers": containers, "initContainers": first, "volumes": volumes });
     let flags = [
-        (service.host_network, "the host's network"),
-        (service.pod.host_pid, "the host's process ids"),
-        (service.pod.host_ipc, "the host's IPC"),
+        ("hostNetwork", service.host_network),
+        ("hostPID", service.pod.host_pid),
+        ("hostIPC", service.pod.host_ipc),
     ];
-    for (flag, what) in flags.into_iter().filter_map(|(flag, what)| Some((flag?, what))) {
-        if flag.value {
-            add(what.to_owned(), flag.span);
+    for (key, flag) in flags.into_iter().filter_map(|(key, flag)| Some((key, flag?))) {
+        pod[key] = json!(flag.value);
+    }
+    if let Some(context) = &service.pod_security_context {
+        pod["securityContext"] = context.value.clone();
+    }
+    let template = json!({ "metadata": { "annotations": service.annotated.pod }, "spec": pod });
+    let kind = kind_word(service.kind);
+    let group = if matches!(service.kind, Kind::Job | Kind::CronJob) { "batch/v1" } else { "apps/v1" };
+    let spec = match service.kind {
+        Kind::CronJob => json!({ "jobTemplate": { "spec": { "template": template } } }),
+        _ => json!({ "template": template }),
+    };
+    json!({ "apiVersion": group, "kind": kind, "metadata": { "name": service.name }, "spec": spec })
+}
+
+fn ports(ports: &[Port], container: Option<&str>) -> Vec<Json> {
+    let own = ports.iter().filter(|port| !port.again && (container.is_some() || port.container.is_none()));
+    own.map(|port| {
+        let mut one = json!({ "containerPort": port.target_port, "protocol": port.protocol.word() });
+        if let Some(host) = port.host_port {
+            one["hostPort"] = json!(host.value);
+        }
+        one
+    })
+    .collect()
+}
+
+/// The workload with its patches, and the place of the last; `None` without any, or where they do not fit.
+fn patched(object: &Json, service: &Service) -> Option<(Json, Span)> {
+    let kind = kind_word(service.kind);
+    let meant = |target: &str| target.split('/').next() == Some(kind);
+    let mut last = None;
+    let mut whole = object.clone();
+    for (target, patch) in service.patches_of_stack.iter().chain(&service.patches) {
+        if meant(target) {
+            whole = amend(&whole, patch).ok()??;
+            last = Some(target.span);
         }
     }
-    for volume in &service.volumes {
-        if let Source::HostPath(path) = &volume.from {
-            add(format!("the host's path `{path}`"), volume.place);
+    last.map(|last| (whole, last))
+}
+
+/// The place in a patch of the service itself, or else its last patch.
+fn in_patch(
+    model: &Model,
+    environment: &Environment,
+    service: &Service,
+    breach: &Breach,
+    last: Span,
+) -> Span {
+    let kind = kind_word(service.kind);
+    let own = ["environments", &environment.name, "services", &service.key, "patch", kind];
+    let roots: [&[&str]; 2] = [&own, &own[2..]];
+    roots.into_iter().find_map(|root| written_place(model, root, &breach.path)).unwrap_or(last)
+}
+
+/// The container of a service by its name in the pod.
+fn part_of<'s>(service: &'s Service, name: &str) -> Option<Part<'s>> {
+    service.containers().find(|part| match part.table {
+        None => name == service.name,
+        Some((_, own)) => name == own,
+    })
+}
+
+/// Where the inventory says what a breach is about.
+fn place(model: &Model, environment: &Environment, service: &Service, breach: &Breach) -> Span {
+    let keys: Vec<&str> = breach
+        .path
+        .0
+        .iter()
+        .filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        })
+        .collect();
+    let index = breach.path.0.iter().rev().find_map(|step| match step {
+        Step::Index(index) => Some(*index),
+        Step::Key(_) => None,
+    });
+    let at = |path: &[&str], otherwise: Span| {
+        let path: Vec<&str> = ["services", &service.key].iter().chain(path).copied().collect();
+        model.place_of(&environment.name, &path).unwrap_or(otherwise)
+    };
+    let part = breach.container.as_ref().and_then(|name| part_of(service, name));
+    let table: Vec<&str> =
+        part.and_then(|part| part.table).into_iter().flat_map(|(table, name)| [table, name]).collect();
+    let whose = part.map_or(service.place, |part| part.place);
+    let flag = |flag: &Option<Spanned<bool>>| flag.map_or(service.place, |flag| flag.span);
+    match keys.as_slice() {
+        ["spec", "hostNetwork"] => flag(&service.host_network),
+        ["spec", "hostPID"] => flag(&service.pod.host_pid),
+        ["spec", "hostIPC"] => flag(&service.pod.host_ipc),
+        ["spec", "volumes", ..] => {
+            let volumes = service.volumes.iter().filter(|volume| !volume.again && volume.source.is_object());
+            index.and_then(|index| volumes.map(|volume| volume.place).nth(index)).unwrap_or(service.place)
         }
-    }
-    for port in service.ports.iter().filter_map(|port| port.host_port) {
-        add(format!("host port {port}"), port.span);
-    }
-    for Context { path, value: context, span } in contexts(service) {
-        let at = |keys: &[&str], span: Span| at(&[&path, keys].concat(), span);
-        if context["privileged"] == true {
-            add("a privileged container".to_owned(), at(&["privileged"], span));
+        ["spec", "securityContext", rest @ ..] => {
+            let context = service.pod_security_context.as_ref().map_or(service.place, |context| context.span);
+            at(&[&["pod-security-context"], rest].concat(), context)
         }
-        for name in strings(&context["capabilities"]["add"]) {
-            if !BASELINE_CAPABILITIES.contains(&name.trim_start_matches("CAP_")) {
-                add(format!("the capability `{name}`"), at(&["capabilities", "add"], span));
+        ["spec", _, "securityContext", rest @ ..] => {
+            let context = part.and_then(|part| part.security_context).map_or(whose, |context| context.span);
+            if breach.demanded {
+                return context;
             }
+            at(&[table.as_slice(), &["security-context"], rest].concat(), context)
         }
-        if context["procMount"].as_str().is_some_and(|mount| mount != "Default") {
-            add("an unmasked /proc".to_owned(), at(&["procMount"], span));
+        ["spec", _, "ports", "hostPort"] => {
+            let container = part.filter(|part| part.role != Role::Init && part.table.is_some());
+            let container = container.and_then(|part| part.table).map(|(_, name)| name);
+            let mut own =
+                service.ports.iter().filter(|port| !port.again && port.container.as_deref() == container);
+            let port = index.and_then(|index| own.nth(index)?.host_port);
+            port.map_or(whose, |port| port.span)
         }
-        if context["seccompProfile"]["type"] == "Unconfined" {
-            add("no seccomp profile".to_owned(), at(&["seccompProfile"], span));
-        }
-        if context["appArmorProfile"]["type"] == "Unconfined" {
-            add("no AppArmor profile".to_owned(), at(&["appArmorProfile"], span));
-        }
-        let options = &context["seLinuxOptions"];
-        let kind = options["type"].as_str().unwrap_or_default();
-        if !SELINUX_TYPES.contains(&kind) || options.get("user").is_some() || options.get("role").is_some() {
-            add("SELinux options of its own".to_owned(), at(&["seLinuxOptions"], span));
-        }
-        if context["windowsOptions"]["hostProcess"] == true {
-            add("a host process".to_owned(), at(&["windowsOptions"], span));
-        }
-        let sysctls = context["sysctls"].as_array().into_iter().flatten();
-        for name in
-            sysctls.filter_map(|sysctl| sysctl["name"].as_str()).filter(|name| !SAFE_SYSCTLS.contains(name))
-        {
-            add(format!("the kernel setting `{name}`"), at(&["sysctls"], span));
-        }
+        ["spec", _, "lifecycle", ..] => at(&[table.as_slice(), &["lifecycle"]].concat(), whose),
+        ["metadata", "annotations", key] => at(&["annotations", key], service.place),
+        _ => whose,
     }
-    for (kind, patch) in service.patches.iter().chain(&service.patches_of_stack) {
-        for (key, what) in [
-            ("hostNetwork", "the host's network"),
-            ("hostPID", "the host's process ids"),
-            ("hostIPC", "the host's IPC"),
-            ("privileged", "a privileged container"),
-        ] {
-            if holds_true(patch, key) {
-                add(what.to_owned(), kind.span);
-            }
-        }
-    }
-    faults
-}
-
-fn strings(list: &Json) -> impl Iterator<Item = &str> {
-    list.as_array().into_iter().flatten().filter_map(Json::as_str)
-}
-
-/// Whether a key is `true` anywhere in a value. The reader bounds the nesting.
-fn holds_true(value: &Json, key: &str) -> bool {
-    match value {
-        Json::Object(table) => {
-            table.iter().any(|(word, value)| (word == key && *value == true) || holds_true(value, key))
-        }
-        Json::Array(items) => items.iter().any(|item| holds_true(item, key)),
-        _ => false,
-    }
-}
-
-/// What the restricted level forbids beside the baseline.
-fn restricted(service: &Service, at: &impl Fn(&[&str], Span) -> Span) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut add = |what: String, span: Span| faults.push(Fault { what, span });
-    for volume in &service.volumes {
-        if let Source::Nfs(_) = &volume.from {
-            add("an NFS volume without a claim".to_owned(), volume.place);
-        }
-    }
-    for Context { path, value: context, span } in contexts(service) {
-        let at = |keys: &[&str], span: Span| at(&[&path, keys].concat(), span);
-        for name in strings(&context["capabilities"]["add"]) {
-            let bare = name.trim_start_matches("CAP_");
-            if BASELINE_CAPABILITIES.contains(&bare) && bare != "NET_BIND_SERVICE" {
-                add(format!("the capability `{name}`"), at(&["capabilities", "add"], span));
-            }
-        }
-        if context["allowPrivilegeEscalation"] == true {
-            add("privilege escalation".to_owned(), at(&["allowPrivilegeEscalation"], span));
-        }
-        if context["runAsUser"] == 0 {
-            add("to run as root".to_owned(), at(&["runAsUser"], span));
-        }
-        if context["runAsNonRoot"] == false {
-            add("to be allowed to run as root".to_owned(), at(&["runAsNonRoot"], span));
-        }
-    }
-    faults
-}
-
-/// What the restricted level demands and a container does not say.
-fn missing(service: &Service, part: &Part<'_>) -> Vec<&'static str> {
-    if patched(service, &["securityContext", "containers"]) {
-        return Vec::new();
-    }
-    let own = part.security_context.map_or(&Json::Null, |context| &context.value);
-    let pod = service.pod_security_context.as_ref().map_or(&Json::Null, |context| &context.value);
-    let either = |key: &str| own.get(key).or_else(|| pod.get(key)).unwrap_or(&Json::Null);
-    let profile = either("seccompProfile")["type"].as_str().unwrap_or_default();
-    let dropped = strings(&own["capabilities"]["drop"]).any(|name| name == "ALL");
-    let demands = [
-        ("`runAsNonRoot = true`", either("runAsNonRoot").is_boolean()),
-        ("`seccompProfile.type = \"RuntimeDefault\"`", !profile.is_empty()),
-        ("`allowPrivilegeEscalation = false`", own["allowPrivilegeEscalation"].is_boolean()),
-        ("`capabilities.drop = [\"ALL\"]`", dropped),
-    ];
-    demands.into_iter().filter(|(_, said)| !said).map(|(demand, _)| demand).collect()
 }

@@ -15,6 +15,7 @@ pub mod naming;
 pub mod order;
 pub mod patch;
 pub mod place;
+pub mod pod_security;
 pub mod read;
 pub mod schema;
 pub mod sense;

@@ -6,9 +6,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::Model;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::object::merge::merge;
+use crate::object::merge::amend;
 use crate::object::order::tidy;
-use crate::object::{Id, Map, Value};
+use crate::object::{Id, Value};
 use crate::render::PATCH_WITHOUT_OBJECT;
 use crate::source::Spanned;
 use crate::spelling::MOST_GUESSES;
@@ -52,7 +52,7 @@ pub fn of_service(service: &Service, objects: &mut [Value]) -> Vec<Diagnostic> {
 
 /// Merges a patch onto an object; the fault, if it cannot be.
 fn change(object: &mut Value, patch: &Value, target: &Spanned<String>, whose: &str) -> Option<Diagnostic> {
-    let (label, message) = match patched(object, patch) {
+    let (label, message) = match amend(object, patch) {
         Ok(Some(merged)) => {
             *object = tidy(merged);
             return None;
@@ -113,24 +113,4 @@ fn unmet(stack: &Stack, target: &Spanned<String>, names: &BTreeSet<String>, gues
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic,
     }
-}
-
-/// An object with a user's patch merged onto it, the way kustomize would.
-fn patched(object: &Value, patch: &Value) -> Result<Option<Value>, String> {
-    let mut whole = Map::new();
-    for identity in ["apiVersion", "kind", "metadata"] {
-        if let Some(value) = object.get(identity) {
-            whole.insert(identity.to_owned(), value.clone());
-        }
-    }
-    let mut whole = Value::Object(whole);
-    if let (Some(target), Some(patch)) = (whole.as_object_mut(), patch.as_object()) {
-        for (member, value) in patch {
-            match (target.get_mut(member), value) {
-                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
-                _ => drop(target.insert(member.clone(), value.clone())),
-            }
-        }
-    }
-    merge(object, &whole).map_err(|error| error.to_string())
 }

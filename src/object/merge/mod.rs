@@ -47,6 +47,23 @@ pub fn merge(base: &Value, patch: &Value) -> Result<Option<Value>, MergeError> {
     run(base, patch, Order::BaseFirst)
 }
 
+/// [`merge`] with a person's patch, which need not say what it is for: what the object is it stays.
+pub fn amend(object: &Value, patch: &Value) -> Result<Option<Value>, MergeError> {
+    let mut whole = Map::new();
+    for identity in ["apiVersion", "kind", "metadata"] {
+        if let Some(value) = object.get(identity) {
+            whole.insert(identity.to_owned(), value.clone());
+        }
+    }
+    for (member, value) in patch.as_object().into_iter().flatten() {
+        match (whole.get_mut(member), value) {
+            (Some(Value::Object(known)), Value::Object(more)) => known.extend(more.clone()),
+            _ => drop(whole.insert(member.clone(), value.clone())),
+        }
+    }
+    merge(object, &Value::Object(whole))
+}
+
 /// [`apply`] for a value inside an object.
 pub(crate) fn apply_at(base: &Value, patch: &Value, kind: Kind) -> Result<Option<Value>, MergeError> {
     walk(Some(base.clone()), Some(patch.clone()), Some(kind), Order::PatchFirst)
