@@ -1,21 +1,22 @@
 //! Policies of namespaces: flows that nothing closes, pods that no policy holds, limits of pods and claims.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::parse_cidr;
-use crate::check::resources::{CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE};
-use crate::diagnostic::{Diagnostics, codes};
+use crate::check::placement::patched;
+use crate::check::resources::{
+    Amount, CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE, Reading, limit, of_pod, request, shown,
+};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::policy::QuotaScope;
 use crate::model::CONFLICTING_KEYS;
 use crate::model::flows::{open_ports, routed_ports};
 use crate::model::ingress::Ingress;
 use crate::model::policy::End;
-use crate::model::references::QuantityValue;
 use crate::model::service::Service;
 use crate::model::stack::{Limits, Stack};
 use crate::model::{Environment, Model};
 use crate::quantity::Quantity;
-use crate::source::Spanned;
 
 codes! { Security:
     /// `egress` or `allow-from` where that direction is open anyway.
@@ -262,8 +263,6 @@ fn quota_scopes(stack: &Stack, found: &mut Diagnostics) {
     }
 }
 
-type Amount = Spanned<QuantityValue>;
-
 fn contradicting(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
     let of_pods = limits
         .pod_min
@@ -295,39 +294,58 @@ fn broken<'a>(
     over.or_else(|| min.filter(|min| amount < min.amount).map(|min| (min, "less")))
 }
 
+/// Claims of the stack, and those that each pod of a stateful set gets for itself.
 fn claims_outside(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
-    for claim in &stack.claims {
-        let Some(size) = &claim.size else { continue };
+    let own = stack.claims.iter().filter(|claim| !claim.existing);
+    let own = own.map(|claim| (format!("claim `{}` asks", claim.name), &claim.size, stack.subject()));
+    let templates = stack.services.iter().flat_map(|service| {
+        service.claim_templates.iter().map(move |template| {
+            let whose = format!("claims `{}` of service `{}` ask", template.name, service.key);
+            (whose, &template.size, service.subject())
+        })
+    });
+    for (who, size, subject) in own.chain(templates) {
+        let Some(size) = size else { continue };
         let bound = broken(size.amount, limits.claim_min.as_ref(), limits.claim_max.as_ref());
         let Some((bound, more)) = bound else { continue };
-        let message =
-            format!("claim `{}` asks for {}, {more} than a claim of its stack may", claim.name, size.text);
+        let message = format!("{who} for {}, {more} than a claim of its stack may", size.text);
         found.push(
             OUTSIDE_LIMIT_RANGE
                 .at(size.span, format!("{more} than {}", bound.text), message)
                 .because(bound.span, "the bound")
-                .about(stack.subject())
+                .about(subject)
                 .help(format!("ask for {}, or change `limits.pvc`", bound.text)),
         );
     }
 }
 
-/// A pod has one container, so what that asks for is what the pod does.
+/// The least and the most that a pod may ask for, against the sum of what its containers do.
 fn pods_outside(stack: &Stack, service: &Service, found: &mut Diagnostics) {
     let Some(limits) = &stack.limits else { return };
-    let resources = [("requests", &service.resources.requests), ("is limited to", &service.resources.limits)];
-    for (verb, amounts) in resources {
-        for (resource, amount) in amounts {
-            let bound = broken(amount.amount, limits.pod_min.get(resource), limits.pod_max.get(resource));
-            let Some((bound, more)) = bound else { continue };
+    if patched(service, &["resources", "containers"]) {
+        return;
+    }
+    let bounded: BTreeSet<&String> = limits.pod_min.keys().chain(limits.pod_max.keys()).collect();
+    for resource in bounded {
+        let (min, max) = (limits.pod_min.get(resource), limits.pod_max.get(resource));
+        let of = |read: Reading| of_pod(Some(stack), service, resource, read);
+        let (asked, most) = (of(request), of(limit));
+        let mut said = None;
+        for (verb, amount) in [("is limited to", &most), ("requests", &asked)] {
+            // A request that is nothing but the limit is one fault, not two.
+            let Some(amount) = amount.as_ref().filter(|amount| said != Some(amount.span)) else { continue };
+            let Some((bound, more)) = broken(amount.sum, min, max) else { continue };
+            said = Some(amount.span);
             found.push(
                 OUTSIDE_LIMIT_RANGE
                     .at(
                         amount.span,
                         format!("{more} than {}", bound.text),
                         format!(
-                            "service `{}` {verb} {} {resource}, {more} than a pod of its stack may",
-                            service.key, amount.text
+                            "service `{}` {verb} {} {resource}{}, {more} than a pod of its stack may",
+                            service.key,
+                            shown(resource, amount.sum),
+                            if service.containers().count() > 1 { " in all" } else { "" },
                         ),
                     )
                     .because(bound.span, "the bound")
@@ -335,28 +353,37 @@ fn pods_outside(stack: &Stack, service: &Service, found: &mut Diagnostics) {
                     .help(format!("use {}, or change `limits.pod`", bound.text)),
             );
         }
+        let silent = [
+            ("limit", "limits", max.filter(|_| most.is_none())),
+            ("request", "requests", min.filter(|_| asked.is_none())),
+        ];
+        for (what, table, bound) in silent {
+            if let Some(bound) = bound {
+                found.push(silent_pod(stack, service, (what, table, resource), bound));
+            }
+        }
     }
-    missing_pod_limits(stack, service, limits, found);
 }
 
-/// A LimitRange with a most for pods refuses every pod that has no limit of that resource.
-fn missing_pod_limits(stack: &Stack, service: &Service, limits: &Limits, found: &mut Diagnostics) {
-    let own = |resource: &str| {
-        service.resources.limits.contains_key(resource)
-            || limits.default.contains_key(resource)
-            || limits.max.contains_key(resource)
-    };
-    for (resource, most) in limits.pod_max.iter().filter(|(resource, _)| !own(resource)) {
-        let message = format!(
-            "service `{}` has no limit of {resource}, which `limits.pod` of stack `{}` asks for",
-            service.key, stack.name
-        );
-        found.push(
-            OUTSIDE_LIMIT_RANGE
-                .at(service.place, "no limit", message)
-                .because(most.span, "the most that a pod may ask for")
-                .about(service.subject())
-                .help(format!("add `resources.limits.{resource}`, or `limits.default` of the stack")),
-        );
-    }
+/// A LimitRange with a most for pods refuses every pod without a limit of that resource, one with a least those
+/// without a request.
+fn silent_pod(
+    stack: &Stack,
+    service: &Service,
+    (what, table, resource): (&str, &str, &str),
+    bound: &Amount,
+) -> Diagnostic {
+    let message = format!(
+        "service `{}` has no {what} of {resource}, which `limits.pod` of stack `{}` asks for",
+        service.key, stack.name
+    );
+    let default = if what == "limit" { "default" } else { "default-request" };
+    OUTSIDE_LIMIT_RANGE
+        .at(service.place, format!("no {what}"), message)
+        .because(
+            bound.span,
+            format!("the {} that a pod may ask for", if what == "limit" { "most" } else { "least" }),
+        )
+        .about(service.subject())
+        .help(format!("add `resources.{table}.{resource}`, or `limits.{default}` of the stack"))
 }
