@@ -98,7 +98,8 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
         .iter()
         .map(|at| shown(&wants[*at].0, has(model, node, &wants[*at].0).unwrap_or_default()))
         .collect();
-    let message = format!("service `{}` asks for {}, which no node has", service.key, asked.join(" and "));
+    let whose = if open.len() < model.nodes.len() { "no node that can run it" } else { "no node" };
+    let message = format!("service `{}` asks for {}, which {whose} has", service.key, asked.join(" and "));
     found.push(
         POD_FITS_NO_NODE
             .at(wants[lacks[0]].2, "more than any node that may run it", message)
@@ -121,7 +122,9 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
     }
     let labels = reasons.keys().any(|reason| matches!(reason, Objection::Label(_)));
     let taints = reasons.keys().any(|reason| matches!(reason, Objection::Taint(_)));
+    let claims = reasons.keys().any(|reason| matches!(reason, Objection::Claim(_)));
     let help = match (labels, taints) {
+        _ if claims => "let it run where the disk is, or keep the data on storage that other nodes reach",
         (true, false) => "give a node this label, or choose another",
         (false, _) if pinned.is_some() => {
             "choose another node, let pods on this one (`schedulable = true`), or tolerate its taint under `tolerations`"
@@ -141,6 +144,8 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
             match (reason, plural) {
                 (Objection::Label(label), true) => format!("{who} lack the label `{label}`"),
                 (Objection::Label(label), false) => format!("{who} lacks the label `{label}`"),
+                (Objection::Claim(claim), true) => format!("{who} have no disk with claim `{claim}`"),
+                (Objection::Claim(claim), false) => format!("{who} has no disk with claim `{claim}`"),
                 (Objection::Taint(taint), true) => format!("{who} have the taint `{taint}`"),
                 (Objection::Taint(taint), false) => format!("{who} has the taint `{taint}`"),
             }

@@ -5,6 +5,7 @@ use crate::inventory::service::Kind;
 use crate::model::Model;
 use crate::model::node::{Node, Taint};
 use crate::model::service::Service;
+use crate::model::volume::Source;
 
 /// The taint that keeps ordinary pods off a control plane.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
@@ -31,13 +32,36 @@ fn holds(nodes: &[&Node], node: &Node) -> bool {
 pub enum Objection {
     /// The node has not this label.
     Label(String),
+    /// A claim that the pod mounts is on another node's disk.
+    Claim(String),
     /// The pod does not tolerate this taint.
     Taint(String),
 }
 
-/// The nodes that a service's pods may run on, by labels and taints, in the model's order. `None` where the inventory cannot tell: it
-/// declares no nodes, or a patch decides.
+/// The nodes that a service's pods can run on, in the model's order: they may, and have what is mounted. `None` where
+/// the inventory cannot tell: it declares no nodes, or a patch decides.
 pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
+    let mut open = allowed(model, service)?;
+    if local_claims(service).next().is_some() {
+        if patched(service, &["volumes"]) || local_claims(service).any(|(_, node)| model.node(node).is_none())
+        {
+            return None;
+        }
+        open.retain(|node| local_claims(service).all(|(_, home)| home == node.name));
+    }
+    Some(open)
+}
+
+/// Claims that a service mounts and that are on one node's disk: their names, and the node's.
+fn local_claims(service: &Service) -> impl Iterator<Item = (&str, &str)> {
+    service.volumes.iter().filter_map(|volume| match &volume.from {
+        Source::Claim { name, node: Some(node), .. } => Some((name.as_str(), node.as_str())),
+        _ => None,
+    })
+}
+
+/// The nodes that a service's pods may run on, by labels and taints, whatever they mount; otherwise as [`nodes`].
+pub fn allowed<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let unsure = patched(service, &["nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName"]);
     let pinned = service.node_selector.get("kubernetes.io/hostname");
     let pinned_to = pinned.and_then(|name| model.node(name));
@@ -49,7 +73,7 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
         return None;
     }
     let candidates = pinned_to.map_or(model.nodes.as_slice(), std::slice::from_ref);
-    Some(candidates.iter().filter(|node| objection(model, service, node).is_none()).collect())
+    Some(candidates.iter().filter(|node| repelled(model, service, node).is_none()).collect())
 }
 
 /// Whether a patch of the service says anything of one of these keys.
@@ -64,7 +88,7 @@ pub fn patched(service: &Service, words: &[&str]) -> bool {
 pub fn pods(model: &Model, service: &Service) -> u64 {
     let bounded = |count: i64| u64::try_from(count).unwrap_or(0).min(1_000_000);
     match (service.kind, &service.autoscale, &service.job) {
-        (Kind::DaemonSet, ..) => nodes(model, service).map_or(1, |nodes| nodes.len() as u64),
+        (Kind::DaemonSet, ..) => allowed(model, service).map_or(1, |nodes| nodes.len() as u64),
         (_, _, Some(job)) if job.suspend => 0,
         (_, _, Some(job)) => bounded(job.parallelism.unwrap_or(1)),
         (_, Some(autoscale), _) => bounded(autoscale.max.value),
@@ -74,6 +98,13 @@ pub fn pods(model: &Model, service: &Service) -> u64 {
 
 /// Why a service's pods cannot run on a node.
 pub fn objection(model: &Model, service: &Service, node: &Node) -> Option<Objection> {
+    let elsewhere = local_claims(service).find(|(_, home)| *home != node.name);
+    let elsewhere = elsewhere.map(|(claim, _)| Objection::Claim(claim.to_owned()));
+    elsewhere.or_else(|| repelled(model, service, node))
+}
+
+/// Why a service's pods may not run on a node.
+fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> {
     let missing = service.node_selector.iter().find(|(key, value)| match node.labels.get(*key) {
         Some(label) => label != *value,
         None => !set_by_the_cluster(model, key),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::placement::{meet, nodes, patched, pods};
+use crate::check::placement::{allowed, meet, nodes, patched, pods};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::node::Node;
 use crate::inventory::service::Kind;
@@ -372,8 +372,8 @@ fn replicas(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnos
     if count < 2 && service.kind != Kind::DaemonSet {
         return;
     }
-    let open = nodes(model, service);
     let daemons = service.kind == Kind::DaemonSet;
+    let open = if daemons { allowed(model, service) } else { nodes(model, service) };
     let several = if daemons { open.as_ref().is_none_or(|open| open.len() > 1) } else { count > 1 };
     if !several || patched(service, &["volumes", "volumeClaimTemplates", "replicas"]) {
         return;

@@ -74,6 +74,8 @@ pub enum Source {
         name: String,
         /// What keeps the data, if known.
         backend: Option<Backend>,
+        /// The only node that has the data, whoever else moves.
+        node: Option<String>,
     },
     /// A claim of each pod's own.
     ClaimTemplate(ClaimTemplate),
@@ -212,7 +214,11 @@ fn source_of(
             return None;
         };
         let json = json!({ "persistentVolumeClaim": { "claimName": known.mounted } });
-        return Some((Source::Claim { name: claim.value, backend: known.backend }, json));
+        let node = match known.copies.as_slice() {
+            [only] => only.node.clone(),
+            _ => None,
+        };
+        return Some((Source::Claim { name: claim.value, backend: known.backend, node }, json));
     }
     if let Some(nfs) = &written.nfs {
         let named = resolver.text(nfs);
