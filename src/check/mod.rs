@@ -9,7 +9,6 @@ pub mod connections;
 pub mod devices;
 pub mod engines;
 pub mod gitops;
-pub mod handed;
 mod holders;
 pub mod images;
 pub mod listeners;
@@ -108,7 +107,6 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (engines::check, engines::CODES),
     (images::check, images::CODES),
     (spelling::check, &[]),
-    (handed::check, &[]),
     (pods::check, &[]),
     (objects::check, objects::CODES),
 ];

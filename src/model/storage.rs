@@ -207,7 +207,7 @@ fn lower_claim(
         (None, None, None) => None,
     };
     let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
-    check_modes(resolver, table);
+    check_modes(resolver, &table.access_modes);
     let mount_options = match (&table.mount_options[..], &nfs) {
         ([], Some(nfs)) => nfs.mount_options.clone(),
         (own, _) => list(resolver, own),
@@ -246,7 +246,10 @@ fn lower_claim(
 }
 
 /// A claim holds something.
-fn lower_size(resolver: &mut Resolver<'_>, size: Option<&QuantityText>) -> Option<Spanned<QuantityValue>> {
+pub fn lower_size(
+    resolver: &mut Resolver<'_>,
+    size: Option<&QuantityText>,
+) -> Option<Spanned<QuantityValue>> {
     let size = resolver.quantity(size?)?;
     if size.value.amount == Quantity::ZERO {
         let finding = BAD_QUANTITY.at(size.span, "nothing", "a claim of nothing");
@@ -256,9 +259,9 @@ fn lower_size(resolver: &mut Resolver<'_>, size: Option<&QuantityText>) -> Optio
 }
 
 /// A claim of one pod alone has no other mode.
-fn check_modes(resolver: &mut Resolver<'_>, table: &inventory::stack::Claim) {
-    let alone = table.access_modes.iter().find(|mode| mode.value == AccessMode::ReadWriteOncePod);
-    let other = table.access_modes.iter().find(|mode| mode.value != AccessMode::ReadWriteOncePod);
+pub fn check_modes(resolver: &mut Resolver<'_>, modes: &[Spanned<AccessMode>]) {
+    let alone = modes.iter().find(|mode| mode.value == AccessMode::ReadWriteOncePod);
+    let other = modes.iter().find(|mode| mode.value != AccessMode::ReadWriteOncePod);
     if let (Some(alone), Some(other)) = (alone, other) {
         resolver.found.push(
             CONFLICTING_KEYS

@@ -14,7 +14,7 @@ use crate::model::nfs::{NfsPath, nfs_path};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Keys, Secret};
 use crate::model::stack::{Around, Stack, known_secret};
-use crate::model::storage::{default_class, known_class};
+use crate::model::storage::{check_modes, default_class, known_class, lower_size};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -298,9 +298,10 @@ fn lower_claim_template(
     let class = class.and_then(|class| known_class(resolver, model, class));
     let class = class.or_else(|| default_class(model));
     let modes: Vec<AccessMode> = table.access_modes.iter().map(|mode| mode.value).collect();
+    check_modes(resolver, &table.access_modes);
     ClaimTemplate {
         name: name.to_owned(),
-        size: table.size.as_ref().and_then(|size| resolver.quantity(size)),
+        size: lower_size(resolver, table.size.as_ref()),
         backend: class.as_ref().and_then(|class| model.storage_class(class)).map(|class| class.backend),
         class,
         access_modes: if modes.is_empty() { vec![AccessMode::ReadWriteOnce] } else { modes },

@@ -57,6 +57,12 @@ pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
 pub(super) fn judge_value(value: &Value, of: &str, faults: &mut Vec<Fault>) {
     let mut sense = Sense { faults };
     match of {
+        "api.core.v1.SecurityContext" => sense.context(value, false, &Here::ROOT),
+        "api.core.v1.PodSecurityContext" => {
+            sense.context(value, true, &Here::ROOT);
+            sense.sysctls(value, &NONE, &Here::ROOT);
+        }
+        "api.core.v1.Toleration" => sense.toleration(value, &Here::ROOT),
         "api.core.v1.Affinity" => sense.affinity(value, &Here::ROOT),
         "api.autoscaling.v2.MetricSpec" => sense.metric(value, &Here::ROOT),
         "api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => sense.behavior(value, &Here::ROOT),

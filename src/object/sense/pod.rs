@@ -239,7 +239,7 @@ impl Sense<'_> {
         });
     }
 
-    fn toleration(&mut self, toleration: &Value, here: &Here<'_>) {
+    pub(super) fn toleration(&mut self, toleration: &Value, here: &Here<'_>) {
         let operator = said(toleration, "operator");
         self.fits(toleration, "key", is_label_key, BAD_KEY, here);
         let keyless = !has(toleration, "key") || field(toleration, "key") == "";
@@ -319,7 +319,7 @@ impl Sense<'_> {
         }
     }
 
-    fn sysctls(&mut self, context: &Value, pod: &Value, here: &Here<'_>) {
+    pub(super) fn sysctls(&mut self, context: &Value, pod: &Value, here: &Here<'_>) {
         let mut seen = BTreeSet::new();
         self.each(context, "sysctls", here, |sense, one, here| {
             sense.full(one, "name", here);
