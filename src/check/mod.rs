@@ -13,8 +13,10 @@ mod holders;
 pub mod images;
 pub mod listeners;
 pub mod manifests;
+pub mod mounts;
 pub mod names;
 pub mod objects;
+pub mod one_node;
 pub mod orders;
 pub mod owners;
 pub mod placement;
@@ -93,6 +95,8 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (capacity::check, capacity::CODES),
     (devices::check, devices::CODES),
     (storage::check, storage::CODES),
+    (mounts::check, mounts::CODES),
+    (one_node::check, one_node::CODES),
     (workloads::check, workloads::CODES),
     (backup::check, backup::CODES),
     (policies::check, policies::CODES),
@@ -110,10 +114,8 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (pods::check, &[]),
     (objects::check, objects::CODES),
 ];
-
 /// What is judged while the files of people are read.
 const OF_FILES: &[&[&Code]] = &[manifests::CODES];
-
 /// What rules report: a judgement on a whole model, which settings may change.
 fn codes_of_rules() -> impl Iterator<Item = &'static Code> {
     FAMILIES.iter().map(|(_, codes)| *codes).chain(OF_FILES.iter().copied()).flatten().copied()

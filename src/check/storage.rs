@@ -1,42 +1,26 @@
-//! Storage: claims, mounts and NFS, and what the programs in known images ask of them.
+//! Storage: claims, storage classes and NFS servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::placement::{allowed, meet, nodes, patched, pods};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::node::Node;
-use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::inventory::storage::Backend;
-use crate::model::container::Part;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
-use crate::model::volume::{Source, Volume};
+use crate::model::volume::Source;
 use crate::model::{Environment, Model};
-use crate::source::{Span, Spanned};
 
 codes! { Storage:
-    /// A program that keeps SQLite on NFS.
-    SQLITE_ON_NETWORK_STORAGE = ("sqlite-on-network-storage", Warning, "an image that keeps an SQLite database has it on NFS");
-    /// One NFS volume mounted more than once.
-    REPEATED_CLAIM_MOUNT = ("repeated-claim-mount", Warning, "a service mounts one NFS volume more than once, with different sub-paths");
-    /// One mount path twice.
-    DUPLICATE_MOUNT_PATH = ("duplicate-mount-path", Error, "a service mounts two things at one path");
-    /// A volume over the image's own programs.
-    MOUNT_HIDES_SYSTEM = ("mount-hides-system", Warning, "a mount that hides the image's own system folders");
     /// An export that is no absolute path.
     BAD_EXPORT_PATH = ("bad-export-path", Error, "an NFS export that is not an absolute path");
     /// A claim that nobody mounts.
     UNMOUNTED_CLAIM = ("unmounted-claim", Warning, "a claim that no service mounts");
-    /// Several pods of one service on a claim for one node.
-    SINGLE_NODE_CLAIM_REPLICAS = ("single-node-claim-replicas", Error, "several pods of a service mount a claim that only one node can mount");
-    /// Pods of two services on a claim for one node.
-    SINGLE_NODE_CLAIM_SHARED = ("single-node-claim-shared", Error, "services on different nodes mount a claim that only one node can mount");
     /// An access mode that the storage cannot give.
     UNSUPPORTED_ACCESS_MODE = ("unsupported-access-mode", Error, "an access mode that the storage behind the claim cannot give");
-    /// A claim that is read-only, mounted to be written.
-    WRITABLE_MOUNT_OF_READ_ONLY_CLAIM = ("writable-mount-of-read-only-claim", Warning, "a mount to be written of a claim that is read-only");
+    /// Two claims of one volume.
+    VOLUME_CLAIMED_TWICE = ("volume-claimed-twice", Error, "two claims are bound to one volume, which binds one only");
     /// Two storage classes for claims without one.
     TWO_DEFAULT_CLASSES = ("two-default-classes", Warning, "two storage classes are the default");
     /// A storage class that is on NFS and is not.
@@ -50,235 +34,15 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     servers(model, found);
     classes(model, found);
     for environment in &model.environments {
-        for service in environment.services() {
-            for part in service.containers() {
-                mount_paths(service, &part, found);
-            }
-            repeated_mounts(service, found);
-        }
         for stack in &environment.stacks {
             for service in &stack.services {
-                for part in service.containers() {
-                    sqlite(stack, service, &part, found);
-                }
-                replicas(model, stack, service, found);
-                read_only_claims(stack, service, found);
                 template_modes(model, service, found);
             }
-            shared_claims(model, stack, found);
             access_modes(model, environment, stack, found);
         }
     }
     unmounted(model, found);
-}
-
-/// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers:
-/// the last part of the name counts. From the projects' own documentation.
-const SQLITE_IMAGES: &[(&str, &[&str])] = &[
-    ("audiobookshelf", &["/config"]),
-    ("bazarr", &["/config"]),
-    ("calibre-web", &["/config"]),
-    ("emby", &["/config"]),
-    ("embyserver", &["/config"]),
-    ("forgejo", &["/data", "/var/lib/gitea"]),
-    ("gitea", &["/data", "/var/lib/gitea"]),
-    ("grafana", &["/var/lib/grafana"]),
-    ("headscale", &["/var/lib/headscale"]),
-    ("home-assistant", &["/config"]),
-    ("homeassistant", &["/config"]),
-    ("jellyfin", &["/config"]),
-    ("jellyseerr", &["/app/config", "/config"]),
-    ("kavita", &["/config", "/kavita/config"]),
-    ("lidarr", &["/config"]),
-    ("linkding", &["/etc/linkding/data"]),
-    ("maintainerr", &["/opt/data"]),
-    ("mealie", &["/app/data"]),
-    ("mylar3", &["/config"]),
-    ("n8n", &["/home/node/.n8n"]),
-    ("navidrome", &["/data"]),
-    ("ombi", &["/config"]),
-    ("overseerr", &["/app/config", "/config"]),
-    ("paperless-ngx", &["/usr/src/paperless/data"]),
-    ("pihole", &["/etc/pihole"]),
-    ("plex", &["/config"]),
-    ("plex-media-server", &["/config"]),
-    ("pms-docker", &["/config"]),
-    ("prowlarr", &["/config"]),
-    ("radarr", &["/config"]),
-    ("readarr", &["/config"]),
-    ("seerr", &["/app/config", "/config"]),
-    ("sonarr", &["/config"]),
-    ("tautulli", &["/config"]),
-    ("uptime-kuma", &["/app/data"]),
-    ("vaultwarden", &["/data"]),
-    ("vikunja", &["/app/vikunja/files", "/db"]),
-    ("whisparr", &["/config"]),
-];
-
-/// Variables with one of these words point the program at a database server instead.
-const DATABASE_WORDS: &[&str] = &["POSTGRES", "MYSQL", "MARIADB", "DATABASE", "DB_HOST", "DBHOST", "DB_TYPE"];
-
-fn sqlite_folders(image: &str) -> Option<&'static [&'static str]> {
-    let path = image.split('@').next().unwrap_or_default();
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let name = last.split(':').next().unwrap_or_default();
-    let name = name.trim_end_matches("-develop").trim_end_matches("-nightly");
-    SQLITE_IMAGES.iter().find(|(known, _)| *known == name).map(|(_, folders)| *folders)
-}
-
-/// A volume as one container sees it.
-struct Seen<'s> {
-    path: &'s Spanned<String>,
-    volume: &'s Volume,
-    writable: bool,
-    place: Span,
-}
-
-/// What a container of a service mounts.
-fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
-    let Some(mounts) = part.mounts else {
-        let own = service.volumes.iter().filter(|volume| !volume.mount.is_empty());
-        return own
-            .map(|volume| Seen {
-                path: &volume.mount,
-                volume,
-                writable: !volume.read_only,
-                place: volume.place,
-            })
-            .collect();
-    };
-    let seen = mounts.iter().filter_map(|mount| {
-        let volume = service.volumes.iter().find(|volume| volume.key == mount.volume)?;
-        Some(Seen { path: &mount.path, volume, writable: !mount.read_only, place: mount.path.span })
-    });
-    seen.filter(|seen| !seen.path.is_empty()).collect()
-}
-
-/// SQLite locks its file, and NFS loses locks: the database is corrupted sooner or later
-/// (sqlite.org/faq.html#q5, the *arr wikis and Plex say so).
-fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
-    let Some(folders) = sqlite_folders(part.image) else { return };
-    let own = part.env.iter().map(|variable| &variable.name);
-    let own = own.chain(part.secret_env.iter().map(|variable| &variable.name));
-    let names = own.chain(stack.env.keys().filter(|_| part.table.is_none()));
-    let elsewhere = |name: &String| DATABASE_WORDS.iter().any(|word| name.to_uppercase().contains(word));
-    if names.into_iter().any(elsewhere) {
-        return;
-    }
-    let mounts = mounts(service, part);
-    let Some(seen) = folders.iter().find_map(|folder| holder(&mounts, folder)) else { return };
-    if !on_nfs(seen.volume) {
-        return;
-    }
-    let message = format!(
-        "{} keeps an SQLite database in `{}`, which is on NFS",
-        part.named(&service.key),
-        seen.path.value
-    );
-    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
-    if let Source::Claim { name, .. } = &seen.volume.from
-        && let Some(claim) = stack.claim(name)
-    {
-        diagnostic = diagnostic.because(claim.place, "this claim");
-    }
-    found.push(diagnostic.because(part.image.span, "this program").help(
-        "locks on NFS are lost sooner or later, and the database with them: mount a claim on a local disk or block storage there",
-    ));
-}
-
-fn on_nfs(volume: &Volume) -> bool {
-    match &volume.from {
-        Source::Nfs(_) => true,
-        Source::Claim { backend, .. } => *backend == Some(Backend::Nfs),
-        Source::ClaimTemplate(template) => template.backend == Some(Backend::Nfs),
-        _ => false,
-    }
-}
-
-/// A mount path without slashes at its end.
-fn trimmed(path: &str) -> &str {
-    match path.trim_end_matches('/') {
-        "" if path.starts_with('/') => "/",
-        trimmed => trimmed,
-    }
-}
-
-/// Whether `folder` is `path` or below it.
-fn within(folder: &str, path: &str) -> bool {
-    let path = trimmed(path);
-    path == "/" || folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The volume that holds a folder of the container: the deepest mount above it.
-fn holder<'m, 's>(mounts: &'m [Seen<'s>], folder: &str) -> Option<&'m Seen<'s>> {
-    let above = mounts.iter().filter(|seen| within(folder, seen.path));
-    above.max_by_key(|seen| trimmed(seen.path).len())
-}
-
-/// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them.
-fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
-    for first in service.volumes.iter().filter(|volume| !volume.again && on_nfs(volume)) {
-        let same = service.volumes.iter().filter(|volume| volume.again && volume.name == first.name);
-        let mut others: Vec<&Volume> = same.filter(|volume| volume.sub_path != first.sub_path).collect();
-        if others.is_empty() {
-            continue;
-        }
-        others.push(first);
-        others.sort_by_key(|volume| volume.place);
-        let what = match &first.from {
-            Source::Claim { name, .. } => format!("claim `{name}`"),
-            _ => "one NFS export".to_owned(),
-        };
-        let message = format!(
-            "service `{}` mounts {what} {} times, with different sub-paths",
-            service.key,
-            others.len()
-        );
-        let mut diagnostic = REPEATED_CLAIM_MOUNT.at(others[1].place, "the same again", message);
-        for other in others.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, other)| other) {
-            diagnostic = diagnostic.because(other.place, "mounted here");
-        }
-        found.push(diagnostic.about(service.subject()).help(
-            "mount it once, without a sub-path, and let the program use folders below: pods with several NFS sub-paths can hang when they start",
-        ));
-    }
-}
-
-/// Folders that an image cannot do without.
-const SYSTEM_FOLDERS: &[&str] = &[
-    "/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin",
-    "/usr/lib",
-];
-
-fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
-    let mut seen: BTreeMap<&str, &Seen<'_>> = BTreeMap::new();
-    let mut mounts = mounts(service, part);
-    mounts.sort_by_key(|seen| seen.place);
-    for mount in &mounts {
-        let path = trimmed(mount.path);
-        if let Some(first) = seen.get(path) {
-            let message = format!("{} mounts two things at `{path}`", part.named(&service.key));
-            found.push(
-                DUPLICATE_MOUNT_PATH
-                    .at(mount.path.span, "mounted over it", message)
-                    .because(first.path.span, "one is mounted here")
-                    .about(service.subject())
-                    .help("mount one of them elsewhere"),
-            );
-            continue;
-        }
-        seen.insert(path, mount);
-        let from_host = matches!(mount.volume.from, Source::HostPath(_));
-        if SYSTEM_FOLDERS.contains(&path) && mount.path.starts_with('/') && !from_host {
-            let message = format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
-            found.push(
-                MOUNT_HIDES_SYSTEM
-                    .at(mount.path.span, "hides what the image has there", message)
-                    .about(service.subject())
-                    .help("mount it at a folder of its own, or only one file with `sub-path`"),
-            );
-        }
-    }
+    claimed_twice(model, found);
 }
 
 fn servers(model: &Model, found: &mut Diagnostics) {
@@ -355,98 +119,40 @@ fn classes(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-/// The claims of its stack that a service mounts, each once, with the mount.
-fn mounted<'s>(stack: &'s Stack, service: &'s Service) -> impl Iterator<Item = (&'s Claim, &'s Volume)> {
-    service.volumes.iter().filter(|volume| !volume.again).filter_map(|volume| match &volume.from {
-        Source::Claim { name, .. } => Some((stack.claim(name)?, volume)),
-        _ => None,
-    })
-}
-
-fn only_one_pod(claim: &Claim) -> bool {
-    claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadWriteOncePod)
-}
-
-fn replicas(model: &Model, stack: &Stack, service: &Service, found: &mut Diagnostics) {
-    let count = pods(model, service);
-    if count < 2 && service.kind != Kind::DaemonSet {
-        return;
-    }
-    let daemons = service.kind == Kind::DaemonSet;
-    let open = if daemons { allowed(model, service) } else { nodes(model, service) };
-    let several = if daemons { open.as_ref().is_none_or(|open| open.len() > 1) } else { count > 1 };
-    if !several || patched(service, &["volumes", "volumeClaimTemplates", "replicas"]) {
-        return;
-    }
-    for (claim, volume) in mounted(stack, service).filter(|(claim, _)| claim.one_node()) {
-        // All pods on one node: they can share what one node mounts.
-        if open.as_ref().is_some_and(|open| open.len() == 1) && !only_one_pod(claim) {
-            continue;
-        }
-        let who = if daemons { "a pod on every node".to_owned() } else { format!("{count} pods") };
-        let can = if only_one_pod(claim) { "pod" } else { "node" };
-        let said = service.autoscale.as_ref().map(|autoscale| autoscale.max).or(service.replicas);
-        let span = said.filter(|_| !daemons).map_or(service.place, |count| count.span);
-        let message = format!(
-            "{who} of service `{}` mount claim `{}`, which only one {can} can mount",
-            service.key, claim.name
-        );
-        found.push(
-            SINGLE_NODE_CLAIM_REPLICAS
-                .at(span, who, message)
-                .because(volume.place, "mounted here")
-                .because(claim.place, format!("for one {can}: {}", words(claim)))
-                .about(service.subject())
-                .help(
-                    "run one pod, or give the claim `access-modes = [\"ReadWriteMany\"]` on storage that can",
-                ),
-        );
-    }
-}
-
-fn words(claim: &Claim) -> String {
-    claim.access_modes.iter().map(|mode| mode.word()).collect::<Vec<_>>().join(", ")
-}
-
-/// Services that can never meet on one node, or that may not meet in one pod. Whether those that are free to meet do
-/// so is the scheduler's matter.
-fn shared_claims(model: &Model, stack: &Stack, found: &mut Diagnostics) {
-    let mut users: BTreeMap<&str, Vec<(&Service, &Claim, &Volume)>> = BTreeMap::new();
-    for service in stack.services.iter().filter(|service| pods(model, service) > 0) {
-        for (claim, volume) in mounted(stack, service).filter(|(claim, _)| claim.one_node()) {
-            users.entry(&claim.name).or_default().push((service, claim, volume));
+/// A volume is the cluster's, and is bound to one claim of one namespace. The claims of other environments are others.
+fn claimed_twice(model: &Model, found: &mut Diagnostics) {
+    let mut taken: BTreeMap<&str, (&Environment, &Stack, &Claim)> = BTreeMap::new();
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            for claim in stack.claims.iter().filter(|claim| !claim.writes_volume && !claim.existing) {
+                let Some(volume) = &claim.volume else { continue };
+                let Some((there, other, first)) = taken.get(volume.as_str()) else {
+                    taken.insert(volume, (environment, stack, claim));
+                    continue;
+                };
+                if other.namespace.value == stack.namespace.value && first.name == claim.name {
+                    continue;
+                }
+                let place = |environment: &Environment, stack: &Stack, claim: &Claim| {
+                    let path = ["stacks", &stack.name, "claims", &claim.name, "volume"];
+                    model.place_of(&environment.name, &path).unwrap_or(claim.place)
+                };
+                let (here, before) = (place(environment, stack, claim), place(there, other, first));
+                let whose = if here == before {
+                    format!("claim `{}` in `{}` and in `{}`", claim.name, there.name, environment.name)
+                } else {
+                    format!("claims `{}` and `{}`", first.name, claim.name)
+                };
+                let message = format!("volume `{volume}` is bound to one claim, and wanted by {whose}");
+                let diagnostic = VOLUME_CLAIMED_TWICE.at(here, "wanted here", message);
+                let diagnostic =
+                    if here == before { diagnostic } else { diagnostic.because(before, "wanted here, too") };
+                found.push(diagnostic.about(stack.claim_subject(&claim.name)).help(
+                    "give each its own volume, in an environment by `environments.NAME.stacks`, or let one claim do for both",
+                ));
+            }
         }
     }
-    for mut users in users.into_values() {
-        users.sort_by_key(|(_, _, volume)| volume.place);
-        for (at, (service, claim, volume)) in users.iter().enumerate().skip(1) {
-            let apart = users[..at]
-                .iter()
-                .take(16)
-                .find(|(other, ..)| only_one_pod(claim) || apart(model, other, service));
-            let Some((other, _, first)) = apart else { continue };
-            let can = if only_one_pod(claim) { "pod" } else { "node" };
-            let why = if only_one_pod(claim) { "" } else { " and they run on different nodes" };
-            let message = format!(
-                "services `{}` and `{}` mount claim `{}`, which only one {can} can mount{why}",
-                other.key, service.key, claim.name
-            );
-            found.push(
-                SINGLE_NODE_CLAIM_SHARED
-                    .at(volume.place, format!("mounted by `{}`", service.key), message)
-                    .because(first.place, format!("mounted by `{}`", other.key))
-                    .because(claim.place, format!("for one {can}: {}", words(claim)))
-                    .about(service.subject())
-                    .about(other.subject())
-                    .help("run both on one node, or give the claim `access-modes = [\"ReadWriteMany\"]` on storage that can"),
-            );
-        }
-    }
-}
-
-fn apart(model: &Model, one: &Service, other: &Service) -> bool {
-    let (Some(a), Some(b)) = (nodes(model, one), nodes(model, other)) else { return false };
-    !a.is_empty() && !b.is_empty() && !meet(&a, &b)
 }
 
 /// Templates have the same limits as claims.
@@ -516,28 +222,6 @@ fn access_modes(model: &Model, environment: &Environment, stack: &Stack, found: 
             diagnostic = diagnostic.because(class.place, format!("its storage class: {backend}"));
         }
         found.push(diagnostic.help("use `ReadWriteOnce`, or a storage class on NFS"));
-    }
-}
-
-fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
-    let seen = service
-        .containers()
-        .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
-    for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
-        let Source::Claim { name, .. } = &seen.volume.from else { continue };
-        let Some(claim) = stack.claim(name) else { continue };
-        if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
-            continue;
-        }
-        let message =
-            format!("{} mounts claim `{name}` to write, and it is ReadOnlyMany", part.named(&service.key));
-        found.push(
-            WRITABLE_MOUNT_OF_READ_ONLY_CLAIM
-                .at(seen.place, "not read-only", message)
-                .because(claim.place, "ReadOnlyMany")
-                .about(service.subject())
-                .help("add `read-only = true`, or give the claim another access mode"),
-        );
     }
 }
 
@@ -617,34 +301,5 @@ impl<'m> Unclear<'m> {
 
     fn may_mount(&self, stack: &Stack, claim: &str) -> bool {
         self.all || self.stacks.contains(stack.name.as_str()) || self.claims.contains(claim)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{sqlite_folders, trimmed, within};
-
-    #[test]
-    fn images_are_known_by_the_last_part_of_their_name() {
-        let config: &[&str] = &["/config"];
-        for image in [
-            "radarr",
-            "radarr:5",
-            "lscr.io/linuxserver/radarr:5.2",
-            "host:5000/radarr@sha256:00",
-            "x/radarr-develop",
-        ] {
-            assert_eq!(sqlite_folders(image), Some(config), "{image}");
-        }
-        for image in ["qbittorrent", "radarr/exporter:1", "", "my-radarr"] {
-            assert_eq!(sqlite_folders(image), None, "{image}");
-        }
-    }
-
-    #[test]
-    fn a_mount_holds_what_is_below_it() {
-        assert!(within("/config", "/config/") && within("/config/db", "/config") && within("/x", "/"));
-        assert!(!within("/configs", "/config") && !within("/", "/config"));
-        assert_eq!((trimmed("//"), trimmed("/a//"), trimmed("")), ("/", "/a", ""));
     }
 }

@@ -1,0 +1,400 @@
+//! Mounts: what containers see where, and what the programs in known images keep there.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::stack::AccessMode;
+use crate::inventory::storage::Backend;
+use crate::model::Model;
+use crate::model::container::Part;
+use crate::model::service::Service;
+use crate::model::stack::Stack;
+use crate::model::volume::{Source, Volume};
+use crate::source::{Span, Spanned};
+
+codes! { Storage:
+    /// A program that keeps SQLite on NFS.
+    SQLITE_ON_NETWORK_STORAGE = ("sqlite-on-network-storage", Warning, "an image that keeps an SQLite database has it on NFS");
+    /// One NFS volume mounted more than once.
+    REPEATED_CLAIM_MOUNT = ("repeated-claim-mount", Warning, "a service mounts one NFS volume more than once, with different sub-paths");
+    /// One mount path twice.
+    DUPLICATE_MOUNT_PATH = ("duplicate-mount-path", Error, "a service mounts two things at one path");
+    /// Nothing can be mounted there.
+    UNMAKEABLE_MOUNT = ("unmakeable-mount", Error, "a mount below a file, or in a ConfigMap or Secret that has no such folder");
+    /// A volume over the image's own programs.
+    MOUNT_HIDES_SYSTEM = ("mount-hides-system", Warning, "a mount that hides the image's own system folders");
+    /// A claim that is read-only, mounted to be written.
+    WRITABLE_MOUNT_OF_READ_ONLY_CLAIM = ("writable-mount-of-read-only-claim", Warning, "a mount to be written of a claim that is read-only");
+}
+
+/// Runs every rule about mounts.
+pub fn check(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for service in environment.services() {
+            for part in service.containers() {
+                mount_paths(service, &part, found);
+            }
+            repeated_mounts(service, found);
+        }
+        for stack in &environment.stacks {
+            for service in &stack.services {
+                for part in service.containers() {
+                    sqlite(stack, service, &part, found);
+                    mount_points(stack, service, &part, found);
+                }
+                nested_items(service, found);
+                read_only_claims(stack, service, found);
+            }
+        }
+    }
+}
+
+/// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers:
+/// the last part of the name counts. From the projects' own documentation.
+const SQLITE_IMAGES: &[(&str, &[&str])] = &[
+    ("audiobookshelf", &["/config"]),
+    ("bazarr", &["/config"]),
+    ("calibre-web", &["/config"]),
+    ("emby", &["/config"]),
+    ("embyserver", &["/config"]),
+    ("forgejo", &["/data", "/var/lib/gitea"]),
+    ("gitea", &["/data", "/var/lib/gitea"]),
+    ("grafana", &["/var/lib/grafana"]),
+    ("headscale", &["/var/lib/headscale"]),
+    ("home-assistant", &["/config"]),
+    ("homeassistant", &["/config"]),
+    ("jellyfin", &["/config"]),
+    ("jellyseerr", &["/app/config", "/config"]),
+    ("kavita", &["/config", "/kavita/config"]),
+    ("lidarr", &["/config"]),
+    ("linkding", &["/etc/linkding/data"]),
+    ("maintainerr", &["/opt/data"]),
+    ("mealie", &["/app/data"]),
+    ("mylar3", &["/config"]),
+    ("n8n", &["/home/node/.n8n"]),
+    ("navidrome", &["/data"]),
+    ("ombi", &["/config"]),
+    ("overseerr", &["/app/config", "/config"]),
+    ("paperless-ngx", &["/usr/src/paperless/data"]),
+    ("pihole", &["/etc/pihole"]),
+    ("plex", &["/config"]),
+    ("plex-media-server", &["/config"]),
+    ("pms-docker", &["/config"]),
+    ("prowlarr", &["/config"]),
+    ("radarr", &["/config"]),
+    ("readarr", &["/config"]),
+    ("seerr", &["/app/config", "/config"]),
+    ("sonarr", &["/config"]),
+    ("tautulli", &["/config"]),
+    ("uptime-kuma", &["/app/data"]),
+    ("vaultwarden", &["/data"]),
+    ("vikunja", &["/app/vikunja/files", "/db"]),
+    ("whisparr", &["/config"]),
+];
+
+/// Variables with one of these words point the program at a database server instead.
+const DATABASE_WORDS: &[&str] = &["POSTGRES", "MYSQL", "MARIADB", "DATABASE", "DB_HOST", "DBHOST", "DB_TYPE"];
+
+fn sqlite_folders(image: &str) -> Option<&'static [&'static str]> {
+    let path = image.split('@').next().unwrap_or_default();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let name = last.split(':').next().unwrap_or_default();
+    let name = name.trim_end_matches("-develop").trim_end_matches("-nightly");
+    SQLITE_IMAGES.iter().find(|(known, _)| *known == name).map(|(_, folders)| *folders)
+}
+
+/// A volume as one container sees it.
+struct Seen<'s> {
+    path: &'s Spanned<String>,
+    volume: &'s Volume,
+    sub_path: Option<&'s str>,
+    writable: bool,
+    place: Span,
+}
+
+/// What a container of a service mounts.
+fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
+    let Some(mounts) = part.mounts else {
+        let own = service.volumes.iter().filter(|volume| !volume.mount.is_empty());
+        return own
+            .map(|volume| Seen {
+                path: &volume.mount,
+                volume,
+                sub_path: volume.sub_path.as_deref(),
+                writable: !volume.read_only,
+                place: volume.place,
+            })
+            .collect();
+    };
+    let seen = mounts.iter().filter_map(|mount| {
+        let volume = service.volumes.iter().find(|volume| volume.key == mount.volume)?;
+        let sub_path = mount.sub_path.as_deref();
+        Some(Seen { path: &mount.path, volume, sub_path, writable: !mount.read_only, place: mount.path.span })
+    });
+    seen.filter(|seen| !seen.path.is_empty()).collect()
+}
+
+/// SQLite locks its file, and NFS loses locks: the database is corrupted sooner or later
+/// (sqlite.org/faq.html#q5, the *arr wikis and Plex say so).
+fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let Some(folders) = sqlite_folders(part.image) else { return };
+    let own = part.env.iter().map(|variable| &variable.name);
+    let own = own.chain(part.secret_env.iter().map(|variable| &variable.name));
+    let names = own.chain(stack.env.keys().filter(|_| part.table.is_none()));
+    let elsewhere = |name: &String| DATABASE_WORDS.iter().any(|word| name.to_uppercase().contains(word));
+    if names.into_iter().any(elsewhere) {
+        return;
+    }
+    let mounts = mounts(service, part);
+    let Some(seen) = folders.iter().find_map(|folder| holder(&mounts, folder)) else { return };
+    if !on_nfs(seen.volume) {
+        return;
+    }
+    let message = format!(
+        "{} keeps an SQLite database in `{}`, which is on NFS",
+        part.named(&service.key),
+        seen.path.value
+    );
+    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
+    if let Source::Claim { name, .. } = &seen.volume.from
+        && let Some(claim) = stack.claim(name)
+    {
+        diagnostic = diagnostic.because(claim.place, "this claim");
+    }
+    found.push(diagnostic.because(part.image.span, "this program").help(
+        "locks on NFS are lost sooner or later, and the database with them: mount a claim on a local disk or block storage there",
+    ));
+}
+
+fn on_nfs(volume: &Volume) -> bool {
+    match &volume.from {
+        Source::Nfs(_) => true,
+        Source::Claim { backend, .. } => *backend == Some(Backend::Nfs),
+        Source::ClaimTemplate(template) => template.backend == Some(Backend::Nfs),
+        _ => false,
+    }
+}
+
+/// A mount path without slashes at its end.
+fn trimmed(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" if path.starts_with('/') => "/",
+        trimmed => trimmed,
+    }
+}
+
+/// Whether `folder` is `path` or below it.
+fn within(folder: &str, path: &str) -> bool {
+    let path = trimmed(path);
+    path == "/" || folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The volume that holds a folder of the container: the deepest mount above it.
+fn holder<'m, 's>(mounts: &'m [Seen<'s>], folder: &str) -> Option<&'m Seen<'s>> {
+    let above = mounts.iter().filter(|seen| within(folder, seen.path));
+    above.max_by_key(|seen| trimmed(seen.path).len())
+}
+
+/// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them.
+fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
+    for first in service.volumes.iter().filter(|volume| !volume.again && on_nfs(volume)) {
+        let same = service.volumes.iter().filter(|volume| volume.again && volume.name == first.name);
+        let mut others: Vec<&Volume> = same.filter(|volume| volume.sub_path != first.sub_path).collect();
+        if others.is_empty() {
+            continue;
+        }
+        others.push(first);
+        others.sort_by_key(|volume| volume.place);
+        let what = match &first.from {
+            Source::Claim { name, .. } => format!("claim `{name}`"),
+            _ => "one NFS export".to_owned(),
+        };
+        let message = format!(
+            "service `{}` mounts {what} {} times, with different sub-paths",
+            service.key,
+            others.len()
+        );
+        let mut diagnostic = REPEATED_CLAIM_MOUNT.at(others[1].place, "the same again", message);
+        for other in others.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, other)| other) {
+            diagnostic = diagnostic.because(other.place, "mounted here");
+        }
+        found.push(diagnostic.about(service.subject()).help(
+            "mount it once, without a sub-path, and let the program use folders below: pods with several NFS sub-paths can hang when they start",
+        ));
+    }
+}
+
+/// Folders that an image cannot do without.
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin",
+    "/usr/lib",
+];
+
+fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let mut seen: BTreeMap<&str, &Seen<'_>> = BTreeMap::new();
+    let mut mounts = mounts(service, part);
+    mounts.sort_by_key(|seen| seen.place);
+    for mount in &mounts {
+        let path = trimmed(mount.path);
+        if let Some(first) = seen.get(path) {
+            let message = format!("{} mounts two things at `{path}`", part.named(&service.key));
+            found.push(
+                DUPLICATE_MOUNT_PATH
+                    .at(mount.path.span, "mounted over it", message)
+                    .because(first.path.span, "one is mounted here")
+                    .about(service.subject())
+                    .help("mount one of them elsewhere"),
+            );
+            continue;
+        }
+        seen.insert(path, mount);
+        let from_host = matches!(mount.volume.from, Source::HostPath(_));
+        if SYSTEM_FOLDERS.contains(&path) && mount.path.starts_with('/') && !from_host {
+            let message = format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
+            found.push(
+                MOUNT_HIDES_SYSTEM
+                    .at(mount.path.span, "hides what the image has there", message)
+                    .about(service.subject())
+                    .help("mount it at a folder of its own, or only one file with `sub-path`"),
+            );
+        }
+    }
+}
+
+/// The runtime makes what it mounts on, which it cannot below a file, nor in a volume that is always read-only.
+fn mount_points(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
+    let mut mounts = mounts(service, part);
+    mounts.sort_by(|a, b| trimmed(a.path).split('/').cmp(trimmed(b.path).split('/')));
+    // The mounts that hold the one before, each within the last.
+    let mut above: Vec<&Seen<'_>> = Vec::new();
+    for mount in &mounts {
+        let path = trimmed(mount.path);
+        while above.last().is_some_and(|last| !within(path, last.path)) {
+            above.pop();
+        }
+        let parent = above.last().copied();
+        above.push(mount);
+        let Some(parent) = parent.filter(|parent| trimmed(parent.path) != path) else { continue };
+        let below = path.strip_prefix(trimmed(parent.path)).unwrap_or_default().trim_start_matches('/');
+        let Some((label, why)) = obstacle(stack, parent, below) else { continue };
+        let message = format!(
+            "{} mounts `{path}` below `{}`, which {why}",
+            part.named(&service.key),
+            trimmed(parent.path)
+        );
+        found.push(
+            UNMAKEABLE_MOUNT
+                .at(mount.path.span, "cannot be made", message)
+                .because(parent.path.span, label)
+                .about(service.subject())
+                .help("mount it elsewhere, or each file of the other by itself with `sub-path`"),
+        );
+    }
+}
+
+/// Why nothing can be mounted at a path below a mount, as far as the inventory tells.
+fn obstacle(stack: &Stack, parent: &Seen<'_>, below: &str) -> Option<(&'static str, &'static str)> {
+    let source = &parent.volume.source;
+    let items = ["configMap", "secret"].into_iter().find_map(|kind| source[kind]["items"].as_array());
+    let shown = |path: &str| {
+        let mut paths = items.into_iter().flatten().filter_map(|item| item["path"].as_str());
+        paths.any(|item| within(item, path))
+    };
+    let keys: &[Spanned<String>] = match &parent.volume.from {
+        Source::ConfigMap(_) => &[],
+        Source::Secret(name) => {
+            stack.secrets.iter().find(|secret| secret.name == *name).map_or(&[], |secret| &secret.keys)
+        }
+        _ => return None,
+    };
+    if let Some(part) = parent.sub_path {
+        let folder = shown(&format!("{}/", trimmed(part))) && !shown_as_file(items, part);
+        return (!folder).then_some(("a file", "is a file"));
+    }
+    let there = match items {
+        Some(_) => shown(below),
+        // A key may be mounted over; what its keys are is not always known.
+        None if below.contains('/') => false,
+        None => keys.is_empty() || keys.iter().any(|key| key.value == below),
+    };
+    (!there).then_some(("always read-only", "is read-only and has no such file or folder"))
+}
+
+fn shown_as_file(items: Option<&Vec<Json>>, path: &str) -> bool {
+    items.into_iter().flatten().any(|item| item["path"] == trimmed(path))
+}
+
+/// No file of a volume is another's folder.
+fn nested_items(service: &Service, found: &mut Diagnostics) {
+    for volume in service.volumes.iter().filter(|volume| !volume.again) {
+        let items =
+            ["configMap", "secret"].into_iter().filter_map(|kind| volume.source[kind]["items"].as_array());
+        let mut paths: Vec<&str> = items.flatten().filter_map(|item| item["path"].as_str()).collect();
+        paths.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+        let nested = paths.windows(2).find(|pair| pair[0] != pair[1] && within(pair[1], pair[0]));
+        let Some([file, below]) = nested else { continue };
+        let message = format!(
+            "volume `{}` of service `{}` has a file `{file}` and a file `{below}` below it",
+            volume.key, service.key
+        );
+        found.push(
+            UNMAKEABLE_MOUNT
+                .at(volume.place, "cannot be made", message)
+                .about(service.subject())
+                .help("give one of them another path in `items`"),
+        );
+    }
+}
+
+fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    let seen = service
+        .containers()
+        .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
+    for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
+        let Source::Claim { name, .. } = &seen.volume.from else { continue };
+        let Some(claim) = stack.claim(name) else { continue };
+        if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
+            continue;
+        }
+        let message =
+            format!("{} mounts claim `{name}` to write, and it is ReadOnlyMany", part.named(&service.key));
+        found.push(
+            WRITABLE_MOUNT_OF_READ_ONLY_CLAIM
+                .at(seen.place, "not read-only", message)
+                .because(claim.place, "ReadOnlyMany")
+                .about(service.subject())
+                .help("add `read-only = true`, or give the claim another access mode"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sqlite_folders, trimmed, within};
+
+    #[test]
+    fn images_are_known_by_the_last_part_of_their_name() {
+        let config: &[&str] = &["/config"];
+        for image in [
+            "radarr",
+            "radarr:5",
+            "lscr.io/linuxserver/radarr:5.2",
+            "host:5000/radarr@sha256:00",
+            "x/radarr-develop",
+        ] {
+            assert_eq!(sqlite_folders(image), Some(config), "{image}");
+        }
+        for image in ["qbittorrent", "radarr/exporter:1", "", "my-radarr"] {
+            assert_eq!(sqlite_folders(image), None, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_mount_holds_what_is_below_it() {
+        assert!(within("/config", "/config/") && within("/config/db", "/config") && within("/x", "/"));
+        assert!(!within("/configs", "/config") && !within("/", "/config"));
+        assert_eq!((trimmed("//"), trimmed("/a//"), trimmed("")), ("/", "/a", ""));
+    }
+}
