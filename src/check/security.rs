@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use crate::check::placement::patched;
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, shape, telling};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::value::PodSecurity;
 use crate::model::container::Part;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -24,6 +26,8 @@ codes! { Security:
     FLOATING_CHART_VERSION = ("floating-chart-version", Warning, "a chart version that is a range, or moves");
     /// Two ways to say which user runs the program.
     USER_ID_CLASH = ("user-id-clash", Warning, "`PUID` beside `runAsUser`: an image that changes its user must start as root");
+    /// A user that may not run.
+    ROOT_AS_NON_ROOT = ("root-as-non-root", Error, "a container that runs as root and may not");
     /// A container runtime's socket in a pod.
     CONTAINER_SOCKET_MOUNTED = ("container-socket-mounted", Warning, "a pod mounts its node's container socket, which is as good as root");
     /// A repository over a connection that anybody can change.
@@ -37,6 +41,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for stack in &environment.stacks {
             for service in &stack.services {
                 user_ids(model, environment, stack, service, found);
+                root_as_non_root(model, environment, stack, service, found);
             }
         }
         for service in environment.services() {
@@ -267,6 +272,49 @@ fn run_as<'m>(model: &Model, environment: &Environment, service: &'m Service) ->
         let path = ["services", &service.key, table, key];
         Some(RunAs { span: model.place_of(&environment.name, &path).unwrap_or(context.span), key })
     })
+}
+
+/// What a container says of itself counts before what its pod says. The kubelet starts no user 0 where `runAsNonRoot`
+/// is `true`. Where the namespace forbids root, that has been told.
+fn root_as_non_root(
+    model: &Model,
+    environment: &Environment,
+    stack: &Stack,
+    service: &Service,
+    found: &mut Diagnostics,
+) {
+    if stack.pod_security == Some(PodSecurity::Restricted)
+        || patched(service, &["securityContext", "containers"])
+    {
+        return;
+    }
+    let of_pod =
+        service.pod_security_context.as_deref().map(|context| (vec!["pod-security-context"], context));
+    for part in service.containers() {
+        let mut path: Vec<&str> = part.table.into_iter().flat_map(|(table, name)| [table, name]).collect();
+        path.push("security-context");
+        let own = part.security_context.map(|context| (path, context));
+        let said = |key: &str, value: Json| {
+            let all = own.iter().chain(&of_pod);
+            let (path, context) = all.clone().find(|(_, context)| !context.value[key].is_null())?;
+            let path = [&["services", &service.key], path.as_slice(), &[key]].concat();
+            let place = model.place_of(&environment.name, &path).unwrap_or(context.span);
+            (context.value[key] == value).then_some(place)
+        };
+        let (Some(root), Some(never)) =
+            (said("runAsUser", Json::from(0)), said("runAsNonRoot", Json::Bool(true)))
+        else {
+            continue;
+        };
+        let message = format!("{} runs as root, and `runAsNonRoot` forbids that", part.named(&service.key));
+        found.push(
+            ROOT_AS_NON_ROOT
+                .at(root, "root", message)
+                .because(never, "never as root")
+                .about(service.subject())
+                .help("give another `runAsUser`, or `runAsNonRoot = false` to this container"),
+        );
+    }
 }
 
 fn user_ids(
