@@ -10,14 +10,14 @@ use crate::check::names::DUPLICATE_NAME;
 use crate::check::placement::patched;
 use crate::check::ports::DUPLICATE_PORT;
 use crate::check::resources::request;
-use crate::diagnostic::{Diagnostics, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::Kind;
-use crate::model::Model;
-use crate::model::container::Role;
+use crate::model::container::{Part, Role};
 use crate::model::port::Port;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::workload::{Budget, ends};
+use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::Span;
 
 codes! {
@@ -41,6 +41,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for stack in &environment.stacks {
             for service in &stack.services {
                 scaling(stack, service, found);
+                following(model, &environment.name, stack, service, found);
                 rerunning(model, stack, service, found);
             }
         }
@@ -113,20 +114,62 @@ fn scaling(stack: &Stack, service: &Service, found: &mut Diagnostics) {
         else {
             continue;
         };
-        let message = format!(
-            "service `{}` scales by its use of {}, and {} requests none",
-            service.key,
-            target.resource,
-            silent.named(&service.key)
-        );
-        found.push(
-            AUTOSCALE_WITHOUT_REQUEST
-                .at(target.place, "a share of nothing", message)
-                .because(silent.place, format!("requests no {}", target.resource))
-                .about(service.subject())
-                .help(format!("add `resources.requests.{}`, or scale by something else", target.resource)),
-        );
+        found.push(without_request(service, target.resource, target.place, &silent));
     }
+}
+
+/// The same for targets in Kubernetes' own spelling. One container's use is that of a container that is there.
+fn following(model: &Model, environment: &str, stack: &Stack, service: &Service, found: &mut Diagnostics) {
+    let Some(autoscale) = service.autoscale.as_ref().filter(|autoscale| !autoscale.metrics.is_empty()) else {
+        return;
+    };
+    if patched(service, &["resources", "containers", "initContainers", "metrics"]) {
+        return;
+    }
+    let path = ["services", &service.key, "autoscale", "metrics"];
+    let place = model.place_of(environment, &path).unwrap_or(autoscale.place);
+    for metric in &autoscale.metrics {
+        let of_one = metric["type"] == "ContainerResource";
+        let source = match metric["type"].as_str() {
+            Some("Resource") => &metric["resource"],
+            Some("ContainerResource") => &metric["containerResource"],
+            _ => continue,
+        };
+        let named = |part: &Part<'_>| {
+            source["container"] == part.table.map_or(service.name.as_str(), |(_, name)| name)
+        };
+        let running = service.containers().filter(|part| part.role != Role::Init && (!of_one || named(part)));
+        let running: Vec<Part<'_>> = running.collect();
+        let resource = source["name"].as_str().unwrap_or_default();
+        if let Some(name) = source["container"].as_str().filter(|_| of_one && running.is_empty()) {
+            let message = format!("service `{}` scales by its container `{name}`, and has none", service.key);
+            let help = "name a container that runs all the time: the service's own has the service's name";
+            found.push(
+                UNKNOWN_REFERENCE.at(place, "no such container", message).about(service.subject()).help(help),
+            );
+            continue;
+        }
+        if source["target"]["type"] != "Utilization" {
+            continue;
+        }
+        let silent = running.iter().find(|part| request(Some(stack), part.resources, resource).is_none());
+        if let Some(silent) = silent {
+            found.push(without_request(service, resource, place, silent));
+        }
+    }
+}
+
+fn without_request(service: &Service, resource: &str, place: Span, silent: &Part<'_>) -> Diagnostic {
+    let message = format!(
+        "service `{}` scales by its use of {resource}, and {} requests none",
+        service.key,
+        silent.named(&service.key)
+    );
+    AUTOSCALE_WITHOUT_REQUEST
+        .at(place, "a share of nothing", message)
+        .because(silent.place, format!("requests no {resource}"))
+        .about(service.subject())
+        .help(format!("add `resources.requests.{resource}`, or scale by something else"))
 }
 
 fn endless(service: &Service, found: &mut Diagnostics) {
