@@ -157,13 +157,14 @@ fn number(items: &[Item<'_>], found: &mut Diagnostics) -> Vec<usize> {
 /// Every item that is not done leads into a circle: follow each once and report each circle once.
 fn report_circles(items: &[Item<'_>], index: &BTreeMap<&str, usize>, done: &[bool], found: &mut Diagnostics) {
     let mut seen = vec![false; items.len()];
+    // Where in its walk an item was met, and in the walk from which item.
+    let mut position: Vec<(usize, Option<usize>)> = vec![(0, None); items.len()];
     for start in (0..items.len()).filter(|at| !done[*at]) {
         let mut path: Vec<(usize, Span)> = Vec::new();
-        let mut position = vec![None; if seen[start] { 0 } else { items.len() }];
         let mut at = start;
         while !seen[at] {
             seen[at] = true;
-            position[at] = Some(path.len());
+            position[at] = (path.len(), Some(start));
             let next = items[at].after.iter().find_map(|name| {
                 let target = *index.get(name.value.as_str())?;
                 (!done[target]).then_some((target, name.span))
@@ -172,8 +173,8 @@ fn report_circles(items: &[Item<'_>], index: &BTreeMap<&str, usize>, done: &[boo
             path.push((at, span));
             at = target;
         }
-        let first = position.get(at).copied().flatten();
-        if let Some(circle) = first.map(|first| &path[first..]).filter(|circle| !circle.is_empty()) {
+        let (first, walk) = position[at];
+        if let Some(circle) = path.get(first..).filter(|circle| walk == Some(start) && !circle.is_empty()) {
             let latest = (0..circle.len()).max_by_key(|at| circle[*at].1).unwrap_or_default();
             let (before, after) = circle.split_at(latest + 1);
             report_circle(items, &[after, before].concat(), found);
