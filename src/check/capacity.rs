@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::placement::{Objection, nodes, objection, patched, pods};
+use crate::check::placement::{Objection, keeps_apart, nodes, objection, patched, pods};
 use crate::check::resources::{of_pod, placed, request, shown};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::Kind;
@@ -72,6 +72,10 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
         found.push(refused_everywhere(model, service));
         return;
     }
+    if let Some(diagnostic) = too_many_apart(model, service, &open) {
+        found.push(diagnostic);
+        return;
+    }
     if patched(service, &["resources", "containers"]) {
         return;
     }
@@ -112,6 +116,27 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
     );
 }
 
+/// Pods that keep apart have one node each.
+fn too_many_apart(model: &Model, service: &Service, open: &[&Node]) -> Option<Diagnostic> {
+    let count = pods(model, service);
+    let affinity = service.pod.affinity.as_ref()?;
+    let known = service.kind != Kind::DaemonSet && !patched(service, &["replicas"]);
+    if !known || !keeps_apart(service) || count <= open.len() as u64 {
+        return None;
+    }
+    let most = service.autoscale.as_ref().map(|autoscale| autoscale.max).or(service.replicas);
+    let there = if open.len() == 1 { "one node".to_owned() } else { format!("{} nodes", open.len()) };
+    let message =
+        format!("{count} pods of service `{}` keep apart, and only {there} can run one", service.key);
+    Some(
+        POD_FITS_NO_NODE
+            .at(most.map_or(service.place, |count| count.span), format!("{count} pods"), message)
+            .because(affinity.span, "keeps them apart")
+            .about(service.subject())
+            .help("run fewer of them, or only prefer that they keep apart: `preferredDuringSchedulingIgnoredDuringExecution`"),
+    )
+}
+
 fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
     let mut reasons: BTreeMap<Objection, Vec<&Node>> = BTreeMap::new();
     let pinned = service.node.as_ref().map(|name| name.value.as_str());
@@ -120,7 +145,7 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
             reasons.entry(reason).or_default().push(node);
         }
     }
-    let labels = reasons.keys().any(|reason| matches!(reason, Objection::Label(_)));
+    let labels = reasons.keys().any(|reason| matches!(reason, Objection::Label(_) | Objection::Spread(_)));
     let taints = reasons.keys().any(|reason| matches!(reason, Objection::Taint(_)));
     let claims = reasons.keys().any(|reason| matches!(reason, Objection::Claim(_)));
     let help = match (labels, taints) {
@@ -146,6 +171,12 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
                 (Objection::Label(label), false) => format!("{who} lacks the label `{label}`"),
                 (Objection::Claim(claim), true) => format!("{who} have no disk with claim `{claim}`"),
                 (Objection::Claim(claim), false) => format!("{who} has no disk with claim `{claim}`"),
+                (Objection::Spread(key), true) => {
+                    format!("{who} lack the label `{key}`, over which they are spread")
+                }
+                (Objection::Spread(key), false) => {
+                    format!("{who} lacks the label `{key}`, over which they are spread")
+                }
                 (Objection::Taint(taint), true) => format!("{who} have the taint `{taint}`"),
                 (Objection::Taint(taint), false) => format!("{who} has the taint `{taint}`"),
             }

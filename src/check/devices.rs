@@ -4,19 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::capacity::REQUESTS_EXCEED_NODES;
 use crate::check::placement::{patched, pods};
-use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::inventory::service::{Kind, Strategy};
+use crate::check::rollouts::{self, starts_first};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Model;
 use crate::model::container::Role;
 use crate::model::node::Node;
 use crate::model::service::Service;
 use crate::model::workload::ends;
 use crate::quantity::Quantity;
-
-codes! { Resources:
-    /// A rollout that waits for a device that its own old pod holds.
-    STUCK_ROLLOUT = ("stuck-rollout", Warning, "a new pod that has to start before the old one gives its GPU back");
-}
 
 /// Runs every rule about devices. They are counted only where some node says that it has any.
 pub fn check(model: &Model, found: &mut Diagnostics) {
@@ -105,19 +100,6 @@ fn too_few(
 }
 
 fn stuck(one: &Wanting<'_>, device: &str, there: Quantity) -> Option<Diagnostic> {
-    let service = one.service;
-    let rolls = service.kind == Kind::Deployment && service.strategy == Strategy::RollingUpdate;
-    if !rolls
-        || patched(service, &["strategy"])
-        || service.rollout.takes_away_first(i64::try_from(one.pods).unwrap_or(i64::MAX))
-    {
-        return None;
-    }
-    let message = format!(
-        "a new pod of service `{}` starts before the old one stops, and too few of the {there} {device} are free",
-        service.key
-    );
-    let diagnostic = STUCK_ROLLOUT.at(service.place, "its next version would wait for ever", message);
-    let help = "write `strategy = \"recreate\"`, or `rollout = { max-surge = 0, max-unavailable = 1 }`";
-    Some(diagnostic.about(service.subject()).help(help))
+    let why = format!("too few of the {there} {device} are free");
+    starts_first(one.service, one.pods).then(|| rollouts::stuck(one.service, &why, None))
 }

@@ -14,6 +14,7 @@ pub mod images;
 pub mod listeners;
 pub mod manifests;
 pub mod mounts;
+pub mod movers;
 pub mod names;
 pub mod objects;
 pub mod one_node;
@@ -28,6 +29,7 @@ pub mod ports;
 pub mod quotas;
 pub mod requests;
 pub mod resources;
+pub mod rollouts;
 pub mod routes;
 pub mod secret_files;
 pub mod secrets;
@@ -93,7 +95,8 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (resources::check, resources::CODES),
     (quotas::check, quotas::CODES),
     (capacity::check, capacity::CODES),
-    (devices::check, devices::CODES),
+    (devices::check, &[]),
+    (rollouts::check, rollouts::CODES),
     (storage::check, storage::CODES),
     (mounts::check, mounts::CODES),
     (one_node::check, one_node::CODES),
@@ -102,6 +105,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (policies::check, policies::CODES),
     (security::check, security::CODES),
     (pod_security::check, pod_security::CODES),
+    (movers::check, &[]),
     (unused_secrets::check, unused_secrets::CODES),
     (secret_files::check_types, secret_files::CODES),
     (gitops::check, gitops::CODES),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::placement::{allowed, meet, nodes, patched, pods};
 use crate::diagnostic::{Diagnostics, codes};
+use crate::inventory::backup::CopyMethod;
 use crate::inventory::service::Kind;
 use crate::inventory::stack::AccessMode;
 use crate::model::Model;
@@ -11,6 +12,7 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::storage::Claim;
 use crate::model::volume::{Source, Volume};
+use crate::model::workload::ends;
 
 codes! { Storage:
     /// Several pods of one service on a claim for one node.
@@ -26,18 +28,22 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             replicas(model, stack, service, found);
         }
         shared_claims(model, stack, found);
+        read_meanwhile(model, stack, found);
     }
 }
 
 /// The claims of its stack that a service mounts, each once, with the mount.
-fn mounted<'s>(stack: &'s Stack, service: &'s Service) -> impl Iterator<Item = (&'s Claim, &'s Volume)> {
+pub(super) fn mounted<'s>(
+    stack: &'s Stack,
+    service: &'s Service,
+) -> impl Iterator<Item = (&'s Claim, &'s Volume)> {
     service.volumes.iter().filter(|volume| !volume.again).filter_map(|volume| match &volume.from {
         Source::Claim { name, .. } => Some((stack.claim(name)?, volume)),
         _ => None,
     })
 }
 
-fn only_one_pod(claim: &Claim) -> bool {
+pub(super) fn only_one_pod(claim: &Claim) -> bool {
     claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadWriteOncePod)
 }
 
@@ -115,6 +121,32 @@ fn shared_claims(model: &Model, stack: &Stack, found: &mut Diagnostics) {
                     .help("run both on one node, or give the claim `access-modes = [\"ReadWriteMany\"]` on storage that can"),
             );
         }
+    }
+}
+
+/// A backup that reads a claim itself does so while the service has it, and is one pod more.
+fn read_meanwhile(model: &Model, stack: &Stack, found: &mut Diagnostics) {
+    let direct =
+        stack.backups.iter().filter(|backup| !backup.paused && backup.copy_method == CopyMethod::Direct);
+    for backup in direct {
+        let Some(claim) = stack.claim(&backup.claim).filter(|claim| only_one_pod(claim)) else { continue };
+        let user = stack.services.iter().filter(|service| pods(model, service) > 0 && !ends(service.kind));
+        let user = user
+            .flat_map(|service| mounted(stack, service).map(move |(one, volume)| (service, one, volume)))
+            .find(|(_, one, _)| one.name == claim.name);
+        let Some((service, _, volume)) = user else { continue };
+        let message = format!(
+            "service `{}` and its backup mount claim `{}`, which only one pod can mount",
+            service.key, claim.name
+        );
+        found.push(
+            SINGLE_NODE_CLAIM_SHARED
+                .at(backup.place, "reads the claim itself", message)
+                .because(volume.place, format!("mounted by `{}`", service.key))
+                .because(claim.place, format!("for one pod: {}", words(claim)))
+                .about(stack.claim_subject(&claim.name))
+                .help("write `copy-method = \"Snapshot\"` if the storage can make one, or `access-modes = [\"ReadWriteOnce\"]`"),
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where pods can run and how many there are: what the scheduler would say, as far as the inventory knows.
 
+use serde_json::Value as Json;
+
 use crate::inventory::network::Role;
 use crate::inventory::service::Kind;
 use crate::model::Model;
@@ -9,6 +11,8 @@ use crate::model::volume::Source;
 
 /// The taint that keeps ordinary pods off a control plane.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The label by which each node is a place of its own.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The taint of a cordoned node.
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
@@ -34,6 +38,8 @@ pub enum Objection {
     Label(String),
     /// A claim that the pod mounts is on another node's disk.
     Claim(String),
+    /// The node has no label of this name, over which the pods are spread.
+    Spread(String),
     /// The pod does not tolerate this taint.
     Taint(String),
 }
@@ -63,7 +69,7 @@ fn local_claims(service: &Service) -> impl Iterator<Item = (&str, &str)> {
 /// The nodes that a service's pods may run on, by labels and taints, whatever they mount; otherwise as [`nodes`].
 pub fn allowed<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
     let unsure = patched(service, &["nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName"]);
-    let pinned = service.node_selector.get("kubernetes.io/hostname");
+    let pinned = service.node_selector.get(HOSTNAME);
     let pinned_to = pinned.and_then(|name| model.node(name));
     // A node that does not exist has been reported.
     let unknown = pinned.is_some() && pinned_to.is_none();
@@ -96,6 +102,22 @@ pub fn pods(model: &Model, service: &Service) -> u64 {
     }
 }
 
+/// Whether the affinity of a service's pods lets no two of them run on one node.
+pub fn keeps_apart(service: &Service) -> bool {
+    let affinity = service.pod.affinity.as_ref().map_or(&Json::Null, |affinity| &affinity.value);
+    let terms = affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"].as_array();
+    terms.into_iter().flatten().any(|term| {
+        let known = ["labelSelector", "topologyKey"];
+        let plain = term.as_object().is_some_and(|term| term.keys().all(|key| known.contains(&key.as_str())));
+        let selector = term["labelSelector"].as_object();
+        let labels = &term["labelSelector"]["matchLabels"];
+        let alone = selector.is_some_and(|selector| selector.keys().all(|key| key == "matchLabels"));
+        let mut wanted = labels.as_object().into_iter().flatten();
+        let own = wanted.all(|(key, value)| service.labels.get(key).is_some_and(|own| value == own.as_str()));
+        plain && alone && labels.is_object() && own && term["topologyKey"] == HOSTNAME
+    })
+}
+
 /// Why a service's pods cannot run on a node.
 pub fn objection(model: &Model, service: &Service, node: &Node) -> Option<Objection> {
     let elsewhere = local_claims(service).find(|(_, home)| *home != node.name);
@@ -111,6 +133,13 @@ fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> 
     });
     if let Some((key, value)) = missing {
         return Some(Objection::Label(format!("{key}={value}")));
+    }
+    let uneven = service.pod.spread.iter().filter(|one| one["whenUnsatisfiable"] == "DoNotSchedule");
+    let mut keys = uneven.filter_map(|one| one["topologyKey"].as_str());
+    let apart = keys
+        .find(|key| *key != HOSTNAME && !node.labels.contains_key(*key) && !set_by_the_cluster(model, key));
+    if let Some(key) = apart.filter(|_| !patched(service, &["topologySpreadConstraints"])) {
+        return Some(Objection::Spread(key.to_owned()));
     }
     let implied = implied_taint(node);
     let repelled = node.taints.iter().chain(&implied).find(|taint| {
@@ -128,7 +157,7 @@ fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> 
 fn set_by_the_cluster(model: &Model, key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let foreign = domain.ends_with("kubernetes.io") || domain.ends_with("k8s.io");
-    let known = ["kubernetes.io/hostname", CONTROL_PLANE].contains(&key);
+    let known = [HOSTNAME, CONTROL_PLANE].contains(&key);
     foreign && !known && !model.nodes.iter().any(|node| node.labels.contains_key(key))
 }
 
@@ -142,7 +171,7 @@ fn implied_taint(node: &Node) -> Option<Taint> {
 /// Kubernetes' own rule: no key with `Exists` tolerates all, no effect means every effect.
 fn tolerates(service: &Service, taint: &Taint) -> bool {
     service.tolerations.iter().any(|toleration| {
-        let text = |key: &str| toleration.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let text = |key: &str| toleration.get(key).and_then(Json::as_str).unwrap_or_default();
         let exists = text("operator") == "Exists";
         let key = text("key") == taint.key || (text("key").is_empty() && exists);
         let effect = text("effect").is_empty() || text("effect") == taint.effect;

@@ -38,16 +38,16 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 }
 
 /// What a namespace enforces.
-struct Namespace {
-    standard: Standard,
-    word: &'static str,
+pub(super) struct Namespace {
+    pub(super) standard: Standard,
+    pub(super) word: &'static str,
     /// The minor version of the standards.
-    minor: u32,
-    place: Span,
+    pub(super) minor: u32,
+    pub(super) place: Span,
 }
 
 /// The level that the namespace enforces: the stack's, or that of the chart that writes the namespace.
-fn namespace(model: &Model, environment: &Environment, stack: &Stack) -> Option<Namespace> {
+pub(super) fn namespace(model: &Model, environment: &Environment, stack: &Stack) -> Option<Namespace> {
     let (levels, place): (&PodSecurityLevels, Span) = if stack.pod_security.is_some() {
         let path = ["stacks", &stack.name, "pod-security"];
         let place = model.place_of(&environment.name, &path).unwrap_or(stack.place);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::parse_cidr;
+use crate::check::movers::own_claims;
 use crate::check::placement::patched;
 use crate::check::resources::{
     Amount, CONTRADICTING_LIMITS, OUTSIDE_LIMIT_RANGE, Reading, limit, of_pod, request, shown,
@@ -304,14 +305,20 @@ fn claims_outside(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
             (whose, &template.size, service.subject())
         })
     });
-    for (who, size, subject) in own.chain(templates) {
-        let Some(size) = size else { continue };
-        let bound = broken(size.amount, limits.claim_min.as_ref(), limits.claim_max.as_ref());
+    let written = own.chain(templates).filter_map(|(who, size, subject)| {
+        let size = size.as_ref()?;
+        Some((who, size.amount, size.text.clone(), size.span, subject))
+    });
+    let made = own_claims(stack).into_iter().map(|claim| {
+        (format!("{} asks", claim.what), claim.size, claim.size.to_string(), claim.place, stack.subject())
+    });
+    for (who, amount, text, span, subject) in written.chain(made) {
+        let bound = broken(amount, limits.claim_min.as_ref(), limits.claim_max.as_ref());
         let Some((bound, more)) = bound else { continue };
-        let message = format!("{who} for {}, {more} than a claim of its stack may", size.text);
+        let message = format!("{who} for {text}, {more} than a claim of its stack may");
         found.push(
             OUTSIDE_LIMIT_RANGE
-                .at(size.span, format!("{more} than {}", bound.text), message)
+                .at(span, format!("{more} than {}", bound.text), message)
                 .because(bound.span, "the bound")
                 .about(subject)
                 .help(format!("ask for {}, or change `limits.pvc`", bound.text)),

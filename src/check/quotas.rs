@@ -1,9 +1,11 @@
 //! Quotas: what all pods of a stack take together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::movers::{greatest_copy, own_claims};
 use crate::check::placement::{patched, pods};
 use crate::check::resources::{Amount, Reading, limit, of_pod, request, shown};
+use crate::check::rollouts::{starts_first, stuck};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::policy::QuotaScope;
 use crate::inventory::service::Kind;
@@ -31,14 +33,21 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     let mut over: BTreeMap<(String, String, Span), Vec<Excess<'_>>> = BTreeMap::new();
     for environment in &model.environments {
         for stack in &environment.stacks {
+            let mut told = BTreeSet::new();
             for (key, most) in &stack.quota {
                 let sum = match stored(model, stack, key) {
-                    Some(sum) => Some(Use { sum, most: None }),
+                    Some(sum) => Some(Use { sum, steady: Quantity::ZERO, most: None }),
                     None => used(model, stack, key, most, found),
                 };
-                if let Some(sum) = sum.filter(|sum| sum.sum > most.amount) {
+                let Some(sum) = sum else { continue };
+                if sum.sum > most.amount {
                     let group = (stack.name.clone(), key.clone(), most.span);
                     over.entry(group).or_default().push((environment, stack, sum));
+                } else {
+                    let crowded = no_room_to_roll(model, stack, (key, most), sum.steady);
+                    let crowded =
+                        crowded.into_iter().filter(|(service, _)| told.insert(service.key.as_str()));
+                    found.extend(crowded.map(|(_, diagnostic)| diagnostic));
                 }
             }
         }
@@ -64,12 +73,13 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 /// What all pods of a stack take of a quota's key, and who takes most; `None` for keys that the tree does not decide.
 struct Use<'s> {
     sum: Quantity,
+    /// Without what ends by itself.
+    steady: Quantity,
     most: Option<(Quantity, &'s Service)>,
 }
 
 /// What one service takes of a quota's key. `Err` if a pod says nothing of what the quota counts.
-fn taken(model: &Model, stack: &Stack, service: &Service, key: &str) -> Option<Result<Quantity, ()>> {
-    let count = pods(model, service);
+fn taken(stack: &Stack, service: &Service, key: &str, count: u64) -> Option<Result<Quantity, ()>> {
     let whole = |count: u64| Some(Ok(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX))));
     let stack = Some(stack);
     let of = |resource: &str, read: Reading| match of_pod(stack, service, resource, read) {
@@ -121,7 +131,10 @@ fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
         Some((class, what)) => (Some(class), what),
         None => (None, key.strip_prefix("count/").unwrap_or(key)),
     };
-    let claims = own.chain(templates).filter(|(class, ..)| wanted.is_none() || *class == wanted);
+    let movers = own_claims(stack).into_iter().map(|claim| (claim.class, claim.size, 1));
+    let movers = movers.chain(greatest_copy(stack).map(|(class, size)| (class, size, 1)));
+    let claims =
+        own.chain(templates).chain(movers).filter(|(class, ..)| wanted.is_none() || *class == wanted);
     match what {
         "persistentvolumeclaims" => {
             let count = claims.fold(0_u64, |sum, (.., count)| sum.saturating_add(count));
@@ -158,14 +171,14 @@ fn used<'s>(
     quota: &Amount,
     found: &mut Diagnostics,
 ) -> Option<Use<'s>> {
-    let mut total = Use { sum: Quantity::ZERO, most: None };
+    let mut total = Use { sum: Quantity::ZERO, steady: Quantity::ZERO, most: None };
     // What ends by itself does not all run at once: there must be room for the greatest of it.
     let mut passing = Quantity::ZERO;
     for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
         if patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }
-        match taken(model, stack, service, key)? {
+        match taken(stack, service, key, pods(model, service))? {
             Ok(amount) => {
                 match ends(service.kind) && !key.starts_with("count/") {
                     true => passing = passing.max(amount),
@@ -191,8 +204,40 @@ fn used<'s>(
             }
         }
     }
+    total.steady = total.sum;
     total.sum = total.sum.saturating_add(passing);
     Some(total)
+}
+
+/// A rollout that adds a pod before it takes one away needs room for one more. How many pods an autoscaler has is not
+/// known.
+fn no_room_to_roll<'s>(
+    model: &Model,
+    stack: &'s Stack,
+    (key, most): (&str, &Amount),
+    steady: Quantity,
+) -> Vec<(&'s Service, Diagnostic)> {
+    let of_pods = ["cpu", "memory", "pods", "count/pods"].contains(&key)
+        || (key.starts_with("requests.") && key != "requests.storage")
+        || key.starts_with("limits.");
+    if !of_pods || stack.services.iter().any(|service| service.autoscale.is_some()) {
+        return Vec::new();
+    }
+    let crowded = stack.services.iter().filter(|service| {
+        let each = taken(stack, service, key, 1).and_then(Result::ok).unwrap_or_default();
+        each > Quantity::ZERO
+            && steady.saturating_add(each) > most.amount
+            && in_scope(stack, service)
+            && !patched(service, &["resources", "containers", "replicas"])
+            && starts_first(service, pods(model, service))
+    });
+    let why = format!("the quota of stack `{}` has no room for its `{key}`", stack.name);
+    crowded
+        .map(|service| {
+            let diagnostic = stuck(service, &why, Some((most.span, "the quota"))).about(stack.subject());
+            (service.as_ref(), diagnostic)
+        })
+        .collect()
 }
 
 fn over_quota(stack: &Stack, key: &str, sum: &Use<'_>, place: &str) -> Diagnostic {
