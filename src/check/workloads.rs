@@ -11,7 +11,7 @@ use crate::check::placement::patched;
 use crate::check::ports::DUPLICATE_PORT;
 use crate::check::resources::request;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::inventory::service::Kind;
+use crate::inventory::service::{Kind, Protocol};
 use crate::model::container::{Part, Role};
 use crate::model::port::Port;
 use crate::model::service::Service;
@@ -31,6 +31,8 @@ codes! {
     RERUNNING_JOB = ("rerunning-job", Gitops, Warning, "a job that Kubernetes deletes when it is done, and that the engine then makes anew");
     /// `replicas` of a daemon set.
     IGNORED_REPLICAS = ("ignored-replicas", Resources, Warning, "`replicas` on a daemon set, which runs one pod on every node");
+    /// TCP where there is none.
+    NOT_A_TCP_PORT = ("not-a-tcp-port", PortsAndNames, Warning, "a probe, monitor or host leads to a port of UDP or SCTP");
     /// Rights to do everything.
     BROAD_PERMISSIONS = ("broad-permissions", Security, Warning, "a service that may do everything with everything in the Kubernetes API");
 }
@@ -55,6 +57,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             permissions(service, found);
             container_names(service, found);
             pod_ports(service, found);
+            not_tcp(model, service, found);
         }
     }
 }
@@ -281,6 +284,34 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
                     ),
             );
         }
+    }
+}
+
+/// Probes, Prometheus and routers speak TCP. A server of DNS may well listen to both by one number.
+fn not_tcp(model: &Model, service: &Service, found: &mut Diagnostics) {
+    let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
+    let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
+    let probes =
+        probes.map(|(key, name)| (format!("`{key}` of service `{}`", service.key), &name.value, name.span));
+    let monitor = service.monitor.iter().flat_map(|monitor| monitor.ports());
+    let monitor =
+        monitor.map(|name| (format!("`monitor` of service `{}`", service.key), &name.value, name.span));
+    let routed = service.hosts.first().filter(|_| model.ingress.is_some()).zip(service.main_port.as_ref());
+    let routed = routed.map(|(host, port)| (format!("host `{host}`"), port, host.span));
+    for (who, name, span) in probes.chain(monitor).chain(routed) {
+        let Some(port) = service.ports.iter().find(|port| port.name == *name) else { continue };
+        let mut others = service.ports.iter().filter(|other| other.protocol == Protocol::Tcp);
+        if port.protocol == Protocol::Tcp || others.any(|other| other.target_port == port.target_port) {
+            continue;
+        }
+        let message = format!("{who} leads to port `{name}`, which is {}", port.protocol.word());
+        found.push(
+            NOT_A_TCP_PORT
+                .at(span, "speaks TCP", message)
+                .because(port.place, port.protocol.word())
+                .about(service.subject())
+                .help("name another port; if this one answers over TCP as well, add a port of the same number without `protocol`"),
+        );
     }
 }
 

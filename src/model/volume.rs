@@ -260,6 +260,11 @@ fn check_items(resolver: &mut Resolver<'_>, secret: &Secret, written: &inventory
     for (name, entry) in &written.items {
         keys.has(resolver, &Spanned::new(name.clone(), entry.key));
     }
+    // Of what the volume shows, one file is mounted.
+    let Some(part) = written.sub_path.as_ref().map(|text| resolver.text(text)) else { return };
+    if written.items.is_empty() && !part.contains("${") {
+        keys.has(resolver, &Spanned::new(part.trim_end_matches('/').to_owned(), part.span));
+    }
 }
 
 /// Which keys of a ConfigMap or Secret appear as files, and their mode.
