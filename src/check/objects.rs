@@ -7,9 +7,10 @@ use crate::check::manifests::{Manifest, is_kustomization};
 use crate::check::spelling::everywhere;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::inventory::node::{Node as Raw, Value as Written};
-use crate::model::Model;
+use crate::model::service::Service;
+use crate::model::{Environment, Model};
 use crate::object::place::Documents;
-use crate::object::schema::{Path, Step, Verdict, judge, judge_value};
+use crate::object::schema::{Fault, Path, Step, Verdict, judge, judge_value};
 use crate::object::{Map, Value};
 use crate::source::Span;
 use crate::tree::TreePath;
@@ -80,7 +81,7 @@ pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
     match judge(object, minor) {
         Verdict::Checked(faults) => {
             let title = || title(object);
-            let finding = |fault: crate::object::schema::Fault| Finding {
+            let finding = |fault: Fault| Finding {
                 code: if fault.unsure { &UNKNOWN_FIELD } else { &INVALID_OBJECT },
                 message: format!("{}: `{}`: {}", title(), fault.path, fault.message),
                 path: fault.path,
@@ -130,13 +131,47 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             for fault in judge_value(&plain(place.node), of, minor(model)) {
                 let span = walked(place.node, &fault.path).unwrap_or(place.key);
                 let key = pattern.trim_end_matches(".[]").rsplit('.').next().unwrap_or_default();
-                let inner =
-                    if fault.path.0.is_empty() { String::new() } else { format!("`{}`: ", fault.path) };
-                let message = format!("`{key}` of `{}`: {inner}{}", place.subject(), fault.message);
-                let help = fault.help.or_else(|| other_context(of, &fault.path));
-                let finding = Finding { code: &INVALID_OBJECT, path: fault.path, message, help, name: None };
-                found.push(finding.at(span, "Kubernetes refuses it").about(place.subject()));
+                found.push(handed((key, of), fault, &place.subject(), span));
             }
+        }
+    }
+    for environment in &model.environments {
+        for service in environment.services() {
+            halves(model, environment, service, found);
+        }
+    }
+}
+
+fn handed((key, of): (&str, &str), fault: Fault, subject: &str, span: Span) -> Diagnostic {
+    let inner = if fault.path.0.is_empty() { String::new() } else { format!("`{}`: ", fault.path) };
+    let message = format!("`{key}` of `{subject}`: {inner}{}", fault.message);
+    let help = fault.help.or_else(|| other_context(of, &fault.path));
+    let finding = Finding { code: &INVALID_OBJECT, path: fault.path, message, help, name: None };
+    finding.at(span, "Kubernetes refuses it").about(subject)
+}
+
+/// Security contexts of which the defaults say one half and the environment the other: what is wrong with the whole,
+/// and with neither.
+fn halves(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
+    let of_pod = service.pod_security_context.as_deref();
+    let of_pod = of_pod.map(|whole| (vec!["pod-security-context"], whole, "api.core.v1.PodSecurityContext"));
+    let of_parts = service.containers().filter_map(|part| {
+        let mut path: Vec<&str> = part.table.into_iter().flat_map(|(table, name)| [table, name]).collect();
+        path.push("security-context");
+        Some((path, part.security_context?, "api.core.v1.SecurityContext"))
+    });
+    for (path, whole, of) in of_parts.chain(of_pod) {
+        let default = [&["services", &service.key], path.as_slice()].concat();
+        let own = [&["environments", &environment.name], default.as_slice()].concat();
+        let find = |path: &[&str]| model.written.find(path.iter().copied());
+        let (Some(default_half), Some(own_half)) = (find(&default), find(&own)) else { continue };
+        let minor = minor(model);
+        let told: Vec<Fault> =
+            [default_half, own_half].iter().flat_map(|half| judge_value(&plain(half), of, minor)).collect();
+        for fault in judge_value(&whole.value, of, minor).into_iter().filter(|fault| !told.contains(fault)) {
+            let span = walked(own_half, &fault.path).or_else(|| walked(default_half, &fault.path));
+            let key = path.last().copied().unwrap_or_default();
+            found.push(handed((key, of), fault, &service.subject(), span.unwrap_or(whole.span)));
         }
     }
 }
