@@ -29,6 +29,8 @@ pub const DEFAULT_DOMAIN: &str = "cluster.local";
 
 /// The Kubernetes version, if the inventory gives none.
 pub const DEFAULT_KUBERNETES: &str = "1.34";
+/// The same as numbers.
+const DEFAULT_VERSION: (u32, u32) = (1, 34);
 
 /// What is true of the whole cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -136,7 +138,7 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
     Cluster {
         name: optional(resolver, table.name.as_ref()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         kubernetes: kubernetes.map_or_else(|| DEFAULT_KUBERNETES.to_owned(), |text| text.value),
-        version: version.unwrap_or((1, 34)),
+        version: version.unwrap_or(DEFAULT_VERSION),
         domain: lower_domain(resolver, table.domain.as_ref()),
         pod_cidrs: cidrs(resolver, table.pod_cidr.as_ref()),
         service_cidrs: cidrs(resolver, table.service_cidr.as_ref()),
@@ -155,6 +157,13 @@ fn lower_domain(resolver: &mut Resolver<'_>, written: Option<&Text>) -> String {
         check_name(resolver, name, domain.span, "a domain of DNS", NameKind::Host);
     }
     domain.value
+}
+
+/// The version of Kubernetes as the inventory writes it, or the usual one: for whoever reads before `[cluster]` is
+/// resolved.
+pub fn version(inventory: &inventory::Inventory) -> (u32, u32) {
+    let text = inventory.tables.cluster.as_ref().and_then(|table| table.kubernetes.as_ref());
+    text.and_then(|text| kubernetes_version(&text.value)).unwrap_or(DEFAULT_VERSION)
 }
 
 /// `1.34` or `v1.34.2` as numbers.

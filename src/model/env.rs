@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::diagnostic::Level;
 use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::value::{Scalar, Text};
+use crate::model::cluster::version;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
 use crate::model::secret::Keys;
@@ -44,7 +46,7 @@ pub struct SecretEnv {
 /// Each variable after those it uses as `$(NAME)`, because Kubernetes expands only what stands before; else by name.
 pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> {
     for (name, entry) in map {
-        check_env_name(resolver, name, entry.key);
+        check_variable(resolver, name, entry.key);
     }
     let variables: Vec<EnvVar> = map
         .iter()
@@ -87,11 +89,28 @@ pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> 
     ordered
 }
 
-/// Kubernetes takes any printable name without `=`, but not as a key of a ConfigMap; people mean letters, digits,
-/// `_`, `-` and `.`.
-pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+/// A variable of a container. Since 1.34 Kubernetes takes any printable name without `=`, which hardly a shell can read.
+fn check_variable(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    let printable =
+        !name.is_empty() && name.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
+    if is_usual(name) || !printable || version(resolver.inventory) < (1, 34) {
+        return check_env_name(resolver, name, span);
+    }
+    let message = format!("`{name}` is a name of a variable that few programs can read");
+    let mut diagnostic = BAD_NAME.at(span, "not usual", message);
+    diagnostic.level = Level::Warning;
+    resolver.found.push(diagnostic.help("use letters, digits, `_`, `-` and `.`, not beginning with a digit"));
+}
+
+/// What everybody takes for a variable's name.
+fn is_usual(name: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if name.is_empty() || !name.chars().all(fine) || name.starts_with(|c: char| c.is_ascii_digit()) {
+    !name.is_empty() && name.chars().all(fine) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A variable that may be the key of a ConfigMap, too: people mean letters, digits, `_`, `-` and `.`.
+pub fn check_env_name(resolver: &mut Resolver<'_>, name: &str, span: Span) {
+    if !is_usual(name) {
         resolver.found.push(BAD_NAME.at(
             span,
             "not a variable's name",
@@ -109,7 +128,7 @@ pub fn lower_secret_env(
     let mut variables = Vec::new();
     let mut keys: BTreeMap<&str, Keys<'_>> = BTreeMap::new();
     for (name, entry) in map {
-        check_env_name(resolver, name, entry.key);
+        check_variable(resolver, name, entry.key);
         let reference = &entry.value.0;
         let (Some(secret), Some(key)) = (&reference.secret, &reference.key) else { continue };
         let (secret, key) = (resolver.text(secret), resolver.text(key));
@@ -169,14 +188,14 @@ pub fn lower_sourced_env(
 ) -> Vec<SourcedEnv> {
     let mut variables = Vec::new();
     for (name, entry) in fields {
-        check_env_name(resolver, name, entry.key);
+        check_variable(resolver, name, entry.key);
         let field = resolver.text(&entry.value);
         if let Some(from) = field_of(resolver, &field) {
             variables.push(SourcedEnv { name: name.clone(), from, place: entry.key });
         }
     }
     for (name, entry) in config_maps {
-        check_env_name(resolver, name, entry.key);
+        check_variable(resolver, name, entry.key);
         let text = resolver.text(&entry.value);
         let Some((map, key)) = text.split_once('/').filter(|(map, key)| !map.is_empty() && !key.is_empty())
         else {
