@@ -23,6 +23,8 @@ codes! { Storage:
     DUPLICATE_MOUNT_PATH = ("duplicate-mount-path", Error, "a service mounts two things at one path");
     /// Nothing can be mounted there.
     UNMAKEABLE_MOUNT = ("unmakeable-mount", Error, "a mount below a file, or in a ConfigMap or Secret that has no such folder");
+    /// It must be there already.
+    MOUNT_IN_READ_ONLY_VOLUME = ("mount-in-read-only-volume", Warning, "a mount within a volume that is mounted read-only, so that its folder must be there already");
     /// A volume over the image's own programs.
     MOUNT_HIDES_SYSTEM = ("mount-hides-system", Warning, "a mount that hides the image's own system folders");
     /// A claim that is read-only, mounted to be written.
@@ -277,21 +279,31 @@ fn mount_points(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut D
         let parent = above.last().copied();
         above.push(mount);
         let Some(parent) = parent.filter(|parent| trimmed(parent.path) != path) else { continue };
-        let below = path.strip_prefix(trimmed(parent.path)).unwrap_or_default().trim_start_matches('/');
-        let Some((label, why)) = obstacle(stack, parent, below) else { continue };
-        let message = format!(
-            "{} mounts `{path}` below `{}`, which {why}",
-            part.named(&service.key),
-            trimmed(parent.path)
-        );
-        found.push(
-            UNMAKEABLE_MOUNT
-                .at(mount.path.span, "cannot be made", message)
-                .because(parent.path.span, label)
-                .about(service.subject())
-                .help("mount it elsewhere, or each file of the other by itself with `sub-path`"),
-        );
+        let whole = trimmed(parent.path);
+        let below = path.strip_prefix(whole).unwrap_or_default().trim_start_matches('/');
+        let (finding, label) = if let Some((label, why)) = obstacle(stack, parent, below) {
+            let message =
+                format!("{} mounts `{path}` below `{whole}`, which {why}", part.named(&service.key));
+            let finding = UNMAKEABLE_MOUNT.at(mount.path.span, "cannot be made", message);
+            (finding.help("mount it elsewhere, or each file of the other by itself with `sub-path`"), label)
+        } else if keeps_data(parent) && !parent.writable && parent.volume.name != mount.volume.name {
+            let message = format!(
+                "{} mounts `{path}` within `{whole}`, which is read-only: it starts only if `{below}` is there",
+                part.named(&service.key)
+            );
+            let finding = MOUNT_IN_READ_ONLY_VOLUME.at(mount.path.span, "cannot be made here", message);
+            (finding.help("mount it elsewhere, or the other to be written"), "read-only")
+        } else {
+            continue;
+        };
+        found.push(finding.because(parent.path.span, label).about(service.subject()));
     }
+}
+
+/// Whether a volume has the folders that somebody has made there. A node mostly has those that are meant.
+fn keeps_data(seen: &Seen<'_>) -> bool {
+    let from = &seen.volume.from;
+    matches!(from, Source::Claim { .. } | Source::ClaimTemplate(_) | Source::Nfs(_) | Source::EmptyDir)
 }
 
 /// Why nothing can be mounted at a path below a mount, as far as the inventory tells.
