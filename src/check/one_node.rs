@@ -126,15 +126,17 @@ fn shared_claims(model: &Model, stack: &Stack, found: &mut Diagnostics) {
 
 /// A backup that reads a claim itself does so while the service has it, and is one pod more.
 fn read_meanwhile(model: &Model, stack: &Stack, found: &mut Diagnostics) {
+    let mut users: BTreeMap<&str, (&Service, &Volume)> = BTreeMap::new();
+    for service in stack.services.iter().filter(|service| pods(model, service) > 0 && !ends(service.kind)) {
+        for (claim, volume) in mounted(stack, service).filter(|(claim, _)| only_one_pod(claim)) {
+            users.entry(&claim.name).or_insert((service, volume));
+        }
+    }
     let direct =
         stack.backups.iter().filter(|backup| !backup.paused && backup.copy_method == CopyMethod::Direct);
     for backup in direct {
-        let Some(claim) = stack.claim(&backup.claim).filter(|claim| only_one_pod(claim)) else { continue };
-        let user = stack.services.iter().filter(|service| pods(model, service) > 0 && !ends(service.kind));
-        let user = user
-            .flat_map(|service| mounted(stack, service).map(move |(one, volume)| (service, one, volume)))
-            .find(|(_, one, _)| one.name == claim.name);
-        let Some((service, _, volume)) = user else { continue };
+        let Some((service, volume)) = users.get(backup.claim.as_str()) else { continue };
+        let Some(claim) = stack.claim(&backup.claim) else { continue };
         let message = format!(
             "service `{}` and its backup mount claim `{}`, which only one pod can mount",
             service.key, claim.name

@@ -1,5 +1,7 @@
 //! The Pod Security Standards: what a namespace's level forbids, and what it demands.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::check::objects::{minor, written_place};
@@ -77,10 +79,14 @@ pub(super) fn namespace(model: &Model, environment: &Environment, stack: &Stack)
     })
 }
 
-/// A fault against the Pod Security Standards, and where it stands.
+/// So many faults of one service are told one by one.
+const MOST_TOLD: usize = 16;
+
+/// A fault against the Pod Security Standards.
 struct Fault {
     breach: Breach,
-    span: Span,
+    /// The last patch, if only patches ask for it.
+    patch: Option<Span>,
 }
 
 fn pod_security(
@@ -90,7 +96,11 @@ fn pod_security(
     service: &Service,
     found: &mut Diagnostics,
 ) {
-    let faults = faults(model, environment, namespace, service);
+    let faults = faults(namespace, service);
+    let place = |fault: &Fault| match fault.patch {
+        Some(last) => in_patch(model, environment, service, &fault.breach, last),
+        None => place(model, environment, service, &fault.breach),
+    };
     let (lacking, faults): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.breach.demanded);
     // What one container lacks, others mostly do, too.
@@ -98,15 +108,19 @@ fn pod_security(
     let lacks: Vec<&str> = of_first.map(|fault| fault.breach.what.as_str()).collect();
     let word = namespace.word;
     if let Some((first, others)) = faults.split_first() {
-        let wants: Vec<&str> = faults.iter().map(|fault| fault.breach.what.as_str()).collect();
+        let told = faults.iter().take(MOST_TOLD);
+        let mut wants: Vec<String> = told.map(|fault| fault.breach.what.clone()).collect();
+        if faults.len() > MOST_TOLD {
+            wants.push(format!("and {} things more", faults.len() - MOST_TOLD));
+        }
         let message = format!(
             "service `{}` wants {}, which its namespace's level `{word}` forbids",
             service.key,
             wants.join(", ")
         );
-        let mut diagnostic = HOST_ACCESS_FORBIDDEN.at(first.span, "forbidden", message);
-        for fault in others {
-            diagnostic = diagnostic.because(fault.span, "forbidden, too");
+        let mut diagnostic = HOST_ACCESS_FORBIDDEN.at(place(first), "forbidden", message);
+        for fault in others.iter().take(MOST_TOLD) {
+            diagnostic = diagnostic.because(place(fault), "forbidden, too");
         }
         let also = if lacks.is_empty() {
             String::new()
@@ -129,7 +143,7 @@ fn pod_security(
             format!("{whose} lacks {}, which its namespace's level `{word}` demands", lacks.join(", "));
         found.push(
             UNHARDENED_POD
-                .at(first.span, "Kubernetes refuses its pods", message)
+                .at(place(first), "Kubernetes refuses its pods", message)
                 .because(namespace.place, "the level")
                 .about(service.subject())
                 .help("add it to `security-context`, or lower the stack's `pod-security`"),
@@ -138,30 +152,23 @@ fn pod_security(
 }
 
 /// What the namespace has against a service's pods. What patches add stands in them, and what they mend is none.
-fn faults(model: &Model, environment: &Environment, namespace: &Namespace, service: &Service) -> Vec<Fault> {
+fn faults(namespace: &Namespace, service: &Service) -> Vec<Fault> {
     let judge = |object: &Json| match pod_template(object) {
         Some((template, _)) => breaches(template, namespace.standard, namespace.minor),
         None => Vec::new(),
     };
     let object = workload(service);
     let own = judge(&object);
-    let place = |breach: &Breach| place(model, environment, service, breach);
-    let placed = |breach: Breach| Fault { span: place(&breach), breach };
     let Some((patched, last)) = patched(&object, service) else {
-        return own.into_iter().map(placed).collect();
+        return own.into_iter().map(|breach| Fault { breach, patch: None }).collect();
     };
-    let known = |breach: &Breach| {
-        own.iter().any(|known| (&known.what, &known.container) == (&breach.what, &breach.container))
+    let known: BTreeSet<(&str, Option<&str>)> =
+        own.iter().map(|breach| (breach.what.as_str(), breach.container.as_deref())).collect();
+    let fault = |breach: Breach| {
+        let patch = !known.contains(&(breach.what.as_str(), breach.container.as_deref()));
+        Fault { breach, patch: patch.then_some(last) }
     };
-    let here = |breach: Breach| {
-        let span = if known(&breach) {
-            place(&breach)
-        } else {
-            in_patch(model, environment, service, &breach, last)
-        };
-        Fault { breach, span }
-    };
-    judge(&patched).into_iter().map(here).collect()
+    judge(&patched).into_iter().map(fault).collect()
 }
 
 fn kind_word(kind: Kind) -> &'static str {
