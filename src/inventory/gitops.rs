@@ -60,7 +60,7 @@ record! {
         ignore_differences: List<IgnoreDifference>,
         /// Who is told what.
         notifications: Option<Notifications>,
-        /// Whether Applications have a health of their own, so that waves wait for it: in the values of the chart `argo-cd`, if that is one of `charts`, else as a command in a README beside the root Application. Default false.
+        /// Whether Applications have a health of their own, so that waves wait for it, and claims that wait for their first pod are taken for well: in the values of the chart `argo-cd`, if that is one of `charts`, else as a command in a README beside the root Application. Default false.
         health_customization: Option<Flag>,
     }
 }
@@ -68,7 +68,7 @@ record! {
 record! {
     /// How a failed sync is tried again.
     pub struct Retry {
-        /// How often; below 0 means without end. Default 5.
+        /// How often; below 0 means without end, and that no later commit is tried before. Default 10, which is about a quarter of an hour.
         limit: Option<Whole>,
         /// How long is waited in between.
         backoff: Option<Backoff>,

@@ -18,7 +18,7 @@ use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
 /// The health of an Application: that of what it applies, instead of none (argo-cd#5585).
-pub const APPLICATION_HEALTH: &str = "\
+const APPLICATION_HEALTH: &str = "\
 hs = {}
 hs.status = \"Progressing\"
 hs.message = \"\"
@@ -31,8 +31,26 @@ end
 return hs
 ";
 
-/// The key of `argocd-cm` that it belongs to.
-pub const APPLICATION_HEALTH_KEY: &str = "resource.customizations.health.argoproj.io_Application";
+/// The health of a claim: one that waits for its first pod is well. Argo CD takes it for being made, and in a sync with
+/// waves waits for it, during which no other sync begins. Whether its pods are well, they say themselves.
+const CLAIM_HEALTH: &str = "\
+hs = {}
+hs.status = \"Healthy\"
+hs.message = \"\"
+if obj.status ~= nil and obj.status.phase ~= nil then
+  hs.message = obj.status.phase
+  if obj.status.phase == \"Lost\" then
+    hs.status = \"Degraded\"
+  end
+end
+return hs
+";
+
+/// What Argo CD is told of the health of kinds, by the keys of `argocd-cm`.
+pub const HEALTH_SCRIPTS: &[(&str, &str)] = &[
+    ("resource.customizations.health.PersistentVolumeClaim", CLAIM_HEALTH),
+    ("resource.customizations.health.argoproj.io_Application", APPLICATION_HEALTH),
+];
 
 /// The parameter that lets ApplicationSets go wave by wave.
 pub const PROGRESSIVE_SYNCS: &str = "applicationsetcontroller.enable.progressive.syncs";
@@ -108,8 +126,8 @@ pub struct Extras {
     pub several_sources: bool,
     /// Whether Applications get a health of their own.
     pub health_customization: bool,
-    /// The script of that health, where nothing but a person can give it to Argo CD.
-    pub health_script: Option<&'static str>,
+    /// The scripts of that health, by their keys, where nothing but a person can give them to Argo CD.
+    pub health_scripts: BTreeMap<&'static str, &'static str>,
     /// What is left alone, with whom it is about.
     #[serde(skip)]
     pub differences: Vec<Scoped>,
@@ -312,7 +330,7 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
         health_customization: on(table.health_customization.as_ref()),
         template_patch: TEMPLATE_PATCH.to_owned(),
         several_sources: false,
-        health_script: None,
+        health_scripts: BTreeMap::new(),
         differences: table.ignore_differences.iter().map(|one| lower_difference(resolver, one)).collect(),
     }
 }
@@ -536,7 +554,9 @@ pub fn customize(values: &mut serde_json::Value, extras: &Extras) {
         }
     };
     if extras.health_customization {
-        set(["configs", "cm"], APPLICATION_HEALTH_KEY, APPLICATION_HEALTH);
+        for (key, script) in HEALTH_SCRIPTS {
+            set(["configs", "cm"], key, script);
+        }
     }
     if extras.rolling_sync {
         set(["configs", "params"], PROGRESSIVE_SYNCS, "true");

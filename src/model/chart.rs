@@ -64,6 +64,13 @@ pub struct Chart {
     pub depends_on: Vec<Spanned<String>>,
     /// How many charts must be ready before it, one after the other.
     pub wave: usize,
+    /// Whether it comes up with what stands in `infrastructure/configs`, and not before.
+    pub late: bool,
+    /// Whether Flux leaves it alone, or what it waits for: nothing may wait for it.
+    #[serde(skip)]
+    pub stuck: bool,
+    /// The wave of its Application.
+    pub sync_wave: usize,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -166,6 +173,9 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
             || charts.keys().map(String::as_str).collect(),
         ),
         wave: 0,
+        late: false,
+        stuck: false,
+        sync_wave: 0,
         name: name.to_owned(),
         place: table.span,
     }

@@ -1,23 +1,36 @@
 //! What the engines apply: each kustomization of the tree, by whom, in which order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::inventory::load_balancer::Provider;
+use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
-use crate::model::Model;
-use crate::model::argocd::{APPLICATION_HEALTH, Sync};
-use crate::model::flux::apply::{Apply, apply};
-use crate::model::gitops::{ClusterKind, Gitops};
+use crate::model::argocd::{HEALTH_SCRIPTS, Sync};
+use crate::model::chart::Chart;
+use crate::model::flux::apply::{Apply, HealthCheck, apply};
+use crate::model::gitops::{ClusterKind, Flux, Gitops};
+use crate::model::idle::{has_idle_claim, starts};
 use crate::model::sources::Source;
 use crate::model::stack::Stack;
+use crate::model::{Environment, Model};
+use crate::source::Spanned;
 
-/// The kustomization of the charts.
+/// What comes first: namespaces of charts, classes, and the charts themselves where Flux applies them.
 pub const CONTROLLERS: &str = "infrastructure-controllers";
-/// The kustomization of pools, storage classes and the like.
+/// Pools, issuers, secrets of charts and the like.
 pub const CONFIGS: &str = "infrastructure-configs";
-/// The kustomization of Argo CD's own objects, where Flux applies them.
+/// The charts that need those, where Flux applies them. They are applied at the same time, because some of them bring
+/// along the kinds that the others are of.
+pub const RELEASES: &str = "infrastructure-releases";
+/// Argo CD's own objects, where Flux applies them.
 pub const ARGOCD: &str = "argocd";
+/// Those that Argo CD applies itself. There may be a chart `argocd`, whose Application is called so.
+pub const PROJECT: &str = "infrastructure-argocd";
+/// Flux's own objects: who else would apply a new stack's, and remove an old one's?
+pub const FLUX: &str = "flux";
 
 /// A kustomization of the tree that an engine applies.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +47,10 @@ pub struct Delivery {
     pub wave: usize,
     /// The namespace that its objects go to by default.
     pub namespace: String,
+    /// The cluster that its objects go to, as Argo CD knows it.
+    pub server: String,
+    /// The only file of its folder that Argo CD applies.
+    pub include: Option<&'static str>,
     /// Where people reach its services, for the engine's user interface.
     pub links: Vec<String>,
     /// How Argo CD syncs it.
@@ -46,30 +63,78 @@ pub struct Delivery {
 
 /// Adds to gitops and to every stack what the engines apply.
 pub fn plan(model: &mut Model) {
-    let Some(gitops) = model.gitops.clone() else { return };
-    let has_charts = !model.charts.is_empty();
-    let infrastructure = infrastructure(&gitops, has_charts);
+    let Some(mut gitops) = model.gitops.clone() else { return };
+    gitops.deliveries = infrastructure(model, &gitops);
+    let infrastructure = &gitops.deliveries;
     let base_wave = infrastructure.iter().map(|delivery| delivery.wave + 1).max().unwrap_or(0);
+    let with_configs = base_wave.saturating_sub(1);
+    for chart in &mut model.charts {
+        chart.sync_wave = if chart.late { with_configs } else { first_wave(infrastructure) + chart.wave };
+    }
     let own_stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
     let infra_waves =
         own_stacks.filter(|stack| stack.layer == Layer::Infrastructure).map(|stack| stack.wave + 1);
     let apps_wave = base_wave + infra_waves.max().unwrap_or(0);
+    let idle = with_idle_claims(model);
     for environment in &mut model.environments {
         let (name, stacks) = (&environment.name, &mut environment.stacks);
         let layers: Vec<(String, Layer)> =
             stacks.iter().map(|stack| (stack.name.clone(), stack.layer)).collect();
         for stack in stacks {
             let start = if stack.layer == Layer::Apps { apps_wave } else { base_wave };
-            stack.delivery = Some(deliver_stack(&gitops, stack, name, &layers, start));
+            let mut delivery = deliver_stack(&gitops, stack, name, &layers, start);
+            if idle.contains(&(name.clone(), stack.name.clone())) {
+                wait_for_pods(&mut delivery.apply, stack);
+            }
+            stack.delivery = Some(delivery);
         }
     }
+    let deliveries = gitops.deliveries;
     if let Some(gitops) = &mut model.gitops {
-        gitops.deliveries = infrastructure;
+        gitops.deliveries = deliveries;
+        gitops.argocd.set_wave = base_wave;
         let by_a_chart = model.charts.iter().any(|chart| chart.chart == "argo-cd");
         let extras = &mut gitops.argocd.extras;
-        extras.health_script = (extras.health_customization && !by_a_chart).then_some(APPLICATION_HEALTH);
+        if extras.health_customization && !by_a_chart {
+            extras.health_scripts = HEALTH_SCRIPTS.iter().copied().collect();
+        }
     }
     permit(model);
+}
+
+/// The environments and stacks of which Flux must not wait for everything: a claim that no pod wants is never ready.
+fn with_idle_claims(model: &Model) -> BTreeSet<(String, String)> {
+    let stacks = |environment: &'_ Environment| -> Vec<(String, String)> {
+        let idle =
+            environment.stacks.iter().filter(|stack| !stack.flux.says_wait && has_idle_claim(stack, model));
+        idle.map(|stack| (environment.name.clone(), stack.name.clone())).collect()
+    };
+    model.environments.iter().flat_map(stacks).collect()
+}
+
+/// Waits for what runs, instead of for everything.
+fn wait_for_pods(apply: &mut Apply, stack: &Stack) {
+    apply.wait = false;
+    let running = stack.services.iter().filter(|service| starts(service));
+    apply.health_checks = running
+        .map(|service| HealthCheck {
+            api_version: if service.kind == Kind::Job { "batch/v1" } else { "apps/v1" }.to_owned(),
+            kind: workload(service.kind).to_owned(),
+            name: Spanned::new(service.name.clone(), service.place),
+            namespace: stack.namespace.value.clone(),
+        })
+        .collect();
+}
+
+/// What Kubernetes calls a workload.
+fn workload(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Deployment => "Deployment",
+        Kind::StatefulSet => "StatefulSet",
+        Kind::DaemonSet => "DaemonSet",
+        Kind::Job => "Job",
+        Kind::CronJob => "CronJob",
+    }
 }
 
 /// What the AppProject has to allow: no more than what Argo CD applies.
@@ -128,32 +193,94 @@ fn path(gitops: &Gitops, folder: &str) -> String {
     if gitops.path.is_empty() { folder.to_owned() } else { format!("{}/{folder}", gitops.path) }
 }
 
-fn infrastructure(gitops: &Gitops, has_charts: bool) -> Vec<Delivery> {
-    let delivery = |name: &str, folder: &str, after: Vec<String>, namespace: &str| Delivery {
+/// The wave of charts that wait for none: after the namespaces and classes, if there are any.
+fn first_wave(deliveries: &[Delivery]) -> usize {
+    usize::from(deliveries.iter().any(|delivery| delivery.name == CONTROLLERS))
+}
+
+fn infrastructure(model: &Model, gitops: &Gitops) -> Vec<Delivery> {
+    let delivery = |name: &str, folder: &str, after: &[&str]| Delivery {
         name: name.to_owned(),
         engine: gitops.infrastructure,
         path: path(gitops, folder),
-        wave: after.len(),
-        after,
-        namespace: namespace.to_owned(),
+        wave: 0,
+        after: after.iter().map(|name| (*name).to_owned()).collect(),
+        namespace: gitops.engine_namespace().to_owned(),
+        server: gitops.argocd.server.clone(),
+        include: None,
         links: Vec::new(),
         sync: gitops.argocd.extras.of_folder(),
         sources: Vec::new(),
         apply: apply(&gitops.flux),
     };
-    let engine_namespace = gitops.engine_namespace();
+    let charts = &model.charts;
+    let by_flux = gitops.infrastructure == Engine::Flux;
+    let has_classes = !model.priority_classes.is_empty()
+        || model.storage_classes.iter().any(|class| class.provisioner.is_some());
+    let has_first =
+        has_classes || charts.iter().any(|chart| chart.writes_namespace || by_flux && !chart.late);
     let mut deliveries = Vec::new();
-    if has_charts {
-        deliveries.push(delivery(CONTROLLERS, "infrastructure/controllers", Vec::new(), engine_namespace));
+    if gitops.uses_flux() {
+        let apply = apply_itself(&gitops.flux);
+        deliveries.push(Delivery { engine: Engine::Flux, apply, ..delivery(FLUX, "flux", &[]) });
     }
-    let controllers: Vec<String> = deliveries.iter().map(|delivery| delivery.name.clone()).collect();
-    deliveries.push(delivery(CONFIGS, "infrastructure/configs", controllers.clone(), engine_namespace));
+    if !by_flux {
+        let (server, include) = (gitops.argocd.own_server.to_owned(), Some("project.yaml"));
+        deliveries.push(Delivery { server, include, ..delivery(PROJECT, "argocd", &[]) });
+    }
+    let mut last = Vec::new();
+    if has_first {
+        let apply = apply_charts(&gitops.flux, charts.iter().filter(|chart| !chart.late));
+        deliveries.push(Delivery { apply, ..delivery(CONTROLLERS, "infrastructure/controllers", &[]) });
+        last = vec![CONTROLLERS];
+    }
+    // Where Argo CD applies charts, each has an Application of its own, between this and what is before.
+    let early = charts.iter().filter(|chart| !by_flux && !chart.late);
+    let wave = first_wave(&deliveries) + early.map(|chart| chart.wave + 1).max().unwrap_or(0);
+    deliveries.push(Delivery { wave, ..delivery(CONFIGS, "infrastructure/configs", &last) });
+    if by_flux && charts.iter().any(|chart| chart.late) {
+        let apply = apply_charts(&gitops.flux, charts.iter().filter(|chart| chart.late));
+        deliveries.push(Delivery { apply, ..delivery(RELEASES, "infrastructure/releases", &last) });
+        last.push(RELEASES);
+    }
     // Flux brings Argo CD up, then hands the stacks over to it.
-    if gitops.infrastructure == Engine::Flux && gitops.uses_argocd() {
-        let after = if has_charts { controllers } else { vec![CONFIGS.to_owned()] };
-        deliveries.push(delivery(ARGOCD, "argocd", after, &gitops.argocd.namespace));
+    if by_flux && gitops.uses_argocd() {
+        let after = if last.is_empty() { vec![CONFIGS] } else { last };
+        let namespace = gitops.argocd.namespace.clone();
+        deliveries.push(Delivery { namespace, ..delivery(ARGOCD, "argocd", &after) });
     }
     deliveries
+}
+
+/// How Flux applies releases: it waits for all that it finds, unless one of them will never be ready.
+fn apply_charts<'c>(flux: &Flux, charts: impl Iterator<Item = &'c Chart> + Clone) -> Apply {
+    let mut apply = apply(flux);
+    if charts.clone().any(|chart| chart.stuck) {
+        apply.wait = false;
+        apply.health_checks = charts.filter(|chart| !chart.stuck).map(release).collect();
+    }
+    apply
+}
+
+fn release(chart: &Chart) -> HealthCheck {
+    HealthCheck {
+        api_version: "helm.toolkit.fluxcd.io/v2".to_owned(),
+        kind: "HelmRelease".to_owned(),
+        name: Spanned::new(chart.name.clone(), chart.place),
+        namespace: chart.release_namespace.clone(),
+    }
+}
+
+/// How Flux applies its own objects: it cannot wait for what waits for others, itself among them, and when this goes,
+/// everything else must not go along. Values of `${NAME}` are for what they apply, not for them.
+fn apply_itself(flux: &Flux) -> Apply {
+    Apply {
+        wait: false,
+        deletion_policy: Some("Orphan"),
+        substitute: BTreeMap::new(),
+        substitute_from: Vec::new(),
+        ..apply(flux)
+    }
 }
 
 fn deliver_stack(
@@ -173,7 +300,8 @@ fn deliver_stack(
         .map(|name| format!("{name}-{environment}"))
         .collect();
     if engine == gitops.infrastructure {
-        after.push(CONFIGS.to_owned());
+        let infrastructure = gitops.deliveries.iter().map(|delivery| &delivery.name);
+        after.extend(infrastructure.filter(|name| [CONFIGS, RELEASES].contains(&name.as_str())).cloned());
         // The whole layer before is waited for, not only what is named.
         if stack.layer == Layer::Apps {
             let before = layers.iter().filter(|(_, layer)| *layer == Layer::Infrastructure);
@@ -195,6 +323,8 @@ fn deliver_stack(
         after,
         wave: start + stack.wave,
         namespace: stack.namespace.value.clone(),
+        server: gitops.argocd.server.clone(),
+        include: None,
         links: stack
             .services
             .iter()

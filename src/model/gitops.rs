@@ -7,12 +7,14 @@ use serde::Serialize;
 use crate::inventory;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Duration, Engine};
+use crate::model::BAD_VALUE;
 use crate::model::cluster::DEFAULT_NAME;
 use crate::model::delivery::Delivery;
 use crate::model::flux::apply::{Time, Times};
+use crate::model::marks::kept_by;
 use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
-use crate::model::texts::{optional, texts};
+use crate::model::texts::{Texts, optional, texts};
 use crate::source::Span;
 
 /// Where the tree is committed, and who applies it.
@@ -30,6 +32,9 @@ pub struct Gitops {
     pub infrastructure: Engine,
     /// Who applies the stacks.
     pub apps: Engine,
+    /// Annotations of the infrastructure's namespaces. What is in them is not known here: keys that a controller has
+    /// made, claims that Helm leaves behind. So they stay when they leave the tree.
+    pub kept: Texts,
     /// How Argo CD does it.
     pub argocd: Argocd,
     /// How Flux does it.
@@ -62,8 +67,12 @@ pub struct Argocd {
     pub retry_factor: i64,
     /// The longest wait.
     pub retry_max_duration: String,
-    /// The cluster.
+    /// The cluster that it deploys to.
     pub server: String,
+    /// The cluster that it runs in, where its own objects are.
+    pub own_server: &'static str,
+    /// The wave of the ApplicationSet of stacks.
+    pub set_wave: usize,
     /// Deleting an Application deletes what it deployed.
     pub cascade: bool,
     /// The repositories that it needs: of the tree, and of charts.
@@ -162,6 +171,9 @@ impl Gitops {
     }
 }
 
+/// What Argo CD calls the cluster that it runs in.
+const OWN_CLUSTER: &str = "https://kubernetes.default.svc";
+
 /// Namespaces that every cluster has.
 const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -181,11 +193,14 @@ pub fn lower(resolver: &mut Resolver<'_>) -> Option<Gitops> {
     let path = path.trim_start_matches("./").trim_matches('/').to_owned();
     let path = if path == "." { String::new() } else { path };
     let revision = optional(resolver, table.revision.as_ref()).unwrap_or_else(|| "main".to_owned());
+    let infrastructure = infrastructure.map_or(Engine::Flux, |engine| engine.value);
+    let (key, value) = kept_by(infrastructure);
     let mut gitops = Gitops {
         repository: optional(resolver, table.repository.as_ref()).unwrap_or_default(),
         prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
         path,
-        infrastructure: infrastructure.map_or(Engine::Flux, |engine| engine.value),
+        infrastructure,
+        kept: Texts::from([(key.to_owned(), value.to_owned())]),
         apps: apps.map_or(Engine::Flux, |engine| engine.value),
         argocd: lower_argocd(resolver, table.argocd.as_ref()),
         flux: lower_flux(resolver, table.flux.as_ref(), &revision),
@@ -217,14 +232,30 @@ fn lower_argocd(resolver: &mut Resolver<'_>, table: Option<&inventory::gitops::A
         project: project.or(cluster).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
         prune: table.prune.as_ref().is_none_or(|flag| flag.value),
         self_heal: table.self_heal.as_ref().is_none_or(|flag| flag.value),
-        retry_limit: retry.limit.map_or(5, |limit| limit.value),
+        retry_limit: retry.limit.map_or(10, |limit| limit.value),
         retry_duration: written(backoff.duration.as_ref(), "5s"),
         retry_factor: backoff.factor.map_or(2, |factor| factor.value),
         retry_max_duration: written(backoff.max_duration.as_ref(), "3m"),
-        server: optional(resolver, table.server.as_ref())
-            .unwrap_or_else(|| "https://kubernetes.default.svc".to_owned()),
+        server: lower_server(resolver, table),
+        own_server: OWN_CLUSTER,
+        set_wave: 0,
         cascade: table.cascade.as_ref().is_none_or(|flag| flag.value),
     }
+}
+
+/// The API server of a cluster: Argo CD looks it up as it stands, so that the name of a cluster finds none.
+fn lower_server(resolver: &mut Resolver<'_>, table: &inventory::gitops::Argocd) -> String {
+    let Some(server) = table.server.as_ref().map(|text| resolver.text(text)) else {
+        return OWN_CLUSTER.to_owned();
+    };
+    if !["https://", "http://"].iter().any(|scheme| server.starts_with(scheme)) && !server.contains("${") {
+        let message = format!("`{server}` is no API server");
+        let diagnostic = BAD_VALUE.at(server.span, "not a URL", message).about("gitops");
+        resolver.found.push(diagnostic.help(format!(
+            "write the address that Argo CD knows the cluster by: `https://…`; its own is \"{OWN_CLUSTER}\""
+        )));
+    }
+    server.value
 }
 
 /// A version is a tag, forty hexadecimal digits are a commit, `refs/…` is a full name; all else is a branch.

@@ -1,6 +1,6 @@
 //! What objects carry beside their spec: labels, annotations, and the wave they are applied in.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::inventory::service::Kind;
 use crate::inventory::value::Engine;
+use crate::model::gitops::Gitops;
+use crate::model::idle::first_mounts;
 use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -46,6 +48,38 @@ pub fn mark_charts(model: &mut Model) {
     }
 }
 
+/// Has the engines leave every namespace behind in which a stack keeps data, whichever of the stacks that share it
+/// writes it: claims go with their namespace, whatever they say of themselves (argo-cd#22607, flux2#1366).
+pub fn keep_namespaces(stacks: &mut [&mut Stack], gitops: Option<&Gitops>) {
+    let Some(gitops) = gitops else { return };
+    let holding = stacks.iter().filter(|stack| keeps_data(stack));
+    let holding: BTreeSet<String> = holding.map(|stack| stack.namespace.value.clone()).collect();
+    for stack in stacks.iter_mut().filter(|stack| holding.contains(&stack.namespace.value)) {
+        let (key, value) = kept_by(gitops.engine_of(stack.layer));
+        stack.annotations.add(key, value);
+    }
+}
+
+/// Whether something in a stack's namespace goes with it that nothing can bring back.
+fn keeps_data(stack: &Stack) -> bool {
+    let templates = || stack.services.iter().flat_map(|service| &service.volumes);
+    stack.claims.iter().any(loses_data)
+        || templates().any(|volume| matches!(volume.from, Source::ClaimTemplate(_)))
+}
+
+/// Whether a claim's volume goes with it.
+fn loses_data(claim: &Claim) -> bool {
+    claim.volume.is_none()
+}
+
+/// What tells an engine to leave an object behind that has left the tree.
+pub fn kept_by(engine: Engine) -> (&'static str, &'static str) {
+    match engine {
+        Engine::Argocd => ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+        Engine::Flux => ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    }
+}
+
 /// Labels and annotates stacks and services.
 pub fn mark_environment(environment: &mut Environment, model: &Model) {
     let gitops = model.gitops.as_ref();
@@ -77,7 +111,9 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
         if waves {
             order_claims(stack);
         }
-        keep_data(stack, engine);
+        if let Some(engine) = engine {
+            keep_claims(stack, engine);
+        }
         monitoring::mark(stack, &model.monitoring.labels);
         stack.network = facts::of_stack(stack, &model.nfs);
     });
@@ -128,21 +164,14 @@ fn renew(annotations: &mut Texts, engine: Option<Engine>) {
     annotations.add(key, value);
 }
 
-/// A claim goes with the first service that mounts it, or with the last of all. Some classes bind a claim only
+/// A claim goes with the first service whose pods mount it, or with the last of all. Some classes bind a claim only
 /// when a pod wants it: in an earlier wave it would never be ready, and Argo CD wait for it for ever.
 fn order_claims(stack: &mut Stack) {
-    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for service in &stack.services {
-        for volume in &service.volumes {
-            if let Source::Claim { name, .. } = &volume.from {
-                let wave = first.entry(name).or_insert(service.wave);
-                *wave = service.wave.min(*wave);
-            }
-        }
-    }
     let last = stack.services.iter().map(|service| service.wave).max().unwrap_or(0);
-    for claim in &mut stack.claims {
-        let wave = first.get(claim.name.as_str()).copied().unwrap_or(last);
+    let first = first_mounts(stack);
+    let waves: Vec<usize> =
+        stack.claims.iter().map(|claim| first.get(claim.name.as_str()).copied().unwrap_or(last)).collect();
+    for (claim, wave) in stack.claims.iter_mut().zip(waves) {
         if wave > 0 {
             claim.annotations.add(SYNC_WAVE, &wave.to_string());
         }
@@ -150,21 +179,11 @@ fn order_claims(stack: &mut Stack) {
 }
 
 /// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
-/// whose volume would go with it, and the namespace around it.
-fn keep_data(stack: &mut Stack, engine: Option<Engine>) {
-    let (key, value) = match engine {
-        Some(Engine::Argocd) => ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
-        Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
-        None => return,
-    };
-    let loses = |claim: &&mut Claim| claim.volume.is_none();
-    let mut any = false;
-    for claim in stack.claims.iter_mut().filter(loses) {
+/// whose volume would go with it.
+fn keep_claims(stack: &mut Stack, engine: Engine) {
+    let (key, value) = kept_by(engine);
+    for claim in stack.claims.iter_mut().filter(|claim| loses_data(claim)) {
         claim.annotations.add(key, value);
-        any = true;
-    }
-    if any {
-        stack.annotations.add(key, value);
     }
 }
 
@@ -254,6 +273,78 @@ mod tests {
                 "idle": { keep: kept, wave: "1" }, "nas": {},
             })
         );
+    }
+
+    #[test]
+    fn a_namespace_with_data_stays_whoever_writes_it() {
+        let text = r#"
+            [gitops]
+            repository = "https://example.org/r.git"
+            apps = "flux"
+            [stacks.a]
+            namespace = "shared"
+            [stacks.b]
+            namespace = "shared"
+            [stacks.c]
+            [services.web]
+            stack = "a"
+            image = "web:1"
+            ports.http = 80
+            [services.db]
+            stack = "b"
+            kind = "stateful-set"
+            image = "db:1"
+            ports.sql = 1
+            volumes.d = { claim-template = { size = "1Gi" }, mount = "/d" }
+            [services.other]
+            stack = "c"
+            image = "web:1"
+            ports.http = 80
+        "#;
+        let model = model(text);
+        let kept = |stack: usize| {
+            let annotations = &model.environments[0].stacks[stack].annotations;
+            annotations.get("kustomize.toolkit.fluxcd.io/prune").map(String::as_str)
+        };
+        assert!(model.environments[0].stacks[0].writes_namespace);
+        assert_eq!([kept(0), kept(2)], [Some("disabled"), None]);
+    }
+
+    #[test]
+    fn claims_of_cron_jobs_go_last_and_nothing_waits_for_them() {
+        let text = r#"
+            [gitops]
+            repository = "https://example.org/r.git"
+            ENGINE
+            [stacks.b]
+            claims = { dumps = { size = "1Gi" }, data = { size = "1Gi" } }
+            [services.db]
+            stack = "b"
+            image = "db:1"
+            ports.sql = 1
+            volumes.d = { claim = "data", mount = "/d" }
+            [services.web]
+            stack = "b"
+            image = "web:1"
+            depends-on = ["db"]
+            [services.dump]
+            stack = "b"
+            kind = "cron-job"
+            schedule = "0 3 * * *"
+            image = "db:1"
+            volumes.d = { claim = "dumps", mount = "/d" }
+        "#;
+        let by = |engine: &str| model(&text.replace("ENGINE", &format!("apps = \"{engine}\"")));
+        let argocd = by("argocd");
+        let wave = |claim: usize| {
+            let annotations = &argocd.environments[0].stacks[0].claims[claim].annotations;
+            annotations.get("argocd.argoproj.io/sync-wave").cloned()
+        };
+        assert_eq!([wave(0), wave(1)], [None, Some("1".to_owned())]);
+        let flux = by("flux");
+        let apply = &flux.environments[0].stacks[0].delivery.as_ref().unwrap().apply;
+        let awaited: Vec<&str> = apply.health_checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!((apply.wait, awaited), (false, vec!["db", "web"]));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::model::delivery::Delivery;
 use crate::model::env::check_env_name;
 use crate::model::flows::Solvers;
 use crate::model::flux::substitutes;
-use crate::model::gitops::brings_along;
-use crate::model::marks::{mark_environment, secure};
+use crate::model::gitops::{Gitops, brings_along};
+use crate::model::marks::{keep_namespaces, mark_environment, secure};
 use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
@@ -226,11 +226,12 @@ pub fn lower_head<'a>(resolver: &mut Resolver<'a>, name: Option<&'a str>) -> Env
     environment
 }
 
-/// Labels namespaces. Of stacks that share one, the one that is applied first writes it, with the strictest of their
-/// Pod Security Standards.
+/// Labels namespaces, and keeps those with data. Of stacks that share one, the one that is applied first writes it,
+/// with the strictest of their Pod Security Standards.
 pub fn share_namespaces(model: &mut Model) {
-    share(std::slice::from_mut(&mut model.base));
-    share(&mut model.environments);
+    let gitops = model.gitops.as_ref();
+    share(std::slice::from_mut(&mut model.base), gitops);
+    share(&mut model.environments, gitops);
     // An engine would apply the Gateway before the stack that brings its namespace, which is reported.
     if let Some(ingress) = model.ingress.as_mut().filter(|_| model.gitops.is_none()) {
         let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
@@ -240,7 +241,7 @@ pub fn share_namespaces(model: &mut Model) {
     }
 }
 
-fn share(environments: &mut [Environment]) {
+fn share(environments: &mut [Environment], gitops: Option<&Gitops>) {
     let mut stacks: Vec<&mut Stack> =
         environments.iter_mut().flat_map(|environment| &mut environment.stacks).collect();
     let mut levels: BTreeMap<String, PodSecurityLevels> = BTreeMap::new();
@@ -248,6 +249,7 @@ fn share(environments: &mut [Environment]) {
         let level = levels.entry(stack.namespace.value.clone()).or_default();
         *level = level.stricter(&stack.pod_security_levels);
     }
+    keep_namespaces(&mut stacks, gitops);
     stacks.sort_by_key(|stack| (stack.layer, stack.wave));
     let mut written = BTreeSet::new();
     for stack in stacks {

@@ -78,6 +78,12 @@ impl Applied {
             };
             kinds.insert(GroupKind { group: id.group, kind: id.kind });
         }
+        let itself = model.gitops.as_ref().is_some_and(|gitops| gitops.infrastructure == Engine::Argocd);
+        if itself {
+            // Its own project, which is written when all is noted.
+            let (group, kind) = ("argoproj.io".to_owned(), "AppProject".to_owned());
+            self.namespace_kinds.insert(GroupKind { group, kind });
+        }
         let offspring = OFFSPRING.iter();
         self.namespace_kinds.extend(
             offspring.map(|(group, kind)| GroupKind { group: (*group).to_owned(), kind: (*kind).to_owned() }),

@@ -52,6 +52,10 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("argocd/_annotations.j2", include_str!("../../templates/argocd/_annotations.j2")),
     ("argocd/_sync-policy.j2", include_str!("../../templates/argocd/_sync-policy.j2")),
     (
+        "argocd/applications/charts.yaml.j2",
+        include_str!("../../templates/argocd/applications/charts.yaml.j2"),
+    ),
+    (
         "argocd/applications/infrastructure.yaml.j2",
         include_str!("../../templates/argocd/applications/infrastructure.yaml.j2"),
     ),
@@ -80,6 +84,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
     ),
     ("infrastructure/_release-step.j2", include_str!("../../templates/infrastructure/_release-step.j2")),
+    ("infrastructure/_release.j2", include_str!("../../templates/infrastructure/_release.j2")),
     (
         "infrastructure/configs/certificates.yaml.j2",
         include_str!("../../templates/infrastructure/configs/certificates.yaml.j2"),
@@ -105,10 +110,6 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/infrastructure/configs/network-inventory.yaml.j2"),
     ),
     (
-        "infrastructure/configs/priority-classes.yaml.j2",
-        include_str!("../../templates/infrastructure/configs/priority-classes.yaml.j2"),
-    ),
-    (
         "infrastructure/configs/routes.yaml.j2",
         include_str!("../../templates/infrastructure/configs/routes.yaml.j2"),
     ),
@@ -117,16 +118,24 @@ pub const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../templates/infrastructure/configs/secrets.yaml.j2"),
     ),
     (
-        "infrastructure/configs/storage-classes.yaml.j2",
-        include_str!("../../templates/infrastructure/configs/storage-classes.yaml.j2"),
-    ),
-    (
         "infrastructure/configs/velero.yaml.j2",
         include_str!("../../templates/infrastructure/configs/velero.yaml.j2"),
     ),
     (
+        "infrastructure/controllers/priority-classes.yaml.j2",
+        include_str!("../../templates/infrastructure/controllers/priority-classes.yaml.j2"),
+    ),
+    (
+        "infrastructure/controllers/storage-classes.yaml.j2",
+        include_str!("../../templates/infrastructure/controllers/storage-classes.yaml.j2"),
+    ),
+    (
         "infrastructure/controllers/{chart}.yaml.j2",
         include_str!("../../templates/infrastructure/controllers/{chart}.yaml.j2"),
+    ),
+    (
+        "infrastructure/releases/{chart}.yaml.j2",
+        include_str!("../../templates/infrastructure/releases/{chart}.yaml.j2"),
     ),
     (
         "infrastructure/values/{chart}.values.j2",

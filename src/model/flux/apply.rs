@@ -28,6 +28,9 @@ pub struct Apply {
     pub wait: bool,
     /// For whose health instead.
     pub health_checks: Vec<HealthCheck>,
+    /// Whether the inventory says what is waited for.
+    #[serde(skip)]
+    pub says_wait: bool,
     /// Whether what left the tree is deleted.
     pub prune: bool,
     /// Whether what cannot be changed is made anew.
@@ -126,6 +129,7 @@ pub fn lower_stack(
     };
     apply.health_checks = health_checks(resolver, &table.health_checks, namespace);
     apply.wait = table.wait.as_ref().map_or(table.health_checks.is_empty(), |flag| flag.value);
+    apply.says_wait = table.wait.is_some() || !table.health_checks.is_empty();
     if let (Some(wait), Some(first)) =
         (table.wait.as_ref().filter(|wait| wait.value), table.health_checks.first())
     {
