@@ -132,6 +132,22 @@ fn chart_repositories(model: &Model, found: &mut Diagnostics) {
         let url = chart.repository.as_str();
         let known = ["https://", "http://", "oci://"].iter().any(|scheme| url.starts_with(scheme));
         let Some(span) = model.place_of("", &["charts", &chart.name, "repository"]) else { continue };
+        let path = url.strip_prefix("oci://").and_then(|rest| rest.split_once('/'));
+        if path.is_some_and(|(_, path)| path.contains(|c: char| c.is_ascii_uppercase()))
+            && !url.contains("${")
+        {
+            let (host, path) = path.unwrap_or_default();
+            found.push(
+                BAD_REPOSITORY
+                    .at(
+                        span,
+                        "capitals",
+                        format!("`{url}` is no repository of a registry: those are in lower case"),
+                    )
+                    .about(format!("charts.{}", chart.name))
+                    .help(format!("write `oci://{host}/{}`", path.to_ascii_lowercase())),
+            );
+        }
         if !known && !url.contains("${") {
             let message = format!("`{url}` is no chart repository");
             found.push(

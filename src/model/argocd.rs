@@ -10,6 +10,7 @@ use crate::inventory::argocd::{self as written, ArgocdStyle};
 use crate::inventory::gitops::Argocd as Table;
 use crate::inventory::value::{Engine, Text};
 use crate::model::naming::{known_only, report_unknown};
+use crate::model::pointers::{check_expressions, check_pointers};
 use crate::model::references::Resolver;
 use crate::model::sources::{Source, lower_sources};
 use crate::model::texts::{list, optional, texts};
@@ -316,6 +317,7 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
     }
     strict_with_charts(resolver, table);
     strict_with_sources(resolver, table);
+    alike_windows(resolver, &table.sync_windows);
     let notifications = table.notifications.as_ref();
     let options = options(resolver, &table.sync_options);
     let base = OPTIONS.iter().map(|option| (*option).to_owned()).collect();
@@ -481,6 +483,26 @@ fn no_formulas(resolver: &mut Resolver<'_>, table: &Table) {
     }
 }
 
+/// Argo CD knows a window by its kind, schedule and duration, and refuses the whole project for two alike.
+fn alike_windows(resolver: &mut Resolver<'_>, windows: &[written::SyncWindow]) {
+    let mut known = BTreeMap::new();
+    for window in windows {
+        let kind = window.kind.as_ref().map_or("allow", |kind| kind.value.word());
+        let texts = [window.schedule.as_ref(), window.duration.as_ref().map(|duration| &duration.0)];
+        let [schedule, duration] = texts.map(|text| text.map(|text| resolver.quiet_text(text)));
+        if let Some(first) = known.insert((kind, schedule, duration), window.span) {
+            let message =
+                "two sync windows have one kind, schedule and duration, and Argo CD refuses the second";
+            let diagnostic = CONFLICTING_KEYS.at(window.span, "and this", message).because(first, "this");
+            resolver.found.push(
+                diagnostic
+                    .about("gitops")
+                    .help("make it one window of all their Applications, or write the duration otherwise"),
+            );
+        }
+    }
+}
+
 /// `notifications.argoproj.io/subscribe.TRIGGER.SERVICE: whom;whom`.
 fn subscriptions(resolver: &mut Resolver<'_>, table: &written::Notifications) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
@@ -507,11 +529,8 @@ fn lower_difference(resolver: &mut Resolver<'_>, table: &written::IgnoreDifferen
         let diagnostic = MISSING_KEY.at(table.span, "ignores nothing", message).about("gitops");
         resolver.found.push(diagnostic.help("add `json-pointers`, `jq-paths` or `managers`"));
     }
-    for pointer in table.json_pointers.iter().filter(|text| !text.starts_with('/') && !text.contains("${")) {
-        let message = format!("`{pointer}` is no JSON pointer");
-        let diagnostic = BAD_VALUE.at(pointer.span, "does not begin with `/`", message).about("gitops");
-        resolver.found.push(diagnostic.help(format!("write `/{}`", pointer.replace('.', "/"))));
-    }
+    check_pointers(resolver, &table.json_pointers, "gitops");
+    check_expressions(resolver, &table.jq_paths, "gitops");
     let tables = &resolver.inventory.tables;
     let names = [
         (&table.stacks, "stack", tables.stacks.keys().map(String::as_str).collect::<Vec<_>>()),

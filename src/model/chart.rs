@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 use crate::inventory;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
-use crate::model::BAD_NAME;
 use crate::model::argocd::customize;
 use crate::model::cluster::addresses;
 use crate::model::flux::substitutes;
@@ -18,6 +17,7 @@ use crate::model::naming::{NameKind, check_name, known_only, optional_name};
 use crate::model::policy::{PodSecurityLevels, lower_pod_security};
 use crate::model::references::Resolver;
 use crate::model::texts::{Texts, optional};
+use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// A Helm chart.
@@ -33,6 +33,8 @@ pub struct Chart {
     pub chart: String,
     /// Its version.
     pub version: String,
+    /// The same as a tag of a registry, which knows no `+`: Helm writes it as `_`.
+    pub tag: String,
     /// The namespace it is installed in.
     pub namespace: Spanned<String>,
     /// Whether the tree writes that namespace with this chart: not one that the cluster or an engine brings
@@ -143,11 +145,23 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
     let values = table.values.as_ref().map(|values| resolver.value(&values.0));
     let depends_on = table.depends_on.iter().map(|text| resolver.text(text)).collect::<Vec<_>>();
     let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
+    for (key, text) in [("chart", &table.chart), ("version", &table.version)] {
+        if let Some(text) = text.as_ref().filter(|text| text.is_empty()) {
+            let message = format!("`{key}` of chart `{name}` is empty");
+            let finding = BAD_VALUE.at(text.span, "nothing", message).about(format!("charts.{name}"));
+            resolver.found.push(finding.help(match key {
+                "chart" => "name the chart as its repository does",
+                _ => "write the version in full, such as \"1.2.3\"",
+            }));
+        }
+    }
+    let version = optional(resolver, table.version.as_ref()).unwrap_or_default();
     Chart {
         oci: repository.starts_with("oci://"),
         repository: repository.trim_end_matches('/').to_owned(),
         chart: optional(resolver, table.chart.as_ref()).unwrap_or_default(),
-        version: optional(resolver, table.version.as_ref()).unwrap_or_default(),
+        tag: version.replace('+', "_"),
+        version,
         namespace: namespace.unwrap_or_default(),
         writes_namespace: false,
         release_namespace: String::new(),
@@ -157,7 +171,7 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
         values: values.unwrap_or(Json::Null),
-        flux: crate::model::flux::release::lower_release(resolver, table.flux.as_ref()),
+        flux: crate::model::flux::release::lower_release(resolver, table.flux.as_ref(), &format!("charts.{name}")),
         argocd: crate::model::sources::OfChart::default(),
         sync: crate::model::argocd::Sync::default(),
         addresses: table

@@ -39,6 +39,7 @@ pub mod nfs;
 pub mod node;
 pub mod patterns;
 pub mod pod;
+pub mod pointers;
 pub mod policy;
 pub mod port;
 pub mod priority;

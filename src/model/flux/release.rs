@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::inventory::flux::{self as written, DriftDetection, ReleaseStrategy};
-use crate::model::CONFLICTING_KEYS;
 use crate::model::flux::{on, written_time};
 use crate::model::naming::{NameKind, optional_name};
+use crate::model::pointers::check_pointers;
 use crate::model::references::Resolver;
 use crate::model::texts::{list, optional};
+use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 
 /// How a chart is released.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -78,9 +79,22 @@ pub struct ValuesFrom {
 }
 
 /// Lowers how a chart is released.
-pub fn lower_release(resolver: &mut Resolver<'_>, table: Option<&written::ChartFlux>) -> Release {
+pub fn lower_release(
+    resolver: &mut Resolver<'_>,
+    table: Option<&written::ChartFlux>,
+    about: &str,
+) -> Release {
     let absent = written::ChartFlux::default();
     let table = table.unwrap_or(&absent);
+    let steps =
+        [&table.install, &table.upgrade].map(|step| step.as_ref().and_then(|step| step.timeout.as_ref()));
+    for none in
+        steps.into_iter().chain([table.timeout.as_ref()]).flatten().filter(|time| time.seconds() == 0.0)
+    {
+        let message = "Helm gets no time at all";
+        let diagnostic = BAD_VALUE.at(none.0.span, "over before it begins", message).about(about);
+        resolver.found.push(diagnostic.help("give it a few minutes, such as \"5m\""));
+    }
     Release {
         interval: written_time(table.interval.as_ref()),
         timeout: written_time(table.timeout.as_ref()),
@@ -94,7 +108,7 @@ pub fn lower_release(resolver: &mut Resolver<'_>, table: Option<&written::ChartF
             DriftDetection::Warn => "warn",
             DriftDetection::Disabled => "disabled",
         }),
-        drift_ignore: lower_drift(resolver, &table.drift_ignore),
+        drift_ignore: lower_drift(resolver, &table.drift_ignore, about),
         values_from: table.values_from.iter().map(|from| lower_values_from(resolver, from)).collect(),
         service_account: optional_name(
             resolver,
@@ -136,11 +150,19 @@ fn lower_step(resolver: &mut Resolver<'_>, table: Option<&written::ReleaseStep>)
     }
 }
 
-fn lower_drift(resolver: &mut Resolver<'_>, tables: &[written::DriftIgnore]) -> Vec<DriftIgnore> {
-    let lower = |one: &written::DriftIgnore| DriftIgnore {
-        paths: one.paths.as_ref().map(|paths| list(resolver, &paths.0)).unwrap_or_default(),
-        kind: optional(resolver, one.kind.as_ref()),
-        name: optional(resolver, one.name.as_ref()),
+fn lower_drift(
+    resolver: &mut Resolver<'_>,
+    tables: &[written::DriftIgnore],
+    about: &str,
+) -> Vec<DriftIgnore> {
+    let lower = |one: &written::DriftIgnore| {
+        let paths = one.paths.as_ref().map(|paths| paths.0.as_slice()).unwrap_or_default();
+        check_pointers(resolver, paths, about);
+        DriftIgnore {
+            paths: list(resolver, paths),
+            kind: optional(resolver, one.kind.as_ref()),
+            name: optional(resolver, one.name.as_ref()),
+        }
     };
     tables.iter().map(lower).collect()
 }
