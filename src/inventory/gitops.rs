@@ -46,7 +46,7 @@ record! {
         self_heal: Option<Flag>,
         /// How a failed sync is tried again.
         retry: Option<Retry>,
-        /// The cluster that is deployed to. Default `https://kubernetes.default.svc`, Argo CD's own.
+        /// The API server of the cluster that is deployed to, as Argo CD knows it: a URL. Default `https://kubernetes.default.svc`, Argo CD's own.
         server: Option<Text>,
         /// Whether deleting an Application deletes what it deployed. Default true.
         cascade: Option<Flag>,

@@ -71,8 +71,6 @@ pub struct Chart {
     /// Whether Flux leaves it alone, or what it waits for: nothing may wait for it.
     #[serde(skip)]
     pub stuck: bool,
-    /// The wave of its Application.
-    pub sync_wave: usize,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -189,7 +187,6 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         wave: 0,
         late: false,
         stuck: false,
-        sync_wave: 0,
         name: name.to_owned(),
         place: table.span,
     }

@@ -20,10 +20,12 @@ use crate::source::Spanned;
 
 /// What comes first: namespaces of charts, classes, and the charts themselves where Flux applies them.
 pub const CONTROLLERS: &str = "infrastructure-controllers";
+/// The charts where Argo CD applies them: their Applications are in its own cluster, whatever that of the rest.
+pub const CHARTS: &str = "infrastructure-charts";
 /// Pools, issuers, secrets of charts and the like.
 pub const CONFIGS: &str = "infrastructure-configs";
-/// The charts that need those, where Flux applies them. They are applied at the same time, because some of them bring
-/// along the kinds that the others are of.
+/// The charts that need those. They are applied at the same time, because some of them bring along the kinds that the
+/// others are of.
 pub const RELEASES: &str = "infrastructure-releases";
 /// Argo CD's own objects, where Flux applies them.
 pub const ARGOCD: &str = "argocd";
@@ -67,10 +69,6 @@ pub fn plan(model: &mut Model) {
     gitops.deliveries = infrastructure(model, &gitops);
     let infrastructure = &gitops.deliveries;
     let base_wave = infrastructure.iter().map(|delivery| delivery.wave + 1).max().unwrap_or(0);
-    let with_configs = base_wave.saturating_sub(1);
-    for chart in &mut model.charts {
-        chart.sync_wave = if chart.late { with_configs } else { first_wave(infrastructure) + chart.wave };
-    }
     let own_stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
     let infra_waves =
         own_stacks.filter(|stack| stack.layer == Layer::Infrastructure).map(|stack| stack.wave + 1);
@@ -193,11 +191,6 @@ fn path(gitops: &Gitops, folder: &str) -> String {
     if gitops.path.is_empty() { folder.to_owned() } else { format!("{}/{folder}", gitops.path) }
 }
 
-/// The wave of charts that wait for none: after the namespaces and classes, if there are any.
-fn first_wave(deliveries: &[Delivery]) -> usize {
-    usize::from(deliveries.iter().any(|delivery| delivery.name == CONTROLLERS))
-}
-
 fn infrastructure(model: &Model, gitops: &Gitops) -> Vec<Delivery> {
     let delivery = |name: &str, folder: &str, after: &[&str]| Delivery {
         name: name.to_owned(),
@@ -228,19 +221,24 @@ fn infrastructure(model: &Model, gitops: &Gitops) -> Vec<Delivery> {
         let (server, include) = (gitops.argocd.own_server.to_owned(), Some("project.yaml"));
         deliveries.push(Delivery { server, include, ..delivery(PROJECT, "argocd", &[]) });
     }
+    let [early, late] = [false, true].map(|late| charts.iter().filter(move |chart| chart.late == late));
+    let in_own = |delivery: Delivery| Delivery { server: gitops.argocd.own_server.to_owned(), ..delivery };
     let mut last = Vec::new();
+    let mut wave = 0;
     if has_first {
-        let apply = apply_charts(&gitops.flux, charts.iter().filter(|chart| !chart.late));
+        let apply = apply_charts(&gitops.flux, early.clone());
         deliveries.push(Delivery { apply, ..delivery(CONTROLLERS, "infrastructure/controllers", &[]) });
-        last = vec![CONTROLLERS];
+        (last, wave) = (vec![CONTROLLERS], 1);
     }
-    // Where Argo CD applies charts, each has an Application of its own, between this and what is before.
-    let early = charts.iter().filter(|chart| !by_flux && !chart.late);
-    let wave = first_wave(&deliveries) + early.map(|chart| chart.wave + 1).max().unwrap_or(0);
+    if !by_flux && early.count() > 0 {
+        deliveries.push(in_own(Delivery { wave, ..delivery(CHARTS, "infrastructure/charts", &last) }));
+        (last, wave) = (vec![CHARTS], wave + 1);
+    }
     deliveries.push(Delivery { wave, ..delivery(CONFIGS, "infrastructure/configs", &last) });
-    if by_flux && charts.iter().any(|chart| chart.late) {
-        let apply = apply_charts(&gitops.flux, charts.iter().filter(|chart| chart.late));
-        deliveries.push(Delivery { apply, ..delivery(RELEASES, "infrastructure/releases", &last) });
+    if late.clone().count() > 0 {
+        let apply = apply_charts(&gitops.flux, late);
+        let folder = "infrastructure/releases";
+        deliveries.push(in_own(Delivery { wave, apply, ..delivery(RELEASES, folder, &last) }));
         last.push(RELEASES);
     }
     // Flux brings Argo CD up, then hands the stacks over to it.

@@ -52,10 +52,6 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("argocd/_annotations.j2", include_str!("../../templates/argocd/_annotations.j2")),
     ("argocd/_sync-policy.j2", include_str!("../../templates/argocd/_sync-policy.j2")),
     (
-        "argocd/applications/charts.yaml.j2",
-        include_str!("../../templates/argocd/applications/charts.yaml.j2"),
-    ),
-    (
         "argocd/applications/infrastructure.yaml.j2",
         include_str!("../../templates/argocd/applications/infrastructure.yaml.j2"),
     ),
@@ -83,8 +79,13 @@ pub const BUILTIN: &[(&str, &str)] = &[
         "flux/{stack}-{environment}.yaml.j2",
         include_str!("../../templates/flux/{stack}-{environment}.yaml.j2"),
     ),
+    ("infrastructure/_application.j2", include_str!("../../templates/infrastructure/_application.j2")),
     ("infrastructure/_release-step.j2", include_str!("../../templates/infrastructure/_release-step.j2")),
     ("infrastructure/_release.j2", include_str!("../../templates/infrastructure/_release.j2")),
+    (
+        "infrastructure/charts/{chart}.yaml.j2",
+        include_str!("../../templates/infrastructure/charts/{chart}.yaml.j2"),
+    ),
     (
         "infrastructure/configs/certificates.yaml.j2",
         include_str!("../../templates/infrastructure/configs/certificates.yaml.j2"),
