@@ -194,13 +194,12 @@ pub fn lower(resolver: &mut Resolver<'_>) -> Option<Gitops> {
     let path = if path == "." { String::new() } else { path };
     let revision = optional(resolver, table.revision.as_ref()).unwrap_or_else(|| "main".to_owned());
     let infrastructure = infrastructure.map_or(Engine::Flux, |engine| engine.value);
-    let (key, value) = kept_by(infrastructure);
     let mut gitops = Gitops {
         repository: optional(resolver, table.repository.as_ref()).unwrap_or_default(),
         prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
         path,
         infrastructure,
-        kept: Texts::from([(key.to_owned(), value.to_owned())]),
+        kept: kept_by(infrastructure),
         apps: apps.map_or(Engine::Flux, |engine| engine.value),
         argocd: lower_argocd(resolver, table.argocd.as_ref()),
         flux: lower_flux(resolver, table.flux.as_ref(), &revision),

@@ -55,8 +55,7 @@ pub fn keep_namespaces(stacks: &mut [&mut Stack], gitops: Option<&Gitops>) {
     let holding = stacks.iter().filter(|stack| keeps_data(stack));
     let holding: BTreeSet<String> = holding.map(|stack| stack.namespace.value.clone()).collect();
     for stack in stacks.iter_mut().filter(|stack| holding.contains(&stack.namespace.value)) {
-        let (key, value) = kept_by(gitops.engine_of(stack.layer));
-        stack.annotations.add(key, value);
+        stack.annotations.add_all(&kept_by(gitops.engine_of(stack.layer)));
     }
 }
 
@@ -72,12 +71,17 @@ fn loses_data(claim: &Claim) -> bool {
     claim.volume.is_none()
 }
 
-/// What tells an engine to leave an object behind that has left the tree.
-pub fn kept_by(engine: Engine) -> (&'static str, &'static str) {
-    match engine {
-        Engine::Argocd => ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
-        Engine::Flux => ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
-    }
+/// What tells an engine to leave an object behind that has left the tree. Argo CD would go on trying to be in step with
+/// what it does not delete, so it is told not to compare it either.
+pub fn kept_by(engine: Engine) -> Texts {
+    let texts: &[(&str, &str)] = match engine {
+        Engine::Argocd => &[
+            ("argocd.argoproj.io/compare-options", "IgnoreExtraneous"),
+            ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+        ],
+        Engine::Flux => &[("kustomize.toolkit.fluxcd.io/prune", "disabled")],
+    };
+    texts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Labels and annotates stacks and services.
@@ -181,9 +185,9 @@ fn order_claims(stack: &mut Stack) {
 /// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
 /// whose volume would go with it.
 fn keep_claims(stack: &mut Stack, engine: Engine) {
-    let (key, value) = kept_by(engine);
+    let kept = kept_by(engine);
     for claim in stack.claims.iter_mut().filter(|claim| loses_data(claim)) {
-        claim.annotations.add(key, value);
+        claim.annotations.add_all(&kept);
     }
 }
 
@@ -265,12 +269,14 @@ mod tests {
         let annotations: Json =
             claims.iter().map(|claim| (claim.name.clone(), json!(claim.annotations))).collect();
         let keep = "argocd.argoproj.io/sync-options";
+        let ignore = "argocd.argoproj.io/compare-options";
+        let ignored = "IgnoreExtraneous";
         let (wave, kept) = ("argocd.argoproj.io/sync-wave", "Prune=false,Delete=false");
         assert_eq!(
             annotations,
             json!({
-                "early": { keep: kept }, "late": { keep: kept, wave: "1" },
-                "idle": { keep: kept, wave: "1" }, "nas": {},
+                "early": { keep: kept, ignore: ignored }, "late": { keep: kept, ignore: ignored, wave: "1" },
+                "idle": { keep: kept, ignore: ignored, wave: "1" }, "nas": {},
             })
         );
     }
