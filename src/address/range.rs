@@ -108,6 +108,11 @@ impl Range {
         (all_ones && aligned).then(|| self.family.bits().saturating_sub(host_bits))
     }
 
+    /// The range as `address/prefix`, if it is exactly one CIDR: a single address, too.
+    pub fn cidr(self) -> Option<String> {
+        Some(format!("{}/{}", self.first(), self.prefix()?))
+    }
+
     /// The address that stands for the subnet itself: of an IPv4 CIDR up to /30 the network address, of
     /// an IPv6 CIDR up to /126 the subnet-router anycast address (RFC 4291, 2.6.1; RFC 6164 frees /127).
     /// None if the range is not exactly one CIDR.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
-use crate::check::requests::{exhausted, requests};
+use crate::check::exhaustion::exhausted;
+use crate::check::requests::requests;
+use crate::check::serving::may_take;
 use crate::check::sharing::{asking, shared_addresses};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
-use crate::model::load_balancer::Pool;
 use crate::source::Span;
 
 codes! { Addresses:
@@ -60,7 +61,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     overlaps(model, &mut offers, found);
     shared_addresses(model, &mut offers, found);
     networks(model, found);
-    for claim in &model.claims {
+    for claim in model.claims.iter().filter(|claim| !claim.told) {
         network_address(model, claim, found);
         outside_lan(model, claim, found);
         outside_pools(model, claim, &mut offers, found);
@@ -95,12 +96,14 @@ const KINDS: [ClaimKind; 7] = [
     ClaimKind::LoadBalancer,
 ];
 
+/// What another claim stands for takes no part.
 fn sweep_claims(model: &Model) -> Vec<Claim> {
-    model.claims.iter().map(|claim| Claim { range: claim.range, class: claim.kind as u8 }).collect()
+    let class = |claim: &AddressClaim| if claim.told { u8::MAX } else { claim.kind as u8 };
+    model.claims.iter().map(|claim| Claim { range: claim.range, class: class(claim) }).collect()
 }
 
 /// The sweep: every pair that means something, once.
-fn overlaps(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
+fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
     let mut wanted = Pairs::NONE;
     for one in KINDS {
         for other in KINDS.into_iter().filter(|other| meaning(one, *other).is_some()) {
@@ -110,17 +113,15 @@ fn overlaps(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
     let mut pairs: Vec<(&'static Code, &AddressClaim, &AddressClaim)> = Vec::new();
     sweep(&sweep_claims(model), &wanted, MOST_PARTNERS, &mut |one, other| {
         let (one, other) = (&model.claims[one], &model.claims[other]);
-        if one.by_reference || other.by_reference {
-            return;
-        }
         let Some(code) = meaning(one.kind, other.kind) else { return };
         let (fault, cause) = fault_and_cause(one, other);
         pairs.push((code, fault, cause));
     });
     pairs.sort_by_key(|(code, fault, cause)| (fault.span, fault.service, code.name, cause.span));
     // Who takes an address that two others have is at fault once.
-    pairs.dedup_by(|(code, fault, _), (_, before, _)| {
-        code.name == DUPLICATE_ADDRESS.name && (fault.span, fault.service) == (before.span, before.service)
+    pairs.dedup_by(|(code, fault, _), (earlier, before, _)| {
+        let duplicate = |code: &Code| code.name == DUPLICATE_ADDRESS.name;
+        duplicate(code) && duplicate(earlier) && (fault.span, fault.service) == (before.span, before.service)
     });
     let (hosts, dhcp) = (ranges_of(model, ClaimKind::Host), ranges_of(model, ClaimKind::Dhcp));
     for (code, fault, cause) in pairs {
@@ -160,7 +161,7 @@ fn overlap(
     fault: &AddressClaim,
     cause: &AddressClaim,
     taken: &RangeSet,
-    offers: &mut Offers,
+    offers: &mut Offers<'_>,
 ) -> Diagnostic {
     let shared = fault.range.intersection(cause.range).unwrap_or(fault.range);
     let message = match code.name {
@@ -203,12 +204,16 @@ fn overlap(
 /// Two that are one and the same say so by a reference.
 fn one_fact(fault: &AddressClaim, cause: &AddressClaim) -> Option<String> {
     let refers = |who: &AddressClaim, to: &AddressClaim| {
+        let server = who.subject.starts_with("nfs.");
         let (key, fact) = match (who.kind, to.subject.as_str()) {
             (ClaimKind::LoadBalancer, reserved) if reserved.starts_with("network.reserved.") => {
                 ("ip", reserved.to_owned())
             }
-            (ClaimKind::Host, node) if who.subject.starts_with("nfs.") && node.starts_with("nodes.") => {
+            (ClaimKind::Host, node) if server && node.starts_with("nodes.") => {
                 ("server", format!("{node}.ip"))
+            }
+            (ClaimKind::Host, service) if server && service.starts_with("services.") => {
+                ("server", format!("{service}.ip"))
             }
             _ => return None,
         };
@@ -231,10 +236,7 @@ fn cut_around(range: Range, without: &RangeSet) -> String {
 
 /// A range as a pool entry: never a bare address.
 fn entry(range: Range) -> String {
-    match range.prefix() {
-        Some(prefix) => format!("\"{}/{prefix}\"", range.first()),
-        None => format!("\"{range}\""),
-    }
+    format!("\"{}\"", range.cidr().unwrap_or_else(|| range.to_string()))
 }
 
 /// The networks of pods and services must be nobody else's. Of a network and what lies in it only the network is
@@ -258,7 +260,7 @@ fn networks(model: &Model, found: &mut Diagnostics) {
     for (network, other) in pairs {
         let (one, two) = (&model.claims[network], &model.claims[other]);
         let covered = named.iter().any(|(at, range)| *at == network && range.covers(two.range));
-        if covered || two.by_reference {
+        if covered {
             continue;
         }
         named.push((network, two.range));
@@ -281,7 +283,7 @@ fn networks(model: &Model, found: &mut Diagnostics) {
 /// The network's own and its broadcast address belong to no machine; .0 and .255 to no load balancer where the
 /// pool avoids them.
 fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
-    if !matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer) || claim.by_reference {
+    if !matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer) {
         return;
     }
     let address = claim.range.first();
@@ -306,8 +308,7 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         return;
     }
     kept_back(model, claim, found);
-    let avoiding = model.pools().iter().filter(|pool| pool.avoid_buggy_ips);
-    let pool = avoiding.into_iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)));
+    let pool = model.pools().iter().find(|pool| pool.avoid_buggy_ips && pool.holds(address));
     let buggy = matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
     if let Some(pool) = pool.filter(|_| buggy && claim.kind == ClaimKind::LoadBalancer) {
         found.push(
@@ -326,8 +327,8 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
 /// The ends of a network of Cilium's, where the pool keeps them back.
 fn kept_back(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let address = claim.range.first();
-    let held = |pool: &&Pool| pool.addresses.iter().any(|entry| ends(pool, entry.value).contains(&address));
-    let pool = model.pools().iter().find(held).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let mut pools = model.pools().iter().filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let pool = pools.find(|pool| pool.keeps_back(address));
     if let Some(pool) = pool {
         let message = format!("{address} is the first or last address of a network of pool `{}`", pool.name);
         found.push(
@@ -344,13 +345,16 @@ fn kept_back(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
 fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let lans = &model.network.lan;
     let family = claim.range.family();
-    if claim.by_reference || !lans.iter().any(|lan| lan.family() == family) {
+    if !lans.iter().any(|lan| lan.family() == family) {
         return;
     }
     let judged = match claim.kind {
         ClaimKind::Host | ClaimKind::Dhcp => true,
         ClaimKind::Pool => claim.pool.is_some_and(|pool| model.pools()[pool].l2),
-        ClaimKind::LoadBalancer => pool_of(model, claim.range.first()).is_none(),
+        // It may lie in a pool that could not be read, and be announced by BGP.
+        ClaimKind::LoadBalancer => {
+            model.pool_of(claim.range.first()).is_none() && !model.pools().iter().any(|pool| pool.unread)
+        }
         ClaimKind::Lan | ClaimKind::Pods | ClaimKind::Services => false,
     };
     let within: RangeSet = lans.iter().map(|lan| lan.value).collect();
@@ -377,13 +381,8 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
         .push(diagnostic.about(&claim.subject).help("mend the address, or add its network to `network.lan`"));
 }
 
-/// The pool that holds an address.
-pub fn pool_of(model: &Model, address: IpAddr) -> Option<&Pool> {
-    model.pools().iter().find(|pool| pool.addresses.iter().any(|entry| entry.contains(address)))
-}
-
 /// A load balancer can only have an address of a pool. An inventory without pools leaves that to others.
-fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found: &mut Diagnostics) {
+fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers<'_>, found: &mut Diagnostics) {
     if claim.kind != ClaimKind::LoadBalancer {
         return;
     }
@@ -397,7 +396,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
     let address = claim.range.first();
     let asked =
         claim.service.and_then(|place| asking(model, place)).and_then(|(_, balancer)| balancer.pool.as_ref());
-    let holding = pool_of(model, address);
+    let holding = model.pool_of(address);
     let diagnostic = match (holding, asked) {
         (Some(pool), Some(asked)) if pool.name != asked.value => ADDRESS_OUTSIDE_POOLS
             .at(
@@ -407,6 +406,8 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
             )
             .because(asked.span, "this pool is asked for"),
         (Some(_), _) => return,
+        // What is in a pool that could not be read is anybody's guess.
+        (None, _) if model.pools().iter().any(|pool| pool.unread) => return,
         (None, _) => {
             let names: Vec<String> = model.pools().iter().map(|pool| format!("`{}`", pool.name)).collect();
             let shown =
@@ -434,26 +435,6 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers, found
     });
 }
 
-/// The addresses that a pool gives out.
-pub fn available(pool: &Pool) -> RangeSet {
-    let all: RangeSet = pool.addresses.iter().map(|entry| entry.value).collect();
-    let ends: RangeSet =
-        pool.addresses.iter().flat_map(|entry| ends(pool, entry.value)).map(Range::single).collect();
-    let all = all.minus(&ends);
-    if !pool.avoid_buggy_ips || all.len() > 1 << 16 {
-        return all;
-    }
-    let buggy = |address: &IpAddr| matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
-    let buggy: RangeSet = all.addresses().filter(buggy).map(Range::single).collect();
-    all.minus(&buggy)
-}
-
-/// The first and last address of a network, where the pool keeps them back.
-fn ends(pool: &Pool, entry: Range) -> Vec<IpAddr> {
-    let held = pool.skips_ends && entry.prefix().is_some() && entry.len() > 2;
-    if held { vec![entry.first(), entry.last()] } else { Vec::new() }
-}
-
 /// servicelb has no addresses but those of the nodes.
 fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let address = claim.range.first();
@@ -466,41 +447,21 @@ fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     found.push(diagnostic.help("write `ip = \"auto\"`, or a node's address as `\"${nodes.NAME.ip}\"`"));
 }
 
-/// Addresses that nothing new may take, pools aside.
-pub fn taken(model: &Model) -> RangeSet {
-    let mut taken: Vec<Range> = Vec::new();
-    for claim in &model.claims {
-        match claim.kind {
-            ClaimKind::Pool | ClaimKind::Lan => {}
-            _ => taken.push(claim.range),
-        }
-    }
-    for lan in &model.network.lan {
-        taken.extend([lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single));
-    }
-    taken.into_iter().collect()
-}
-
-/// What is free in each pool, in their order.
-pub fn free_in_pools(model: &Model) -> Vec<RangeSet> {
-    let taken = taken(model);
-    model.pools().iter().map(|pool| available(pool).minus(&taken)).collect()
-}
-
 /// Addresses that are still free in the pools, each offered once.
-pub struct Offers {
+pub struct Offers<'m> {
+    model: &'m Model,
     pools: Vec<RangeSet>,
     left: usize,
     /// What each place was offered: two findings on one address name one way out.
     made: BTreeMap<Span, IpAddr>,
 }
 
-impl Offers {
-    fn new(model: &Model) -> Self {
-        Self { pools: free_in_pools(model), left: MOST_OFFERS, made: BTreeMap::new() }
+impl<'m> Offers<'m> {
+    fn new(model: &'m Model) -> Self {
+        Self { model, pools: model.free_in_pools(), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 
-    /// The free address nearest to what a load balancer asks for. Machines are not offered any: theirs are not
+    /// The free address nearest to what a load balancer asks for, of a pool that may serve it. Machines are not offered any: theirs are not
     /// taken from pools.
     pub fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
         if claim.kind != ClaimKind::LoadBalancer || self.left == 0 {
@@ -518,7 +479,9 @@ impl Offers {
             (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a).abs_diff(u128::from(b)),
             _ => u128::MAX,
         };
-        let offers = self.pools.iter().filter_map(in_family);
+        let serving = self.pools.iter().zip(self.model.pools());
+        let serving = serving.filter(|(_, pool)| may_take(self.model, pool, claim)).map(|(free, _)| free);
+        let offers = serving.filter_map(in_family);
         let best = offers.min_by_key(|address| distance(*address))?;
         let taken: RangeSet = [Range::single(best)].into_iter().collect();
         self.pools.iter_mut().for_each(|free| *free = free.minus(&taken));

@@ -13,13 +13,13 @@ use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
 use crate::model::service::Service;
 
 /// Load balancers that ask for one address.
-pub fn shared_addresses(model: &Model, offers: &mut Offers, found: &mut Diagnostics) {
+pub fn shared_addresses(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
     if model.load_balancer.provider == Provider::Servicelb {
         return node_ports_of_servicelb(model, found);
     }
-    let provider = model.load_balancer.provider;
     let mut groups: BTreeMap<IpAddr, Vec<&AddressClaim>> = BTreeMap::new();
-    for claim in model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer) {
+    let balancers = model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer && !claim.told);
+    for claim in balancers {
         groups.entry(claim.range.first()).or_default().push(claim);
     }
     for (address, mut claims) in groups.into_iter().filter(|(_, claims)| claims.len() > 1) {
@@ -27,8 +27,7 @@ pub fn shared_addresses(model: &Model, offers: &mut Offers, found: &mut Diagnost
         // Of many, each is compared with the first few, and with whoever has one of its ports first.
         let mut ports: BTreeMap<PortPair, &AddressClaim> = BTreeMap::new();
         for (at, claim) in claims.iter().enumerate() {
-            let own =
-                claim.service.map(|place| ports_of(provider, model.service_at(place))).unwrap_or_default();
+            let own = claim.service.map(|place| ports_of(model, model.service_at(place))).unwrap_or_default();
             let rivals = own.iter().filter_map(|port| ports.get(port).copied());
             let mut earlier = claims[..at].iter().copied().take(MOST_PARTNERS).chain(rivals);
             let clash = earlier.find_map(|other| Some((other, unshareable(model, other, claim)?)));
@@ -48,7 +47,7 @@ fn duplicate(
     first: &AddressClaim,
     second: &AddressClaim,
     reason: &str,
-    offers: &mut Offers,
+    offers: &mut Offers<'_>,
 ) -> Diagnostic {
     let message = format!("{address} is claimed twice: by {} and by {}{reason}", first.owner, second.owner);
     let label = format!("claimed here by {}", second.owner);
@@ -120,12 +119,12 @@ fn node_ports_of_servicelb(model: &Model, found: &mut Diagnostics) {
 }
 
 /// Why two load balancers cannot share an address; `None` if they can. Of a chart's load balancers the ports are
-/// unknown, so nothing shares with them, but an address that one takes from the other by reference is one fact.
+/// unknown, so nothing shares with them.
 fn unshareable(model: &Model, one: &AddressClaim, other: &AddressClaim) -> Option<String> {
     let (Some(a), Some(b)) = (one.service, other.service) else {
-        return (!one.by_reference && !other.by_reference).then(String::new);
+        return Some(String::new());
     };
-    objection(model.load_balancer.provider, asking(model, a)?, asking(model, b)?)
+    objection(model, asking(model, a)?, asking(model, b)?)
 }
 
 /// A service and the load balancer it asks for.
@@ -134,20 +133,20 @@ pub type Asking<'m> = (&'m Service, &'m LoadBalancer);
 /// A port and its protocol, which is empty where it does not count.
 pub type PortPair = (i64, &'static str);
 
-/// What no other service on the same address may have. Only MetalLB tells TCP from UDP.
-pub fn ports_of(provider: Provider, service: &Service) -> BTreeSet<PortPair> {
-    let told = provider == Provider::Metallb;
+/// What no other service on the same address may have.
+pub fn ports_of(model: &Model, service: &Service) -> BTreeSet<PortPair> {
+    let told = model.tells_protocols();
     let pair =
         |port: &crate::model::port::Port| (port.port.value, if told { port.protocol.word() } else { "" });
     service.ports.iter().map(pair).collect()
 }
 
 /// Why two services cannot share an address; `None` if they can.
-fn objection(provider: Provider, one: Asking<'_>, other: Asking<'_>) -> Option<String> {
-    if let Some(reason) = unlike(provider, one, other) {
+fn objection(model: &Model, one: Asking<'_>, other: Asking<'_>) -> Option<String> {
+    if let Some(reason) = unlike(model.load_balancer.provider, one, other) {
         return Some(reason);
     }
-    let (ports, others) = (ports_of(provider, one.0), ports_of(provider, other.0));
+    let (ports, others) = (ports_of(model, one.0), ports_of(model, other.0));
     let both: Vec<String> = ports
         .intersection(&others)
         .map(
@@ -156,7 +155,7 @@ fn objection(provider: Provider, one: Asking<'_>, other: Asking<'_>) -> Option<S
             },
         )
         .collect();
-    let why = if provider == Provider::Metallb { "" } else { " whatever the protocol is" };
+    let why = if model.tells_protocols() { "" } else { " whatever the protocol is" };
     (!both.is_empty()).then(|| format!("; both listen on {}, so they cannot share it{why}", both.join(", ")))
 }
 

@@ -58,9 +58,8 @@ fn lines(model: &Model, lan: Range) -> Vec<Line> {
         .collect();
     let mut lines = drawn_claims(model, &inside);
     let held: RangeSet = inside.iter().map(|claim| claim.range).collect();
-    let ends = [lan.network(), lan.broadcast()].into_iter().flatten().map(Range::single);
     let whole: RangeSet = [lan].into_iter().collect();
-    let free = whole.minus(&held).minus(&ends.collect());
+    let free = whole.minus(&held).minus(&model.lan_ends());
     lines.extend(free.iter().map(|range| Line {
         range,
         depth: 0,
@@ -73,15 +72,14 @@ fn lines(model: &Model, lan: Range) -> Vec<Line> {
 
 /// Claims as lines: single addresses stand below the pool or DHCP range that they lie in.
 fn drawn_claims(model: &Model, claims: &[&AddressClaim]) -> Vec<Line> {
-    let taken: RangeSet =
-        model.claims.iter().filter(|other| is_single(other)).map(|other| other.range).collect();
+    let free = model.free_in_pools();
     let ranges: RangeSet = claims.iter().filter(|claim| !is_single(claim)).map(|claim| claim.range).collect();
     let mut lines: Vec<Line> = Vec::new();
     let mut sorted: Vec<&&AddressClaim> = claims.iter().collect();
     sorted.sort_by_key(|claim| (claim.range, claim.kind, claim.span, claim.service));
     for claim in sorted {
         let depth = usize::from(is_single(claim) && ranges.contains(claim.range.first()));
-        let what = what(model, claim, &taken);
+        let what = what(model, claim, &free);
         match lines.last_mut() {
             // Of an address that several share, the line is one.
             Some(last) if is_single(claim) && last.range == claim.range => {
@@ -93,12 +91,12 @@ fn drawn_claims(model: &Model, claims: &[&AddressClaim]) -> Vec<Line> {
     lines
 }
 
-fn what(model: &Model, claim: &AddressClaim, taken: &RangeSet) -> String {
+fn what(model: &Model, claim: &AddressClaim, free: &[RangeSet]) -> String {
     match claim.kind {
         ClaimKind::Pool => {
             let pool = claim.pool.map(|at| &model.pools()[at]);
             let whole: RangeSet = [claim.range].into_iter().collect();
-            let left = whole.minus(taken).len();
+            let left = claim.pool.map_or(0, |at| free[at].intersect(&whole).len());
             let name = pool.map(|pool| pool.name.as_str()).unwrap_or_default();
             format!("pool `{name}`: {left} of {} free", claim.range.len())
         }

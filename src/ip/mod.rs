@@ -10,8 +10,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
-use crate::address::{Range, RangeSet, parse_host};
-use crate::check::addresses::{free_in_pools, taken};
+use crate::address::{RangeSet, parse_host};
 use crate::diagnostic::nearest;
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
@@ -56,11 +55,9 @@ fn owner(model: &Model, claim: &AddressClaim) -> String {
     }
 }
 
-/// The pool that an address lies in.
+/// The name of the pool that an address lies in.
 fn pool_of(model: &Model, address: IpAddr) -> Option<&str> {
-    let pools = model.pools().iter();
-    let holds = |range: &crate::source::Spanned<Range>| range.contains(address);
-    pools.filter(|pool| pool.addresses.iter().any(holds)).map(|pool| pool.name.as_str()).next()
+    model.pool_of(address).map(|pool| pool.name.as_str())
 }
 
 fn place(sources: &Sources, span: Span) -> (String, usize, usize) {
@@ -158,14 +155,14 @@ fn of_pools(model: &Model) -> Result<Vec<(Option<&str>, RangeSet)>, String> {
         return Err("the inventory has no pool; `--lan` looks for an address for a machine".to_owned());
     }
     let any = pools.iter().any(|pool| pool.auto_assign);
-    let named = pools.iter().zip(free_in_pools(model)).filter(|(pool, _)| pool.auto_assign || !any);
+    let named = pools.iter().zip(model.free_in_pools()).filter(|(pool, _)| pool.auto_assign || !any);
     Ok(named.map(|(pool, free)| (Some(pool.name.as_str()), free)).collect())
 }
 
 fn of_pool(model: &Model, name: &str) -> Result<RangeSet, String> {
     let pools = model.pools();
     match pools.iter().position(|pool| pool.name == name) {
-        Some(at) => Ok(free_in_pools(model).into_iter().nth(at).unwrap_or_default()),
+        Some(at) => Ok(model.free_in_pools().into_iter().nth(at).unwrap_or_default()),
         None => Err(match nearest(name, pools.iter().map(|pool| pool.name.as_str())) {
             Some(near) => format!("there is no pool `{name}`; did you mean `{near}`?"),
             None => format!("there is no pool `{name}`"),
@@ -177,7 +174,7 @@ fn free_in_lan(model: &Model) -> RangeSet {
     let lan: RangeSet = model.network.lan.iter().map(|lan| lan.value).collect();
     let pools = model.pools().iter().flat_map(|pool| &pool.addresses);
     let pools: RangeSet = pools.map(|range| range.value).collect();
-    lan.minus(&taken(model)).minus(&pools)
+    lan.minus(&model.taken()).minus(&pools)
 }
 
 /// How many services ask for any address: one of them may have got a free one at run time.

@@ -24,9 +24,9 @@ pub const AUTO: &str = "auto";
 pub struct LoadBalancer {
     /// The addresses asked for; none for any of a pool.
     pub addresses: Vec<Spanned<IpAddr>>,
-    /// The reference that each came by, if it did.
+    /// The way that each came by, if it is a reference: see [`Resolver::way_of`].
     #[serde(skip)]
-    pub references: Vec<Option<String>>,
+    pub ways: Vec<Vec<String>>,
     /// Addresses were asked for, and none of them could be read: reported.
     #[serde(skip)]
     pub unread: bool,
@@ -66,11 +66,11 @@ pub fn lower_load_balancer(
     }
     let unread = !fixed.is_empty();
     let mut addresses = Vec::new();
-    let mut references = Vec::new();
+    let mut ways = Vec::new();
     for text in fixed {
         if let Some(address) = resolver.address(text) {
             addresses.push(address);
-            references.push(Resolver::reference_path(&text.0).map(str::to_owned));
+            ways.push(resolver.way_of(&text.0));
         }
     }
     let provider = around.model.load_balancer.provider;
@@ -90,7 +90,7 @@ pub fn lower_load_balancer(
         annotations: annotations(around.model, &addresses, pool.as_ref(), share_key.as_ref()),
         unread: unread && addresses.is_empty(),
         addresses,
-        references,
+        ways,
         place,
         pool,
         share_key,

@@ -1,11 +1,12 @@
 //! Who claims which address: every value of the inventory that names one, as a range with an owner and a place.
 
+mod one_facts;
+
 use std::net::IpAddr;
 
 use std::sync::Arc;
 
 use crate::address::Range;
-use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
 use crate::model::references::Resolver;
 use crate::model::service::Service;
@@ -49,8 +50,10 @@ pub struct AddressClaim {
     pub pool: Option<usize>,
     /// The service, for the load balancer of one.
     pub service: Option<ServicePlace>,
-    /// It came by a reference: the same fact as another claim, not a second one.
-    pub by_reference: bool,
+    /// The paths that its text leads to, if it is nothing but a reference.
+    pub way: Vec<String>,
+    /// Another claim stands for it: it is the same fact, not a second one.
+    pub told: bool,
 }
 
 /// A service of the model.
@@ -91,14 +94,16 @@ impl Model {
 pub fn gather(model: &Model, resolver: &Resolver<'_>) -> Vec<AddressClaim> {
     let mut claims = Vec::new();
     gather_networks(model, &mut claims);
-    gather_hosts(model, resolver, &mut claims);
-    gather_charts(model, resolver, &mut claims);
-    gather_gateway(model, resolver, &mut claims);
+    gather_hosts(model, &mut claims);
+    gather_charts(model, &mut claims);
+    gather_gateway(model, &mut claims);
+    for claim in &mut claims {
+        claim.way = resolver.way_at(claim.span).to_vec();
+    }
     for (environment, _) in model.environments.iter().enumerate() {
         gather_services(model, environment, &mut claims);
     }
-    let taken_over: Vec<String> = reserved_by_reference(model, resolver);
-    claims.retain(|claim| claim.kind != ClaimKind::Host || !taken_over.contains(&claim.subject));
+    one_facts::tell(model, &mut claims);
     claims
 }
 
@@ -111,7 +116,8 @@ fn claim(range: &Spanned<Range>, kind: ClaimKind, owner: &str, subject: &str) ->
         span: range.span,
         pool: None,
         service: None,
-        by_reference: false,
+        way: Vec::new(),
+        told: false,
     }
 }
 
@@ -142,7 +148,7 @@ fn gather_networks(model: &Model, claims: &mut Vec<AddressClaim>) {
     }
 }
 
-fn gather_hosts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+fn gather_hosts(model: &Model, claims: &mut Vec<AddressClaim>) {
     for address in &model.network.gateways {
         claims.push(host(address, "the gateway", "network.gateway"));
     }
@@ -179,35 +185,27 @@ fn gather_hosts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<Address
     if let Some(address) = endpoint.filter(|address| !known(address)) {
         claims.push(host(address, "the API endpoint", "cluster.api-endpoint"));
     }
-    for claim in claims.iter_mut().filter(|claim| claim.kind == ClaimKind::Host) {
-        claim.by_reference = resolver.is_reference_at(claim.span);
-    }
 }
 
-fn gather_charts(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+fn gather_charts(model: &Model, claims: &mut Vec<AddressClaim>) {
     for chart in &model.charts {
         for (name, addresses) in &chart.addresses {
             for address in addresses {
                 let owner = format!("`{name}` of chart `{}`", chart.name);
                 let subject = format!("charts.{}", chart.name);
                 let range = address.map(Range::single);
-                claims.push(AddressClaim {
-                    by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
-                    ..claim(&range, ClaimKind::LoadBalancer, &owner, &subject)
-                });
+                claims.push(claim(&range, ClaimKind::LoadBalancer, &owner, &subject));
             }
         }
     }
 }
 
-fn gather_gateway(model: &Model, resolver: &Resolver<'_>, claims: &mut Vec<AddressClaim>) {
+fn gather_gateway(model: &Model, claims: &mut Vec<AddressClaim>) {
     let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
     for (gateway, address) in gateway.iter().flat_map(|one| one.addresses.iter().map(move |it| (one, it))) {
         let owner = format!("the Gateway `{}`", gateway.name);
-        claims.push(AddressClaim {
-            by_reference: resolver.is_reference_at(address.span) || of_node(model, address.value),
-            ..claim(&address.map(Range::single), ClaimKind::LoadBalancer, &owner, "ingress.gateway")
-        });
+        let range = address.map(Range::single);
+        claims.push(claim(&range, ClaimKind::LoadBalancer, &owner, "ingress.gateway"));
     }
 }
 
@@ -225,7 +223,7 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
         strays.map(|(at, service)| (service, ServicePlace { environment, stack: None, service: at }));
     for (service, place) in placed.chain(strays) {
         let Some(balancer) = &service.load_balancer else { continue };
-        for (address, reference) in balancer.addresses.iter().zip(&balancer.references) {
+        for (address, way) in balancer.addresses.iter().zip(&balancer.ways) {
             let owner = match several {
                 true => format!("service `{}` in {}", service.key, table.name),
                 false => format!("service `{}`", service.key),
@@ -233,33 +231,9 @@ fn gather_services(model: &Model, environment: usize, claims: &mut Vec<AddressCl
             let range = address.map(Range::single);
             claims.push(AddressClaim {
                 service: Some(place),
-                by_reference: reference.is_some() || of_node(model, address.value),
+                way: way.clone(),
                 ..claim(&range, ClaimKind::LoadBalancer, &owner, &service.subject())
             });
         }
     }
-}
-
-/// With servicelb a service has the addresses of the nodes: the same fact, not a second claim.
-fn of_node(model: &Model, address: IpAddr) -> bool {
-    let servicelb = model.load_balancer.provider == Provider::Servicelb;
-    servicelb && model.nodes.iter().any(|node| node.addresses.iter().any(|own| own.value == address))
-}
-
-/// Reserved addresses that a load balancer or virtual address takes by reference are its own, not a second claim.
-fn reserved_by_reference(model: &Model, resolver: &Resolver<'_>) -> Vec<String> {
-    let balancers = model
-        .environments
-        .iter()
-        .flat_map(Environment::services)
-        .filter_map(|service| service.load_balancer.as_ref());
-    let services = balancers.flat_map(|balancer| balancer.references.iter().flatten().cloned());
-    let charts = resolver.inventory.tables.charts.values();
-    let charts = charts.flat_map(|chart| chart.addresses.values()).flat_map(|addresses| &addresses.value.0);
-    let charts = charts.filter_map(|text| Resolver::reference_path(&text.0).map(str::to_owned));
-    services
-        .chain(charts)
-        .filter(|path| path.starts_with("network.reserved."))
-        .map(|path| path.splitn(4, '.').take(3).collect::<Vec<_>>().join("."))
-        .collect()
 }

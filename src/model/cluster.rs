@@ -129,11 +129,15 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
     let version = version.and_then(|(_, version)| version);
     let endpoint = table.api_endpoint.as_ref().map(|text| resolver.text(text));
     endpoint.iter().for_each(|endpoint| check_endpoint(resolver, endpoint));
-    // A reference to a node's address is that node's own claim.
-    let own = !table.api_endpoint.as_ref().is_some_and(|text| text.contains("${"));
-    let api_address = endpoint.as_ref().filter(|_| own).and_then(|endpoint| {
+    if let Some(text) = &table.api_endpoint {
+        resolver.note_way(text.span, host_of(text));
+    }
+    let referring = table.api_endpoint.as_ref().is_some_and(|text| text.contains("${"));
+    let api_address = endpoint.as_ref().and_then(|endpoint| {
         let host = Spanned::new(host_of(endpoint).to_owned(), endpoint.span);
-        if like_an_address(&host) { resolver.address(&AddressText(host)) } else { None }
+        // A reference that leads nowhere has been reported.
+        let read = like_an_address(&host) && !(host.is_empty() && referring);
+        if read { resolver.address(&AddressText(host)) } else { None }
     });
     Cluster {
         name: optional(resolver, table.name.as_ref()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),

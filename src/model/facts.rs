@@ -7,7 +7,6 @@ use std::fmt::Display;
 
 use sha2::{Digest, Sha256};
 
-use crate::address::RangeSet;
 use crate::model::chart::Chart;
 use crate::model::claims::{AddressClaim, ClaimKind};
 use crate::model::cluster::{AddressRow, Cluster, Network};
@@ -106,29 +105,22 @@ pub fn of_stack(stack: &Stack, servers: &[Nfs]) -> Facts {
 /// Every single address of the model with its owner, in order.
 pub fn addresses(model: &Model) -> Vec<AddressRow> {
     let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
-    let mut claims: Vec<&AddressClaim> = model
-        .claims
-        .iter()
-        .filter(single)
-        .filter(|claim| claim.service.is_some() || !claim.by_reference)
-        .collect();
+    let mut claims: Vec<&AddressClaim> =
+        model.claims.iter().filter(single).filter(|claim| claim.service.is_some() || !claim.told).collect();
     claims.sort_by_key(|claim| (claim.range, &claim.owner));
     claims.into_iter().map(|claim| row(model, claim)).collect()
 }
 
-/// Counts what each pool has left once every fixed address is taken.
+/// Counts what each pool has left for those who ask later.
 pub fn count_left(model: &mut Model) {
-    let fixed = model.claims.iter().filter(|claim| claim.kind == ClaimKind::LoadBalancer);
-    let fixed: RangeSet = fixed.map(|claim| claim.range).collect();
-    for pool in model.pools_mut() {
-        let whole: RangeSet = pool.addresses.iter().map(|range| range.value).collect();
-        pool.left = u64::try_from(whole.minus(&fixed).len()).unwrap_or(u64::MAX);
+    let free = model.free_in_pools();
+    for (pool, free) in model.pools_mut().iter_mut().zip(free) {
+        pool.left = u64::try_from(free.len()).unwrap_or(u64::MAX);
     }
 }
 
 fn row(model: &Model, claim: &AddressClaim) -> AddressRow {
-    let holds = |pool: &&Pool| pool.addresses.iter().any(|range| range.value.contains(claim.range.first()));
-    let pool = model.pools().iter().find(holds).filter(|_| claim.kind == ClaimKind::LoadBalancer);
+    let pool = model.pool_of(claim.range.first()).filter(|_| claim.kind == ClaimKind::LoadBalancer);
     let place = claim.service;
     AddressRow {
         address: claim.range.first(),

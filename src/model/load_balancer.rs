@@ -1,6 +1,7 @@
 //! Load balancers: the pools, whoever gives out their addresses, and how the network learns of them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -102,9 +103,12 @@ pub struct Pool {
     pub local_pref: Option<i64>,
     /// The first and last address of a network are not given out (Cilium).
     pub skips_ends: bool,
+    /// Some of its addresses could not be read, which has been reported: what it holds is not known.
+    #[serde(skip)]
+    pub unread: bool,
     /// Services may share its addresses without a key (kube-vip).
     pub allow_share: bool,
-    /// How many of its addresses nothing asks for by name: what is left for `ip = "auto"` and for later.
+    /// How many of its addresses nothing else has: what is left for `ip = "auto"` and for later.
     pub left: u64,
     /// The place of its name.
     #[serde(skip)]
@@ -123,17 +127,12 @@ pub struct Block {
 }
 
 impl Block {
-    fn of(range: &Range) -> Self {
-        match range.prefix() {
-            Some(prefix) => {
-                Self { cidr: Some(format!("{}/{prefix}", range.first())), start: None, stop: None }
-            }
-            None => Self {
-                cidr: None,
-                start: Some(range.first().to_string()),
-                stop: Some(range.last().to_string()),
-            },
-        }
+    /// As it is written: to Cilium a network is something else than the same addresses by their ends.
+    fn of(range: Range, network: bool) -> Self {
+        let cidr = range.cidr().filter(|_| network);
+        let by_ends = cidr.is_none();
+        let end = |address: IpAddr| by_ends.then(|| address.to_string());
+        Self { start: end(range.first()), stop: end(range.last()), cidr }
     }
 }
 
@@ -144,6 +143,9 @@ pub struct Cilium {
     pub pools: Vec<Pool>,
     /// The apiVersion of its pools and of BGP: `cilium.io/v2` from version 1.18 on.
     pub pool_api: &'static str,
+    /// Whether TCP and UDP may have one port of a shared address: from version 1.17 on (cilium#34691).
+    #[serde(skip)]
+    pub tells_protocols: bool,
     /// How addresses are announced by ARP and NDP, if they are.
     pub l2: Option<CiliumL2>,
     /// How they are announced by BGP, if they are.
@@ -171,6 +173,15 @@ pub struct KubeVip {
 }
 
 impl Model {
+    /// Whether what gives services their addresses tells TCP from UDP where two share one.
+    pub fn tells_protocols(&self) -> bool {
+        match self.load_balancer.provider {
+            Provider::Metallb | Provider::Servicelb => true,
+            Provider::Cilium => self.cilium.tells_protocols,
+            Provider::KubeVip => false,
+        }
+    }
+
     /// The pools of whatever gives services their addresses.
     pub fn pools(&self) -> &[Pool] {
         match self.load_balancer.provider {
@@ -269,7 +280,8 @@ pub fn lower_load_balancer(resolver: &mut Resolver<'_>) -> LoadBalancing {
 pub fn lower_cilium(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Chart]) -> Cilium {
     let Some(table) = resolver.inventory.tables.cilium.as_ref() else { return Cilium::default() };
     let chart = charts.iter().find(|chart| chart.chart == "cilium");
-    let old = chart.and_then(|chart| version_of(&chart.version)).is_some_and(|version| version < [1, 18, 0]);
+    let version = chart.and_then(|chart| version_of(&chart.version));
+    let old = version.is_some_and(|version| version < [1, 18, 0]);
     let l2 = match table.l2.as_ref().map(|l2| l2.on()) {
         Some(None) => None,
         Some(Some(l2)) => Some(CiliumL2 {
@@ -295,6 +307,7 @@ pub fn lower_cilium(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Chart
         .collect();
     Cilium {
         pool_api: if old { "cilium.io/v2alpha1" } else { "cilium.io/v2" },
+        tells_protocols: version.is_some_and(|version| version >= [1, 17, 0]),
         bgp: table_of_bgp.map(|bgp| cilium_bgp::lower(resolver, bgp, nodes, &pools)),
         pools,
         l2,
@@ -338,10 +351,7 @@ fn kube_vip_data(pools: &[Pool]) -> BTreeMap<String, String> {
 
 /// MetalLB takes no bare address.
 fn pool_entry(range: &Range) -> String {
-    match range.prefix() {
-        Some(prefix) => format!("{}/{prefix}", range.first()),
-        None => range.to_string(),
-    }
+    range.cidr().unwrap_or_else(|| range.to_string())
 }
 
 /// Tells every pool which namespaces and Services of the cluster it serves: an inventory names a namespace
@@ -441,11 +451,25 @@ fn plain_pool(
                 .help("give it a range such as \"192.168.1.60-192.168.1.69\""),
         );
     }
-    let ranges = addresses.iter().filter_map(|text| resolver.range(&text.0, parse_pool_entry));
+    let count = match written.map(|node| &node.value) {
+        Some(Value::Array(items)) => items.len(),
+        _ => 0,
+    };
+    let mut blocks = Vec::new();
+    let ranges = addresses.iter().filter_map(|text| {
+        let mut network = false;
+        let range = resolver.range(&text.0, |text| {
+            network = text.contains('/');
+            parse_pool_entry(text)
+        })?;
+        blocks.push(Block::of(range.value, network));
+        Some(range)
+    });
     let addresses: Vec<Spanned<Range>> = ranges.collect();
     Pool {
         entries: addresses.iter().map(|range| pool_entry(range)).collect(),
-        blocks: addresses.iter().map(|range| Block::of(range)).collect(),
+        blocks,
+        unread: addresses.is_empty() || addresses.len() != count,
         addresses,
         subject: format!("{owner}.pools.{name}"),
         auto_assign: true,

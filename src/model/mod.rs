@@ -41,6 +41,7 @@ pub mod patterns;
 pub mod pod;
 pub mod pointers;
 pub mod policy;
+pub mod pool;
 pub mod port;
 pub mod priority;
 pub mod probe;

@@ -47,10 +47,13 @@ pub fn lower_nfs(resolver: &mut Resolver<'_>) -> Vec<Nfs> {
         .map(|(name, entry)| {
             let table = &entry.value;
             let server = table.server.as_ref().map(|text| resolver.text(&text.0)).unwrap_or_default();
-            let own = table.server.as_ref().is_some_and(|text| !text.0.contains("${"));
+            let written = table.server.as_ref().map(|text| text.0.value.as_str()).unwrap_or_default();
+            resolver.note_way(server.span, written);
+            // What is missing, or a reference that leads nowhere, has been reported.
+            let read = table.server.is_some() && !(server.is_empty() && written.contains("${"));
             let exports = table.exports.iter();
             Nfs {
-                address: if own { nfs_address(resolver, &server) } else { None },
+                address: if read { nfs_address(resolver, &server) } else { None },
                 server,
                 exports: exports.map(|(key, entry)| (key.clone(), resolver.text(&entry.value))).collect(),
                 mount_options: list(resolver, &table.mount_options),

@@ -5,7 +5,7 @@
 //! replaces variables, it makes one `$` of two: what is to arrive as `$$` or `${` is written so that it does.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +37,8 @@ pub const TOTAL_LIMIT: usize = 64 << 20;
 pub const GUESS_LIMIT: usize = 2_000_000;
 /// One string leads to at most this many others.
 pub const LOOKUP_LIMIT: usize = 1_000;
+/// A reference to a reference to a reference … is followed so far.
+const LONGEST_WAY: usize = 64;
 
 /// Words that `${…}` may begin with beside the inventory's tables.
 const EXTRA_WORDS: &[&str] = &["addresses", "environment"];
@@ -58,8 +60,8 @@ pub struct Resolver<'a> {
     services: Arc<BTreeMap<&'a str, Service>>,
     stacks: Arc<BTreeMap<&'a str, Stack>>,
     tables: Arc<[String]>,
-    /// The places of addresses that came by a reference.
-    references: BTreeSet<Span>,
+    /// Of the places of addresses that are nothing but a reference, the way that it leads.
+    ways: BTreeMap<Span, Vec<String>>,
     /// How many bytes strings with references may still grow to.
     room: Arc<AtomicUsize>,
     /// How many names may still be compared with unknown ones.
@@ -114,7 +116,7 @@ impl<'a> Resolver<'a> {
             chart: None,
             services: Arc::default(),
             stacks: Arc::default(),
-            references: BTreeSet::new(),
+            ways: BTreeMap::new(),
             room: Arc::new(AtomicUsize::new(TOTAL_LIMIT)),
             guesses: Cell::new(GUESS_LIMIT),
             names_environment: Cell::new(false),
@@ -135,7 +137,7 @@ impl<'a> Resolver<'a> {
             services: Arc::clone(&self.services),
             stacks: Arc::clone(&self.stacks),
             tables: Arc::clone(&self.tables),
-            references: BTreeSet::new(),
+            ways: BTreeMap::new(),
             room: Arc::clone(&self.room),
             guesses: Cell::new(guesses),
             names_environment: Cell::new(false),
@@ -146,7 +148,7 @@ impl<'a> Resolver<'a> {
     /// Takes over what another resolver of the same inventory has found.
     pub fn absorb(&mut self, other: Self) {
         self.found.absorb(other.found);
-        self.references.extend(other.references);
+        self.ways.extend(other.ways);
         self.names_environment.set(self.names_environment.get() || other.names_environment.get());
     }
 
@@ -220,14 +222,50 @@ impl<'a> Resolver<'a> {
         self.expand(&text.value, &mut trail).unwrap_or_default()
     }
 
-    /// Whether the string that was read at a place holds a reference.
-    pub fn is_reference_at(&self, span: Span) -> bool {
-        self.references.contains(&span)
+    /// The way of the address that was read at a place: see [`Resolver::way_of`].
+    pub fn way_at(&self, span: Span) -> &[String] {
+        self.ways.get(&span).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The path of the reference that a string consists of.
-    pub fn reference_path(text: &str) -> Option<&str> {
-        only_reference(text)
+    /// Where a string leads that is one reference and nothing else: the path that it names, the path that stands
+    /// there if that is one reference again, and so on. Empty for a text of its own, even one that is put together
+    /// with references: that is a fact of its own.
+    pub fn way_of(&self, text: &str) -> Vec<String> {
+        let mut way: Vec<String> = Vec::new();
+        let mut next = only_reference(text);
+        while let Some(path) = next.filter(|_| way.len() < LONGEST_WAY) {
+            way.push(path.to_owned());
+            next = self.text_at(path).and_then(only_reference);
+        }
+        way
+    }
+
+    /// Remembers the way of an address whose text is read piece by piece.
+    pub fn note_way(&mut self, span: Span, text: &str) {
+        let way = self.way_of(text);
+        if !way.is_empty() {
+            self.ways.insert(span, way);
+        }
+    }
+
+    /// The string at a path, its own references still in place.
+    fn text_at(&self, path: &str) -> Option<&str> {
+        let keys: Vec<&str> = path.split('.').collect();
+        let first = match keys.as_slice() {
+            ["services", name, "ip"] => {
+                return Some(&self.service(name)?.ip.as_ref()?.on()?.0.first()?.0.value);
+            }
+            ["nodes", name, "ip"] => self.node(&["nodes", name, "ips", "0"]),
+            _ => None,
+        };
+        match &self.node(&keys).or(first)?.value {
+            Value::String(text) => Some(text),
+            Value::Array(items) => match items.as_slice() {
+                [Node { value: Value::String(text), .. }] => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The name nearest to an unknown one, as long as looking for it does not take for ever.
@@ -263,9 +301,7 @@ impl<'a> Resolver<'a> {
         read: impl FnOnce(&str) -> Result<T, BadAddress>,
     ) -> Option<Spanned<T>> {
         let expanded = self.resolved(text)?;
-        if text.contains("${") {
-            self.references.insert(text.span);
-        }
+        self.note_way(text.span, text);
         match read(&expanded) {
             Ok(value) => Some(Spanned::new(value, text.span)),
             Err(bad) => {

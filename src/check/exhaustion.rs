@@ -1,0 +1,325 @@
+//! Whether the pools have an address for everyone who asks for any.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use crate::address::{Family, Range, RangeSet};
+use crate::check::addresses::{POOL_EXHAUSTED, ranges_of};
+use crate::check::placement::patched;
+use crate::check::serving::serves;
+use crate::check::sharing::{Asking, PortPair, ports_of, unlike};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::inventory::load_balancer::Provider;
+use crate::model::claims::ClaimKind;
+use crate::model::load_balancer::Pool;
+use crate::model::service::Service;
+use crate::model::{Environment, Model};
+
+/// Of one key, at most this many addresses are tried for another service to join.
+const MOST_SHARED: usize = 64;
+
+/// So many steps are spent on finding everyone a place. Whoever is left then is taken to have one.
+const MOST_STEPS: usize = 1 << 20;
+
+/// One service of one environment that wants any address.
+struct Wanting<'m> {
+    asking: Asking<'m>,
+    environment: &'m Environment,
+    /// The pools that may serve it.
+    eligible: Vec<usize>,
+    /// The slots that its address may come from.
+    slots: Slots,
+}
+
+/// Slots: the addresses of one family in one pool, two slots for each pool.
+type Slots = Vec<usize>;
+
+fn slot(pool: usize, family: Family) -> usize {
+    pool * 2 + usize::from(family == Family::V6)
+}
+
+/// `ip = "auto"` takes what is left. Services with one key share an address as far as they are let. Which pool a
+/// service gets its address from is up to the load balancer, by priorities and by who came first, so only those are
+/// reported for whom nothing is left however the others are placed.
+pub fn exhausted(model: &Model, found: &mut Diagnostics) {
+    let pools = model.pools();
+    if pools.is_empty() {
+        return;
+    }
+    let used: Vec<Range> =
+        ranges_of(model, ClaimKind::LoadBalancer).iter().chain(model.lan_ends().iter()).collect();
+    let used: RangeSet = used.into_iter().collect();
+    let left: Vec<u128> = pools.iter().flat_map(|pool| left_of(pool, &used)).collect();
+    // Those with the fewest to choose from first: they cannot go elsewhere.
+    let mut wanting = wanting(model);
+    wanting.sort_by_key(|wanting| wanting.slots.len());
+    let (together, alone) = demands(model, &wanting);
+    let (shared, unshared) = (assign(&together, left.clone()), assign(&alone, left));
+    // Sharing may bind two services to a full pool where each alone finds room elsewhere.
+    let unplaced = if unshared.len() < shared.len() { unshared } else { shared };
+    for first in unplaced {
+        found.push(exhaustion(model, &wanting[first]));
+    }
+}
+
+/// How many addresses of each family a pool has left. Of one that could not be read nobody knows.
+fn left_of(pool: &Pool, used: &RangeSet) -> [u128; 2] {
+    if pool.unread {
+        return [u128::MAX; 2];
+    }
+    let free = pool.available().minus(used);
+    let count = |family: Family| {
+        let ranges = free.iter().filter(|range| range.family() == family);
+        ranges.fold(0_u128, |sum, range| sum.saturating_add(range.len()))
+    };
+    [count(Family::V4), count(Family::V6)]
+}
+
+/// One address that is wanted, by one service or by several that share it.
+struct Demand {
+    /// Who wants it, or first of several.
+    first: usize,
+    slots: Slots,
+}
+
+/// An address that services with one key share.
+struct Shared<'m> {
+    slots: Slots,
+    first: Asking<'m>,
+    ports: BTreeSet<PortPair>,
+    /// The demand for it; none for a fixed address.
+    demand: Option<usize>,
+}
+
+impl Shared<'_> {
+    /// The slots that are left to it if one more joins; `None` if that one cannot.
+    fn with(&self, model: &Model, wanting: &Wanting<'_>, slots: &[usize]) -> Option<Slots> {
+        let both: Slots = self.slots.iter().copied().filter(|slot| slots.contains(slot)).collect();
+        let provider = model.load_balancer.provider;
+        let fits = !both.is_empty()
+            && unlike(provider, self.first, wanting.asking).is_none()
+            && self.ports.is_disjoint(&ports_of(model, wanting.asking.0));
+        fits.then_some(both)
+    }
+}
+
+/// The addresses that are wanted: as few as sharing allows, and as many as there would be without it. A service that
+/// joins a fixed address wants none.
+fn demands<'m>(model: &'m Model, wanting: &[Wanting<'m>]) -> (Vec<Demand>, Vec<Demand>) {
+    let (mut together, mut alone): (Vec<Demand>, Vec<Demand>) = (Vec::new(), Vec::new());
+    let mut shared = fixed_with_keys(model);
+    for (first, wanting) in wanting.iter().enumerate() {
+        let key = wanting.asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
+        // A pool of kube-vip shares without a key.
+        let by_pool = shared_slots(model, wanting);
+        let (key, slots) =
+            if by_pool.is_empty() { (key, wanting.slots.as_slice()) } else { ("*", by_pool.as_slice()) };
+        let taken = shared.entry(key).or_default();
+        let joins = taken.iter_mut().find_map(|shared| {
+            let slots = shared.with(model, wanting, slots)?;
+            Some((shared, slots))
+        });
+        if let Some((shared, slots)) = joins {
+            shared.ports.extend(ports_of(model, wanting.asking.0));
+            let Some(demand) = shared.demand else { continue };
+            shared.slots.clone_from(&slots);
+            together[demand].slots = slots;
+        } else {
+            if !key.is_empty() && taken.len() < MOST_SHARED {
+                let (ports, demand) = (ports_of(model, wanting.asking.0), Some(together.len()));
+                taken.push(Shared { slots: slots.to_vec(), first: wanting.asking, ports, demand });
+            }
+            together.push(Demand { first, slots: wanting.slots.clone() });
+        }
+        alone.push(Demand { first, slots: wanting.slots.clone() });
+    }
+    (together, alone)
+}
+
+/// The slots of a service whose pools share by themselves: kube-vip's, of IPv4.
+fn shared_slots(model: &Model, wanting: &Wanting<'_>) -> Slots {
+    let shares = |at: &usize| at.is_multiple_of(2) && model.pools()[at / 2].allow_share;
+    wanting.slots.iter().copied().filter(shares).collect()
+}
+
+/// By sharing key, the fixed addresses that others may join.
+fn fixed_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
+    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
+    let pool_at = |address: IpAddr| model.pools().iter().position(|pool| pool.holds(address));
+    for service in model.services() {
+        let Some(balancer) = &service.load_balancer else { continue };
+        let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
+        let address = balancer.addresses.first().map(|address| address.value);
+        let Some((address, pool)) = address.and_then(|address| Some((address, pool_at(address)?))) else {
+            continue;
+        };
+        let slots = vec![slot(pool, Family::of(address))];
+        let new = || Shared { slots, first: (service, balancer), ports: BTreeSet::new(), demand: None };
+        let of_key = shared.entry(key.value.as_str()).or_default();
+        of_key.entry(address).or_insert_with(new).ports.extend(ports_of(model, service));
+    }
+    shared
+        .into_iter()
+        .map(|(key, addresses)| (key, addresses.into_values().take(MOST_SHARED).collect()))
+        .collect()
+}
+
+/// Who wants any address. A service that every pool in question refuses is told of by `pool-refuses-service`.
+fn wanting(model: &Model) -> Vec<Wanting<'_>> {
+    let pools = model.pools();
+    let mut wanting = Vec::new();
+    for environment in &model.environments {
+        for service in environment.services() {
+            let Some(balancer) = service
+                .load_balancer
+                .as_ref()
+                .filter(|balancer| balancer.addresses.is_empty() && !balancer.unread)
+            else {
+                continue;
+            };
+            let may = |pool: &Pool| match &balancer.pool {
+                Some(name) => pool.name == name.value,
+                None => pool.auto_assign,
+            };
+            let serving = |pool: &Pool| serves(model, pool, service, &environment.namespace_suffix);
+            let in_question: Vec<usize> = (0..pools.len()).filter(|at| may(&pools[*at])).collect();
+            let eligible: Vec<usize> =
+                in_question.iter().copied().filter(|at| serving(&pools[*at])).collect();
+            if eligible.is_empty() && !in_question.is_empty() {
+                continue;
+            }
+            let families = families(model, service);
+            let slots = eligible.iter().flat_map(|at| families.iter().map(|family| slot(*at, *family)));
+            let slots = slots.collect();
+            wanting.push(Wanting { asking: (service, balancer), environment, eligible, slots });
+        }
+    }
+    wanting
+}
+
+/// The family of a Service that asks for none: the first one of the cluster's. Either, where nobody says.
+fn families(model: &Model, service: &Service) -> Vec<Family> {
+    match model.cluster.service_families().first() {
+        Some(first) if !patched(service, &["ipFamilies", "ipFamilyPolicy"]) => vec![*first],
+        _ => vec![Family::V4, Family::V6],
+    }
+}
+
+/// Gives every demand a place in one of its slots, moving others where that helps, and returns who first wants what
+/// none is left for.
+fn assign(demands: &[Demand], left: Vec<u128>) -> Vec<usize> {
+    let mut classes: BTreeMap<&[usize], usize> = BTreeMap::new();
+    for demand in demands {
+        let next = classes.len();
+        classes.entry(&demand.slots).or_insert(next);
+    }
+    let mut slots: Vec<&[usize]> = vec![&[]; classes.len()];
+    for (own, class) in &classes {
+        slots[*class] = own;
+    }
+    let mut places = Places { placed: vec![BTreeMap::new(); slots.len()], slots, left, steps: 0 };
+    let mut full = vec![false; classes.len()];
+    let mut unplaced = Vec::new();
+    for demand in demands {
+        let class = classes[demand.slots.as_slice()];
+        // What is full for one is full for all of its kind, and stays so.
+        full[class] = full[class] || !places.place(class);
+        if full[class] {
+            unplaced.push(demand.first);
+        }
+    }
+    unplaced
+}
+
+/// Demands of one class have the same slots to choose from.
+struct Places<'d> {
+    /// The slots of each class.
+    slots: Vec<&'d [usize]>,
+    /// How many of each class are placed in which slot.
+    placed: Vec<BTreeMap<usize, u128>>,
+    /// How many addresses each slot has left.
+    left: Vec<u128>,
+    steps: usize,
+}
+
+impl Places<'_> {
+    /// Places one more of a class, if need be by moving others from slot to slot: a shortest augmenting path.
+    fn place(&mut self, class: usize) -> bool {
+        // How each slot was come to: whose move out of which slot frees a place for it.
+        let mut came: BTreeMap<usize, Option<(usize, usize)>> =
+            self.slots[class].iter().map(|slot| (*slot, None)).collect();
+        let mut queue: VecDeque<usize> = self.slots[class].iter().copied().collect();
+        while let Some(slot) = queue.pop_front() {
+            if self.left[slot] > 0 {
+                self.left[slot] -= 1;
+                self.shift(class, slot, &came);
+                return true;
+            }
+            for (mover, placed) in self.placed.iter().enumerate() {
+                self.steps += 1;
+                if self.steps > MOST_STEPS {
+                    return true;
+                }
+                if placed.get(&slot).is_none_or(|count| *count == 0) {
+                    continue;
+                }
+                for next in self.slots[mover] {
+                    self.steps += 1;
+                    came.entry(*next).or_insert_with(|| {
+                        queue.push_back(*next);
+                        Some((mover, slot))
+                    });
+                }
+            }
+        }
+        false
+    }
+
+    /// Moves everyone along the way that led to a free slot.
+    fn shift(&mut self, class: usize, free: usize, came: &BTreeMap<usize, Option<(usize, usize)>>) {
+        let mut into = free;
+        while let Some(Some((mover, from))) = came.get(&into).copied() {
+            *self.placed[mover].entry(into).or_default() += 1;
+            self.placed[mover].entry(from).and_modify(|count| *count -= 1);
+            into = from;
+        }
+        *self.placed[class].entry(into).or_default() += 1;
+    }
+}
+
+fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
+    let pools = model.pools();
+    let (service, balancer) = wanting.asking;
+    let who = match model.environments.len() {
+        1 => format!("service `{}`", service.key),
+        _ => format!("service `{}` in {}", service.key, wanting.environment.name),
+    };
+    let families = families(model, service);
+    // The family is named where a pool has addresses of another one.
+    let other = |at: &usize| pools[*at].addresses.iter().any(|range| !families.contains(&range.family()));
+    let of_family = match families.as_slice() {
+        [family] if wanting.eligible.iter().any(other) => format!("{family} "),
+        _ => String::new(),
+    };
+    let message = match wanting.eligible.as_slice() {
+        [] => format!("no pool gives {who} an address by itself"),
+        [one] => format!("pool `{}` has no {of_family}address left for {who}", pools[*one].name),
+        _ => format!("no pool has an {of_family}address left for {who}"),
+    };
+    let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
+    for pool in wanting.eligible.iter().take(4) {
+        diagnostic = diagnostic
+            .because(pools[*pool].place, format!("every {of_family}address of this pool is taken"))
+            .about(pools[*pool].subject.clone());
+    }
+    let shares = wanting.eligible.iter().any(|at| pools[*at].allow_share);
+    let help = match wanting.eligible.as_slice() {
+        [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
+        _ if shares => "enlarge the pool, or give services ports that differ: they then share an address",
+        _ if model.load_balancer.provider == Provider::KubeVip => {
+            "enlarge the pool, or set `allow-share = true` on it: services whose ports differ then share an address"
+        }
+        _ => "enlarge the pool, or let services share an address with `share-ip`",
+    };
+    diagnostic.about(service.subject()).help(help)
+}
