@@ -1,10 +1,11 @@
 //! Whether the pools have an address for everyone who asks for any.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::address::{Family, Range, RangeSet};
 use crate::check::addresses::{POOL_EXHAUSTED, ranges_of};
+use crate::check::matching::Matching;
 use crate::check::placement::patched;
 use crate::check::serving::serves;
 use crate::check::sharing::{Asking, PortPair, ports_of, unlike};
@@ -17,9 +18,6 @@ use crate::model::{Environment, Model};
 
 /// Of one key, at most this many addresses are tried for another service to join.
 const MOST_SHARED: usize = 64;
-
-/// So many steps are spent on finding everyone a place. Whoever is left then is taken to have one.
-const MOST_STEPS: usize = 1 << 20;
 
 /// One service of one environment that wants any address.
 struct Wanting<'m> {
@@ -205,86 +203,11 @@ fn families(model: &Model, service: &Service) -> Vec<Family> {
     }
 }
 
-/// Gives every demand a place in one of its slots, moving others where that helps, and returns who first wants what
-/// none is left for.
+/// Gives every demand a place in one of its slots, and returns who first wants what none is left for.
 fn assign(demands: &[Demand], left: Vec<u128>) -> Vec<usize> {
-    let mut classes: BTreeMap<&[usize], usize> = BTreeMap::new();
-    for demand in demands {
-        let next = classes.len();
-        classes.entry(&demand.slots).or_insert(next);
-    }
-    let mut slots: Vec<&[usize]> = vec![&[]; classes.len()];
-    for (own, class) in &classes {
-        slots[*class] = own;
-    }
-    let mut places = Places { placed: vec![BTreeMap::new(); slots.len()], slots, left, steps: 0 };
-    let mut full = vec![false; classes.len()];
-    let mut unplaced = Vec::new();
-    for demand in demands {
-        let class = classes[demand.slots.as_slice()];
-        // What is full for one is full for all of its kind, and stays so.
-        full[class] = full[class] || !places.place(class);
-        if full[class] {
-            unplaced.push(demand.first);
-        }
-    }
-    unplaced
-}
-
-/// Demands of one class have the same slots to choose from.
-struct Places<'d> {
-    /// The slots of each class.
-    slots: Vec<&'d [usize]>,
-    /// How many of each class are placed in which slot.
-    placed: Vec<BTreeMap<usize, u128>>,
-    /// How many addresses each slot has left.
-    left: Vec<u128>,
-    steps: usize,
-}
-
-impl Places<'_> {
-    /// Places one more of a class, if need be by moving others from slot to slot: a shortest augmenting path.
-    fn place(&mut self, class: usize) -> bool {
-        // How each slot was come to: whose move out of which slot frees a place for it.
-        let mut came: BTreeMap<usize, Option<(usize, usize)>> =
-            self.slots[class].iter().map(|slot| (*slot, None)).collect();
-        let mut queue: VecDeque<usize> = self.slots[class].iter().copied().collect();
-        while let Some(slot) = queue.pop_front() {
-            if self.left[slot] > 0 {
-                self.left[slot] -= 1;
-                self.shift(class, slot, &came);
-                return true;
-            }
-            for (mover, placed) in self.placed.iter().enumerate() {
-                self.steps += 1;
-                if self.steps > MOST_STEPS {
-                    return true;
-                }
-                if placed.get(&slot).is_none_or(|count| *count == 0) {
-                    continue;
-                }
-                for next in self.slots[mover] {
-                    self.steps += 1;
-                    came.entry(*next).or_insert_with(|| {
-                        queue.push_back(*next);
-                        Some((mover, slot))
-                    });
-                }
-            }
-        }
-        false
-    }
-
-    /// Moves everyone along the way that led to a free slot.
-    fn shift(&mut self, class: usize, free: usize, came: &BTreeMap<usize, Option<(usize, usize)>>) {
-        let mut into = free;
-        while let Some(Some((mover, from))) = came.get(&into).copied() {
-            *self.placed[mover].entry(into).or_default() += 1;
-            self.placed[mover].entry(from).and_modify(|count| *count -= 1);
-            into = from;
-        }
-        *self.placed[class].entry(into).or_default() += 1;
-    }
+    let mut matching = Matching::new(left);
+    let unplaced = demands.iter().filter(|demand| !matching.place(&demand.slots));
+    unplaced.map(|demand| demand.first).collect()
 }
 
 fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {

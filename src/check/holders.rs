@@ -56,22 +56,17 @@ pub(super) fn taken_twice(
     diagnostic.about(first.service.subject())
 }
 
-/// Each holder against those before it, in file order; the first clash is reported.
+/// Each holder against the first one, in file order.
 pub(super) fn report_clashes<'m, T: Ord + std::fmt::Display>(
     mut groups: BTreeMap<T, Vec<Holder<'m>>>,
-    clash: impl Fn(&Holder<'m>, &Holder<'m>) -> bool,
     report: impl Fn(&T, &Holder<'m>, &Holder<'m>) -> Diagnostic,
     found: &mut Diagnostics,
 ) {
     for (thing, holders) in &mut groups {
         holders.sort_by_key(|holder| (holder.span, holder.environment.place));
-        for (at, second) in holders.iter().enumerate().skip(1) {
-            if let Some(first) = holders[..at].iter().take(MOST_PARTNERS).find(|first| clash(first, second)) {
-                found.push(report(thing, first, second));
-            }
+        let Some((first, others)) = holders.split_first() else { continue };
+        for second in others {
+            found.push(report(thing, first, second));
         }
     }
 }
-
-/// One thing is compared with at most this many others, so that a million alike stay affordable.
-const MOST_PARTNERS: usize = 16;

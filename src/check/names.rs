@@ -211,7 +211,7 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
         taken_twice(&DUPLICATE_HOST, &format!("host `{route}`"), first, second)
             .help("give one of them another `host` or `path`; an environment's `domain` sets its hosts apart")
     };
-    report_clashes(groups, |_, _| true, report, found);
+    report_clashes(groups, report, found);
 }
 
 /// Stacks may share a namespace: the first of them writes it. What cannot be shared is one stack with itself, in

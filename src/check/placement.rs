@@ -19,16 +19,7 @@ const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 /// Whether two lists of nodes, each in the model's order, have one in common.
 pub fn meet(one: &[&Node], other: &[&Node]) -> bool {
     let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    few.iter().any(|node| holds(many, node))
-}
-
-/// Whether all of a few nodes are among many; both lists are in the model's order.
-pub fn within(few: &[&Node], many: &[&Node]) -> bool {
-    few.iter().all(|node| holds(many, node))
-}
-
-fn holds(nodes: &[&Node], node: &Node) -> bool {
-    nodes.binary_search_by(|known| known.name.cmp(&node.name)).is_ok()
+    few.iter().any(|node| many.binary_search_by(|known| known.name.cmp(&node.name)).is_ok())
 }
 
 /// Why a pod cannot run on a node, whatever its size.

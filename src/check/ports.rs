@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::check::holders::{Holder, each_service, report_clashes, taken_twice};
-use crate::check::placement::{meet, nodes, patched, within};
+use crate::check::host_ports::host_port_clashes;
+use crate::check::placement::patched;
 use crate::diagnostic::{Diagnostics, codes, nearest};
-use crate::inventory::service::Kind;
 use crate::model::Model;
 use crate::model::port::Port;
 use crate::model::service::Service;
-use crate::model::workload::ends;
-use crate::source::{Span, Spanned};
 
 codes! { PortsAndNames:
     /// One number and protocol twice in one service.
@@ -41,7 +39,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     host_port_clashes(model, found);
 }
 
-fn word(port: i64, protocol: crate::inventory::service::Protocol) -> String {
+/// A port and its protocol, as people say it.
+pub fn word(port: i64, protocol: crate::inventory::service::Protocol) -> String {
     format!("{port}/{}", protocol.word())
 }
 
@@ -150,127 +149,36 @@ fn missing_port(model: &Model, service: &Service, found: &mut Diagnostics) {
 /// The API server gives a node port to one Service, whatever the protocol; one Service may use it for TCP and UDP.
 fn duplicate_node_ports(model: &Model, found: &mut Diagnostics) {
     let mut groups: BTreeMap<i64, Vec<Holder>> = BTreeMap::new();
-    let mut within: Vec<(&Service, &Port)> = Vec::new();
+    let mut within: Vec<(&Service, &Port, &Port)> = Vec::new();
     each_service(model, |environment, service| {
-        let mut seen: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+        let mut seen: BTreeMap<i64, Vec<&Port>> = BTreeMap::new();
         for port in &service.ports {
             let Some(node_port) = port.node_port else { continue };
-            let protocols = seen.entry(node_port.value).or_default();
-            if protocols.contains(&port.protocol.word()) {
-                within.push((service, port));
-            } else if protocols.is_empty() {
+            let before = seen.entry(node_port.value).or_default();
+            if let Some(first) = before.iter().find(|first| first.protocol == port.protocol) {
+                within.push((service, first, port));
+            } else if before.is_empty() {
                 let holder = Holder { environment, service, span: node_port.span };
                 groups.entry(node_port.value).or_default().push(holder);
             }
-            protocols.push(port.protocol.word());
+            before.push(port);
         }
     });
-    for (service, port) in within {
+    for (service, first, port) in within {
         let message =
             format!("service `{}` lists node port {} twice", service.key, port.node_port.unwrap_or_default());
-        let span = port.node_port.map_or(port.place, |port| port.span);
-        found.push(DUPLICATE_NODE_PORT.at(span, "again", message).about(service.subject()));
+        let span = |port: &Port| port.node_port.map_or(port.place, |port| port.span);
+        found.push(
+            DUPLICATE_NODE_PORT
+                .at(span(port), "again", message)
+                .because(span(first), "wanted here")
+                .about(service.subject())
+                .help("give one of them another node port, or leave it to Kubernetes"),
+        );
     }
     let report = |number: &i64, first: &Holder<'_>, second: &Holder<'_>| {
         taken_twice(&DUPLICATE_NODE_PORT, &format!("node port {number}"), first, second)
             .help("leave `node-port` out and Kubernetes chooses one, or give another from 30000 to 32767")
     };
-    report_clashes(groups, |_, _| true, report, found);
-}
-
-/// Ports of nodes: those that a port asks for, and on the host's network all.
-fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
-    let mut groups: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
-    each_service(model, |environment, service| {
-        let on_host = service.host_network.is_some_and(|flag| flag.value);
-        let mut own: Vec<String> = Vec::new();
-        for port in &service.ports {
-            let wanted = match port.host_port {
-                None if on_host => Some(Spanned::new(port.target_port, port.port.span)),
-                wanted => wanted,
-            };
-            let Some(wanted) = wanted else { continue };
-            let number = word(wanted.value, port.protocol);
-            crowded(model, service, &number, wanted.span, found);
-            if own.contains(&number) && port.host_port.is_some() && !on_host {
-                let message = format!("service `{}` takes port {number} of a node twice", service.key);
-                found.push(
-                    HOST_PORT_CLASH
-                        .at(wanted.span, "taken already", message)
-                        .about(service.subject())
-                        .help("give each of its ports another `host-port`"),
-                );
-            }
-            if !own.contains(&number) {
-                groups.entry(number.clone()).or_default().push(Holder {
-                    environment,
-                    service,
-                    span: wanted.span,
-                });
-                own.push(number);
-            }
-        }
-    });
-    let report = |number: &String, first: &Holder<'_>, second: &Holder<'_>| {
-        taken_twice(&HOST_PORT_CLASH, &format!("port {number} of a node"), first, second)
-            .help("give one of them another port, or other nodes")
-    };
-    report_clashes(groups, |first, second| must_meet(model, first.service, second.service), report, found);
-}
-
-/// More pods than nodes, each of which has the port once.
-fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &mut Diagnostics) {
-    let most = service.autoscale.as_ref().map(|autoscale| autoscale.max);
-    let (Some(nodes), Some(replicas)) = (nodes(model, service), most.or(service.replicas)) else { return };
-    let wanted = usize::try_from(replicas.value).unwrap_or(0);
-    if service.kind != Kind::DaemonSet && !nodes.is_empty() && wanted > nodes.len() {
-        found.push(
-            HOST_PORT_CLASH
-                .at(
-                    span,
-                    "free once on each node",
-                    format!(
-                        "{wanted} pods of service `{}` want port {number} of a node, and {} may run them",
-                        service.key,
-                        if nodes.len() == 1 {
-                            "one node".to_owned()
-                        } else {
-                            format!("{} nodes", nodes.len())
-                        }
-                    ),
-                )
-                .because(replicas.span, format!("{wanted} pods"))
-                .about(service.subject())
-                .help("use fewer replicas, a daemon set, or a load balancer address instead"),
-        );
-    }
-}
-
-/// Whether pods of two services cannot but meet on a node: one fills all nodes that the other may run on.
-fn must_meet(model: &Model, one: &Service, other: &Service) -> bool {
-    let daemons = |service: &Service| service.kind == Kind::DaemonSet;
-    let (Some(a), Some(b)) = (nodes(model, one), nodes(model, other)) else {
-        let anywhere = |service: &Service| {
-            service.node_selector.is_empty() && !patched(service, &["nodeSelector", "affinity", "nodeName"])
-        };
-        return model.nodes.is_empty() && daemons(one) && daemons(other) && anywhere(one) && anywhere(other);
-    };
-    let pods = |service: &Service| {
-        let least = service.autoscale.as_ref().map(|autoscale| autoscale.min);
-        least.or(service.replicas.map(|replicas| replicas.value)).unwrap_or(1).max(0) as usize
-    };
-    // What ends may have ended.
-    if ends(one.kind)
-        || ends(other.kind)
-        || a.is_empty()
-        || b.is_empty()
-        || pods(one) == 0
-        || pods(other) == 0
-    {
-        return false;
-    }
-    let fills = |service: &Service, count: usize| daemons(service) || pods(service) >= count;
-    (daemons(one) && daemons(other) && meet(&a, &b))
-        || (fills(one, a.len()) && within(&b, &a))
-        || (fills(other, b.len()) && within(&a, &b))
+    report_clashes(groups, report, found);
 }

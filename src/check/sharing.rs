@@ -100,7 +100,7 @@ fn node_ports_of_servicelb(model: &Model, found: &mut Diagnostics) {
                 let place = first
                     .ports
                     .iter()
-                    .find(|own| own.port.value == pair.0)
+                    .find(|own| (own.port.value, own.protocol.word()) == pair)
                     .map_or(first.place, |own| own.port.span);
                 let mut diagnostic =
                     HOST_PORT_CLASH.at(port.port.span, "taken by servicelb already", message);
