@@ -1,6 +1,6 @@
 //! Addresses: one sweep over every claim, and one table that says what two kinds in one place mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
@@ -61,9 +61,13 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     overlaps(model, &mut offers, found);
     shared_addresses(model, &mut offers, found);
     networks(model, found);
+    // An address that several environments have by default is judged once where it stands.
+    let mut judged: BTreeSet<Span> = BTreeSet::new();
     for claim in model.claims.iter().filter(|claim| !claim.told) {
-        network_address(model, claim, found);
-        outside_lan(model, claim, found);
+        if judged.insert(claim.span) {
+            network_address(model, claim, found);
+            outside_lan(model, claim, found);
+        }
         outside_pools(model, claim, &mut offers, found);
     }
     requests(model, found);
@@ -113,7 +117,10 @@ fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
     let mut pairs: Vec<(&'static Code, &AddressClaim, &AddressClaim)> = Vec::new();
     sweep(&sweep_claims(model), &wanted, MOST_PARTNERS, &mut |one, other| {
         let (one, other) = (&model.claims[one], &model.claims[other]);
-        let Some(code) = meaning(one.kind, other.kind) else { return };
+        let Some(code) = meaning(one.kind, other.kind).filter(|_| !told_by_its_keys(model, one, other))
+        else {
+            return;
+        };
         let (fault, cause) = fault_and_cause(one, other);
         pairs.push((code, fault, cause));
     });
@@ -132,6 +139,14 @@ fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
         };
         found.push(overlap(code, fault, cause, taken, offers));
     }
+}
+
+/// A node with `ip` and `ips` is told of that, whatever stands in them.
+fn told_by_its_keys(model: &Model, one: &AddressClaim, other: &AddressClaim) -> bool {
+    let node = one.subject.strip_prefix("nodes.").filter(|_| one.subject == other.subject);
+    node.is_some_and(|name| {
+        ["ip", "ips"].iter().all(|key| model.place_of("", &["nodes", name, key]).is_some())
+    })
 }
 
 /// Everything that is claimed for one purpose.
@@ -165,6 +180,9 @@ fn overlap(
 ) -> Diagnostic {
     let shared = fault.range.intersection(cause.range).unwrap_or(fault.range);
     let message = match code.name {
+        "duplicate-address" if fault.subject == cause.subject => {
+            format!("{} has {shared} twice", fault.owner)
+        }
         "duplicate-address" => {
             format!("{shared} is claimed twice: by {} and by {}", cause.owner, fault.owner)
         }
@@ -189,6 +207,7 @@ fn overlap(
         "host-in-dhcp" => diagnostic.help(
             "move the machine out of the range, or reserve its address in the DHCP server and cut the range",
         ),
+        "duplicate-address" if fault.subject == cause.subject => diagnostic.help("drop one of them"),
         _ => match (offers.near(fault), one_fact(fault, cause)) {
             (Some(free), None) => diagnostic.help(format!("{free} is free")),
             (Some(free), Some(fact)) => diagnostic.help(format!("{free} is free; {fact}")),

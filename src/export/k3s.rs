@@ -6,6 +6,7 @@ use crate::export::{
     File, brings_network, certificate_names, control_planes, endpoint, file, labels, present, strings, taints,
 };
 use crate::inventory::ingress::IngressProvider;
+use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
 use crate::model::Model;
 use crate::model::node::Node;
@@ -13,7 +14,7 @@ use crate::model::node::Node;
 /// The storage class that k3s brings along, and its provisioner.
 const LOCAL_PATH: (&str, &str) = ("local-path", "rancher.io/local-path");
 /// What keeps ordinary pods away from a control plane; k3s leaves that to whoever sets it up.
-const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane:NoSchedule";
+const CONTROL_PLANE_TAINT: (&str, &str) = ("node-role.kubernetes.io/control-plane", "NoSchedule");
 
 /// The files, by name of the node.
 ///
@@ -86,7 +87,10 @@ fn disabled(model: &Model) -> Vec<&'static str> {
     });
     let mut disabled = Vec::new();
     let mut add = |what, wanted: bool| disabled.extend(wanted.then_some(what));
-    add("servicelb", !model.pools().is_empty() || has_chart("metallb") || has_chart("kube-vip"));
+    // MetalLB is what an inventory has that says nothing.
+    let other_balancer = matches!(model.load_balancer.provider, Provider::Cilium | Provider::KubeVip)
+        || !model.pools().is_empty();
+    add("servicelb", other_balancer || has_chart("metallb") || has_chart("kube-vip"));
     add("traefik", has_chart("traefik") || other_router);
     add("local-storage", other_default);
     add("metrics-server", has_chart("metrics-server"));
@@ -106,9 +110,10 @@ fn taints_of(node: &Node) -> Json {
     let mut written: Vec<String> =
         taints(node).into_iter().map(|(key, value, effect)| format!("{key}={value}:{effect}")).collect();
     let closed = node.role == Role::ControlPlane && !node.schedulable;
-    let has = node.taints.iter().any(|taint| CONTROL_PLANE_TAINT.starts_with(&taint.key));
+    let has = node.taints.iter().any(|taint| taint.key == CONTROL_PLANE_TAINT.0);
     if closed && !has {
-        written.insert(0, CONTROL_PLANE_TAINT.to_owned());
+        let (key, effect) = CONTROL_PLANE_TAINT;
+        written.insert(0, format!("{key}:{effect}"));
     }
     json!(written)
 }

@@ -2,11 +2,12 @@
 
 mod one_facts;
 
-use std::net::IpAddr;
-
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::address::Range;
+use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
 use crate::model::references::Resolver;
 use crate::model::service::Service;
@@ -103,6 +104,12 @@ pub fn gather(model: &Model, resolver: &Resolver<'_>) -> Vec<AddressClaim> {
     for (environment, _) in model.environments.iter().enumerate() {
         gather_services(model, environment, &mut claims);
     }
+    gather_named(model, &mut claims);
+    // To kube-vip 0.0.0.0 is a wish for an address from DHCP.
+    if model.load_balancer.provider == Provider::KubeVip {
+        let any = Range::single(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        claims.retain(|claim| claim.kind != ClaimKind::LoadBalancer || claim.range != any);
+    }
     one_facts::tell(model, &mut claims);
     claims
 }
@@ -185,6 +192,46 @@ fn gather_hosts(model: &Model, claims: &mut Vec<AddressClaim>) {
     if let Some(address) = endpoint.filter(|address| !known(address)) {
         claims.push(host(address, "the API endpoint", "cluster.api-endpoint"));
     }
+}
+
+/// Machines that are only named, name servers and BGP peers, where they stand in the LAN or in a pool and nothing of the
+/// inventory has their address. A chart that has it may say so in its values alone.
+fn gather_named(model: &Model, claims: &mut Vec<AddressClaim>) {
+    let dns = model
+        .network
+        .dns
+        .iter()
+        .map(|address| (*address, "the name server".to_owned(), "network.dns".to_owned()));
+    let named: Vec<(Spanned<IpAddr>, String, String)> = dns.chain(bgp_peers(model)).collect();
+    if named.is_empty() {
+        return;
+    }
+    let single = |claim: &&AddressClaim| matches!(claim.kind, ClaimKind::Host | ClaimKind::LoadBalancer);
+    let mut had: BTreeSet<IpAddr> = claims.iter().filter(single).map(|claim| claim.range.first()).collect();
+    let values: Vec<String> = model.charts.iter().map(|chart| chart.values.to_string()).collect();
+    for (address, owner, subject) in named {
+        let ours = model.network.lan.iter().any(|lan| lan.contains(address.value))
+            || model.pool_of(address.value).is_some();
+        let text = address.to_string();
+        let of_chart = values.iter().any(|values| values.contains(&text));
+        if ours && !of_chart && had.insert(address.value) {
+            claims.push(host(&address, &owner, &subject));
+        }
+    }
+}
+
+/// The routers that addresses are announced to.
+fn bgp_peers(model: &Model) -> Vec<(Spanned<IpAddr>, String, String)> {
+    let of_metallb = model.metallb.peers.iter().map(|peer| ("metallb", &peer.name, &peer.peer_address));
+    let of_cilium = model.cilium.bgp.iter().flat_map(|bgp| &bgp.peers);
+    let of_cilium = of_cilium.map(|peer| ("cilium", &peer.name, &peer.peer_address));
+    let placed = of_metallb.chain(of_cilium).filter_map(|(table, name, address)| {
+        let address = address.as_deref()?.parse().ok()?;
+        let place = model.place_of("", &[table, "bgp", "peers", name, "peer-address"])?;
+        let subject = format!("{table}.bgp.peers.{name}");
+        Some((Spanned::new(address, place), format!("BGP peer `{name}`"), subject))
+    });
+    placed.collect()
 }
 
 fn gather_charts(model: &Model, claims: &mut Vec<AddressClaim>) {

@@ -78,7 +78,7 @@ pub struct Network {
     /// Whether Cilium keeps the policies, which can name hosts then.
     pub cilium: bool,
     /// The name servers that machines ask.
-    pub dns: Vec<IpAddr>,
+    pub dns: Vec<Spanned<IpAddr>>,
     /// What DHCP gives out.
     pub dhcp: Vec<Spanned<Range>>,
     /// Other machines' addresses, by name.
@@ -221,7 +221,7 @@ pub fn lower_network(resolver: &mut Resolver<'_>, charts: &[Chart]) -> Network {
         cilium: table.cni.map_or(cilium, |cni| cni.value == Cni::Cilium),
         lan: cidrs(resolver, table.lan.as_ref()),
         gateways: addresses(resolver, table.gateway.as_ref()),
-        dns: table.dns.iter().filter_map(|text| Some(resolver.address(text)?.value)).collect(),
+        dns: table.dns.iter().filter_map(|text| resolver.address(text)).collect(),
         dhcp: ranges(resolver, table.dhcp.as_ref().map(|dhcp| dhcp.0.as_slice()).unwrap_or_default()),
         reserved: reserved
             .map(|(name, entry)| Reserved {

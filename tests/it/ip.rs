@@ -121,3 +121,59 @@ fn whoever_asks_for_any_address_is_counted() {
     assert_eq!(said.out, "192.168.30.200\n");
     assert!(said.err.contains("1 with `ip = \"auto\"`"), "{}", said.err);
 }
+
+#[test]
+fn what_a_pool_gives_out_is_counted_in_one_way() {
+    let large = Desk::with(
+        "[metallb.pools.large]\naddresses = [\"100.64.0.0/15\", \"fd00::/64\"]\navoid-buggy-ips = true\n",
+    );
+    assert_eq!(large.ok("ip next -n 255").out.lines().last(), Some("100.64.1.1"));
+    let ends = Desk::with(
+        "[network]\nlan = \"192.168.1.0/24\"\n\n[metallb.pools.ends]\naddresses = [\"192.168.1.254-192.168.1.255\"]\n",
+    );
+    assert!(ends.ok("ip map").out.contains("pool `ends`: 1 of 2 free"));
+    assert_eq!(ends.ok("ip next").out, "192.168.1.254\n");
+    ends.ok("render");
+    assert!(
+        ends.read("out/README.md").contains("| ends | 192.168.1.254/31 | 1 |"),
+        "{}",
+        ends.read("out/README.md")
+    );
+}
+
+#[test]
+fn what_only_one_family_of_services_can_have_is_offered_alone() {
+    let desk = Desk::with(
+        "[cluster]\nservice-cidr = \"10.96.0.0/12\"\n\n[metallb.pools.both]\naddresses = [\"192.168.1.60/32\", \"fd00::10/124\"]\n",
+    );
+    assert_eq!(desk.run("ip next -n 2").out, "192.168.1.60\n");
+}
+
+#[test]
+fn machines_that_are_only_named_are_taken() {
+    let desk = Desk::with(
+        "[network]\nlan = \"192.168.1.0/29\"\ngateway = \"192.168.1.1\"\ndns = [\"192.168.1.2\", \"9.9.9.9\"]\n\n[metallb.bgp.peers.router]\nmy-asn = 64500\npeer-asn = 64501\npeer-address = \"192.168.1.3\"\n",
+    );
+    assert_eq!(desk.ok("ip next --lan").out, "192.168.1.4\n");
+    assert!(
+        desk.ok("ip map").out.contains("192.168.1.2                the name server"),
+        "{}",
+        desk.ok("ip map").out
+    );
+    assert!(!desk.ok("ip list").out.contains("9.9.9.9"));
+}
+
+#[test]
+fn an_address_by_reference_has_the_owner_that_takes_it() {
+    let desk = Desk::with(
+        "[network]\nlan = \"192.168.1.0/24\"\nreserved = { web = [\"192.168.1.60\", \"192.168.1.9\"], nas = \"192.168.1.5\" }\n\n[nfs.nas]\nserver = \"${network.reserved.nas}\"\nexports.media = \"/media\"\n\n[metallb.pools.house]\naddresses = [\"192.168.1.60/30\"]\n\n[charts.traefik]\nrepository = \"https://traefik.github.io/charts\"\nchart = \"traefik\"\nversion = \"37.1.0\"\nnamespace = \"traefik\"\naddresses.web = \"${network.reserved.web.0}\"\nvalues.service.spec.loadBalancerIP = \"${addresses.web}\"\n",
+    );
+    desk.ok("render");
+    let page = desk.read("out/README.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| 192.168.1.")).collect();
+    assert_eq!(
+        rows.iter().map(|row| row.split('|').nth(2).unwrap().trim()).collect::<Vec<_>>(),
+        ["reserved `nas`", "reserved `web`", "`web` of chart `traefik`"],
+        "{page}"
+    );
+}
