@@ -229,11 +229,14 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
         [one] => format!("pool `{}` has no {of_family}address left for {who}", pools[*one].name),
         _ => format!("no pool has an {of_family}address left for {who}"),
     };
+    let taken = match of_family.as_str() {
+        "" => "every address of this pool is taken".to_owned(),
+        _ => format!("it has no {of_family}address left"),
+    };
     let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
     for pool in wanting.eligible.iter().take(4) {
-        diagnostic = diagnostic
-            .because(pools[*pool].place, format!("every {of_family}address of this pool is taken"))
-            .about(pools[*pool].subject.clone());
+        diagnostic =
+            diagnostic.because(pools[*pool].place, taken.clone()).about(pools[*pool].subject.clone());
     }
     let shares = wanting.eligible.iter().any(|at| pools[*at].allow_share);
     let help = match wanting.eligible.as_slice() {

@@ -12,8 +12,9 @@
 //!   a node refers to told by the node.
 //! - A machine that refers to a **load balancer** is told by it (an NFS server that runs in the cluster), nodes
 //!   excepted.
-//! - A load balancer that refers to another **load balancer** is told by it (the Gateway's address and that of the
-//!   chart which serves it), but of two services each has a Service of its own: they have to share.
+//! - The **load balancer** of a chart or of the Gateway is told by the one that it refers to, and by a service that
+//!   refers to it: the Gateway's address and that of the chart which serves it. Of two services each has a Service of
+//!   its own: they have to share.
 //! - A load balancer that refers to a **node** has that node's address from servicelb, or from whatever gives out
 //!   addresses where the inventory has no load balancer. With servicelb no reference is needed.
 //!
@@ -133,9 +134,9 @@ impl Group<'_> {
         match (part(claim), part(other)) {
             (Part::Node, _) | (Part::Endpoint, Part::Node) => false,
             (Part::Balancer, Part::Node) => to && no_load_balancer(self.model),
-            (Part::Balancer, Part::Balancer) => {
-                to && !from && (claim.service.is_none() || other.service.is_none())
-            }
+            (Part::Balancer, Part::Balancer) if claim.service.is_some() => false,
+            (Part::Balancer, Part::Balancer) if other.service.is_some() => to || from,
+            (Part::Balancer, Part::Balancer) => to && !from,
             (Part::Balancer, _) => false,
             (_, Part::Balancer) => to,
             (Part::Reserved, Part::Reserved) => to && !from,
