@@ -79,3 +79,32 @@ fn a_folder_is_written_and_what_others_put_there_is_kept() {
     assert!(said.err.contains("in the way"), "{}", said.err);
     assert_eq!(desk.read("patches/c1.yaml"), "mine: true\n");
 }
+
+#[test]
+fn k3s_leaves_out_what_another_gives_and_keeps_its_control_plane_free() {
+    let desk = Desk::with(
+        r#"[kube-vip]
+
+[nodes.cp]
+ip = "192.168.1.10"
+role = "control-plane"
+taints = ["node-role:NoSchedule"]
+
+[nodes.w1]
+ip = "192.168.1.11"
+
+[stacks.apps]
+
+[services.web]
+stack = "apps"
+image = "example/web:1.0"
+ip = "192.168.1.60"
+ports.http = 80
+"#,
+    );
+    desk.ok("export k3s --out machines");
+    let all: String =
+        desk.names("machines").iter().map(|name| desk.read(&format!("machines/{name}"))).collect();
+    assert!(all.contains("- servicelb"), "{all}");
+    assert!(all.contains("node-role.kubernetes.io/control-plane:NoSchedule"), "{all}");
+}
