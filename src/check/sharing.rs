@@ -65,17 +65,34 @@ fn duplicate(
         diagnostic = diagnostic.because(first.span, format!("already claimed here by {}", first.owner));
     }
     diagnostic = diagnostic.about(&second.subject).about(&first.subject);
-    let own = if first.span == second.span {
-        "give one environment an address of its own, or `ip = false`"
-    } else {
-        ""
+    let way_out = match first.span == second.span {
+        true => Some("give one environment an address of its own, or `ip = false`".to_owned()),
+        false => served_gateway(model, first, second),
     };
-    match (offers.near(second), own) {
-        (Some(free), "") => diagnostic.help(format!("{free} is free")),
-        (Some(free), own) => diagnostic.help(format!("{own}; {free} is free")),
-        (None, "") => diagnostic,
-        (None, own) => diagnostic.help(own),
+    match (offers.near(second), way_out) {
+        (Some(free), None) => diagnostic.help(format!("{free} is free")),
+        (Some(free), Some(way_out)) => diagnostic.help(format!("{way_out}; {free} is free")),
+        (None, None) => diagnostic,
+        (None, Some(way_out)) => diagnostic.help(way_out),
     }
+}
+
+/// The Gateway and the chart that serves it have one load balancer, if a reference says so.
+fn served_gateway(model: &Model, first: &AddressClaim, second: &AddressClaim) -> Option<String> {
+    let gateway = [first, second].into_iter().find(|claim| claim.subject == "ingress.gateway")?;
+    let other = if gateway.span == first.span { second } else { first };
+    let name = other.subject.strip_prefix("charts.")?;
+    let chart = model.charts.iter().find(|chart| chart.name == name)?;
+    let (key, addresses) =
+        chart.addresses.iter().find(|(_, list)| list.iter().any(|one| one.span == other.span))?;
+    let item = match addresses.as_slice() {
+        [_] => String::new(),
+        list => format!(".{}", list.iter().position(|one| one.span == other.span)?),
+    };
+    Some(format!(
+        "if chart `{name}` serves {}, write `ip = \"${{charts.{name}.addresses.{key}{item}}}\"`",
+        gateway.owner
+    ))
 }
 
 /// servicelb opens every port of a load balancer on every node: of two services with one port the second waits for
