@@ -169,7 +169,11 @@ fn lower_chart(resolver: &mut Resolver<'_>, name: &str, table: &inventory::chart
         pod_security: pod_security_levels.enforce,
         pod_security_levels,
         values: values.unwrap_or(Json::Null),
-        flux: crate::model::flux::release::lower_release(resolver, table.flux.as_ref(), &format!("charts.{name}")),
+        flux: crate::model::flux::release::lower_release(
+            resolver,
+            table.flux.as_ref(),
+            &format!("charts.{name}"),
+        ),
         argocd: crate::model::sources::OfChart::default(),
         sync: crate::model::argocd::Sync::default(),
         addresses: table
