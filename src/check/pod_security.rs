@@ -1,6 +1,7 @@
 //! The Pod Security Standards: what a namespace's level forbids, and what it demands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -29,11 +30,22 @@ codes! { Security:
 
 /// Runs every rule about the levels of namespaces.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    // Environments share what they do not change.
+    let mut sound = BTreeSet::new();
     for environment in &model.environments {
         for stack in &environment.stacks {
             let Some(namespace) = namespace(model, environment, stack) else { continue };
             for service in &stack.services {
-                pod_security(model, environment, &namespace, service, found);
+                let judged = (Arc::as_ptr(service), namespace.word, namespace.minor);
+                if sound.contains(&judged) {
+                    continue;
+                }
+                let faults = faults(&namespace, service);
+                if faults.is_empty() {
+                    sound.insert(judged);
+                } else {
+                    report(model, environment, (&namespace, service), &faults, found);
+                }
             }
         }
     }
@@ -89,14 +101,13 @@ struct Fault {
     patch: Option<Span>,
 }
 
-fn pod_security(
+fn report(
     model: &Model,
     environment: &Environment,
-    namespace: &Namespace,
-    service: &Service,
+    (namespace, service): (&Namespace, &Service),
+    faults: &[Fault],
     found: &mut Diagnostics,
 ) {
-    let faults = faults(namespace, service);
     let place = |fault: &Fault| match fault.patch {
         Some(last) => in_patch(model, environment, service, &fault.breach, last),
         None => place(model, environment, service, &fault.breach),
