@@ -428,14 +428,14 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers<'_>, f
         // What is in a pool that could not be read is anybody's guess.
         (None, _) if model.pools().iter().any(|pool| pool.unread) => return,
         (None, _) => {
-            let names: Vec<String> = model.pools().iter().map(|pool| format!("`{}`", pool.name)).collect();
-            let shown =
-                if names.len() > 5 { format!("any of {} pools", names.len()) } else { names.join(", ") };
-            let message = format!(
-                "{address} of {} lies outside {}{shown}",
-                claim.owner,
-                if names.len() == 1 { "pool " } else { "" }
-            );
+            let pools = match model.pools() {
+                [one] => format!("pool `{}`", one.name),
+                few if few.len() <= 5 => {
+                    few.iter().map(|pool| format!("`{}`", pool.name)).collect::<Vec<_>>().join(", ")
+                }
+                many => format!("any of {} pools", many.len()),
+            };
+            let message = format!("{address} of {} lies outside {pools}", claim.owner);
             let mut diagnostic =
                 ADDRESS_OUTSIDE_POOLS.at(claim.span, "no pool can give this address", message);
             for pool in model.pools().iter().take(4) {
@@ -480,8 +480,8 @@ impl<'m> Offers<'m> {
         Self { model, pools: model.free_in_pools(), left: MOST_OFFERS, made: BTreeMap::new() }
     }
 
-    /// The free address nearest to what a load balancer asks for, of a pool that may serve it. Machines are not offered any: theirs are not
-    /// taken from pools.
+    /// The free address nearest to what a load balancer asks for, of a pool that may serve it. Machines are not offered
+    /// any: theirs are not taken from pools.
     pub fn near(&mut self, claim: &AddressClaim) -> Option<IpAddr> {
         if claim.kind != ClaimKind::LoadBalancer || self.left == 0 {
             return None;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::address::{Family, Range, RangeSet};
 use crate::check::addresses::{POOL_EXHAUSTED, ranges_of};
@@ -23,6 +24,12 @@ const MOST_SHARED: usize = 64;
 struct Wanting<'m> {
     asking: Asking<'m>,
     environment: &'m Environment,
+    choice: Rc<Choice>,
+}
+
+/// What a service may choose from, and all that are like it.
+#[derive(Default)]
+struct Choice {
     /// The pools that may serve it.
     eligible: Vec<usize>,
     /// The slots that its address may come from.
@@ -30,7 +37,7 @@ struct Wanting<'m> {
 }
 
 /// Slots: the addresses of one family in one pool, two slots for each pool.
-type Slots = Vec<usize>;
+type Slots = Rc<[usize]>;
 
 fn slot(pool: usize, family: Family) -> usize {
     pool * 2 + usize::from(family == Family::V6)
@@ -50,7 +57,7 @@ pub fn exhausted(model: &Model, found: &mut Diagnostics) {
     let left: Vec<u128> = pools.iter().flat_map(|pool| left_of(pool, &used)).collect();
     // Those with the fewest to choose from first: they cannot go elsewhere.
     let mut wanting = wanting(model);
-    wanting.sort_by_key(|wanting| wanting.slots.len());
+    wanting.sort_by_key(|wanting| wanting.choice.slots.len());
     let (together, alone) = demands(model, &wanting);
     let (shared, unshared) = (assign(&together, left.clone()), assign(&alone, left));
     // Sharing may bind two services to a full pool where each alone finds room elsewhere.
@@ -92,7 +99,8 @@ struct Shared<'m> {
 impl Shared<'_> {
     /// The slots that are left to it if one more joins; `None` if that one cannot.
     fn with(&self, model: &Model, wanting: &Wanting<'_>, slots: &[usize]) -> Option<Slots> {
-        let both: Slots = self.slots.iter().copied().filter(|slot| slots.contains(slot)).collect();
+        let both: Slots =
+            self.slots.iter().copied().filter(|slot| slots.binary_search(slot).is_ok()).collect();
         let provider = model.load_balancer.provider;
         let fits = !both.is_empty()
             && unlike(provider, self.first, wanting.asking).is_none()
@@ -110,8 +118,7 @@ fn demands<'m>(model: &'m Model, wanting: &[Wanting<'m>]) -> (Vec<Demand>, Vec<D
         let key = wanting.asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
         // A pool of kube-vip shares without a key.
         let by_pool = shared_slots(model, wanting);
-        let (key, slots) =
-            if by_pool.is_empty() { (key, wanting.slots.as_slice()) } else { ("*", by_pool.as_slice()) };
+        let (key, slots) = if by_pool.is_empty() { (key, &wanting.choice.slots) } else { ("*", &by_pool) };
         let taken = shared.entry(key).or_default();
         let joins = taken.iter_mut().find_map(|shared| {
             let slots = shared.with(model, wanting, slots)?;
@@ -120,16 +127,16 @@ fn demands<'m>(model: &'m Model, wanting: &[Wanting<'m>]) -> (Vec<Demand>, Vec<D
         if let Some((shared, slots)) = joins {
             shared.ports.extend(ports_of(model, wanting.asking.0));
             let Some(demand) = shared.demand else { continue };
-            shared.slots.clone_from(&slots);
+            shared.slots = Rc::clone(&slots);
             together[demand].slots = slots;
         } else {
             if !key.is_empty() && taken.len() < MOST_SHARED {
                 let (ports, demand) = (ports_of(model, wanting.asking.0), Some(together.len()));
-                taken.push(Shared { slots: slots.to_vec(), first: wanting.asking, ports, demand });
+                taken.push(Shared { slots: Rc::clone(slots), first: wanting.asking, ports, demand });
             }
-            together.push(Demand { first, slots: wanting.slots.clone() });
+            together.push(Demand { first, slots: Rc::clone(&wanting.choice.slots) });
         }
-        alone.push(Demand { first, slots: wanting.slots.clone() });
+        alone.push(Demand { first, slots: Rc::clone(&wanting.choice.slots) });
     }
     (together, alone)
 }
@@ -137,7 +144,7 @@ fn demands<'m>(model: &'m Model, wanting: &[Wanting<'m>]) -> (Vec<Demand>, Vec<D
 /// The slots of a service whose pools share by themselves: kube-vip's, of IPv4.
 fn shared_slots(model: &Model, wanting: &Wanting<'_>) -> Slots {
     let shares = |at: &usize| at.is_multiple_of(2) && model.pools()[at / 2].allow_share;
-    wanting.slots.iter().copied().filter(shares).collect()
+    wanting.choice.slots.iter().copied().filter(shares).collect()
 }
 
 /// By sharing key, the fixed addresses that others may join.
@@ -151,7 +158,7 @@ fn fixed_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
         let Some((address, pool)) = address.and_then(|address| Some((address, pool_at(address)?))) else {
             continue;
         };
-        let slots = vec![slot(pool, Family::of(address))];
+        let slots = Rc::from([slot(pool, Family::of(address))]);
         let new = || Shared { slots, first: (service, balancer), ports: BTreeSet::new(), demand: None };
         let of_key = shared.entry(key.value.as_str()).or_default();
         of_key.entry(address).or_insert_with(new).ports.extend(ports_of(model, service));
@@ -164,7 +171,10 @@ fn fixed_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
 
 /// Who wants any address. A service that every pool in question refuses is told of by `pool-refuses-service`.
 fn wanting(model: &Model) -> Vec<Wanting<'_>> {
-    let pools = model.pools();
+    // Pools that name services choose among those; to all others every service of a namespace is the same.
+    let named: BTreeSet<&str> =
+        model.pools().iter().flat_map(|pool| &pool.services).map(|name| name.value.as_str()).collect();
+    let mut choices: BTreeMap<_, Option<Rc<Choice>>> = BTreeMap::new();
     let mut wanting = Vec::new();
     for environment in &model.environments {
         for service in environment.services() {
@@ -175,24 +185,40 @@ fn wanting(model: &Model) -> Vec<Wanting<'_>> {
             else {
                 continue;
             };
-            let may = |pool: &Pool| match &balancer.pool {
-                Some(name) => pool.name == name.value,
-                None => pool.auto_assign,
-            };
-            let serving = |pool: &Pool| serves(model, pool, service, &environment.namespace_suffix);
-            let in_question: Vec<usize> = (0..pools.len()).filter(|at| may(&pools[*at])).collect();
-            let eligible: Vec<usize> =
-                in_question.iter().copied().filter(|at| serving(&pools[*at])).collect();
-            if eligible.is_empty() && !in_question.is_empty() {
-                continue;
-            }
             let families = families(model, service);
-            let slots = eligible.iter().flat_map(|at| families.iter().map(|family| slot(*at, *family)));
-            let slots = slots.collect();
-            wanting.push(Wanting { asking: (service, balancer), environment, eligible, slots });
+            let asked = balancer.pool.as_ref().map(|name| name.value.as_str());
+            let own = named.get(service.key.as_str()).copied();
+            let suffix = environment.namespace_suffix.as_str();
+            let choice = choices
+                .entry((asked, service.namespace.as_str(), suffix, own, families.len()))
+                .or_insert_with(|| choice(model, service, asked, suffix, &families).map(Rc::new));
+            let choice = choice.as_ref().map(Rc::clone);
+            wanting.extend(choice.map(|choice| Wanting { asking: (service, balancer), environment, choice }));
         }
     }
     wanting
+}
+
+/// What a service may choose from; `None` if every pool in question refuses it.
+fn choice(
+    model: &Model,
+    service: &Service,
+    asked: Option<&str>,
+    suffix: &str,
+    families: &[Family],
+) -> Option<Choice> {
+    let may = |pool: &Pool| match asked {
+        Some(name) => pool.name == name,
+        None => pool.auto_assign,
+    };
+    let in_question = || model.pools().iter().enumerate().filter(|(_, pool)| may(pool));
+    let serving = in_question().filter(|(_, pool)| serves(model, pool, service, suffix));
+    let eligible: Vec<usize> = serving.map(|(at, _)| at).collect();
+    if eligible.is_empty() && in_question().next().is_some() {
+        return None;
+    }
+    let slots = eligible.iter().flat_map(|at| families.iter().map(|family| slot(*at, *family))).collect();
+    Some(Choice { eligible, slots })
 }
 
 /// The family of a Service that asks for none: the first one of the cluster's. Either, where nobody says.
@@ -221,10 +247,10 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
     // The family is named where a pool has addresses of another one.
     let other = |at: &usize| pools[*at].addresses.iter().any(|range| !families.contains(&range.family()));
     let of_family = match families.as_slice() {
-        [family] if wanting.eligible.iter().any(other) => format!("{family} "),
+        [family] if wanting.choice.eligible.iter().any(other) => format!("{family} "),
         _ => String::new(),
     };
-    let message = match wanting.eligible.as_slice() {
+    let message = match wanting.choice.eligible.as_slice() {
         [] => format!("no pool gives {who} an address by itself"),
         [one] => format!("pool `{}` has no {of_family}address left for {who}", pools[*one].name),
         _ => format!("no pool has an {of_family}address left for {who}"),
@@ -234,12 +260,12 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
         _ => format!("it has no {of_family}address left"),
     };
     let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
-    for pool in wanting.eligible.iter().take(4) {
+    for pool in wanting.choice.eligible.iter().take(4) {
         diagnostic =
             diagnostic.because(pools[*pool].place, taken.clone()).about(pools[*pool].subject.clone());
     }
-    let shares = wanting.eligible.iter().any(|at| pools[*at].allow_share);
-    let help = match wanting.eligible.as_slice() {
+    let shares = wanting.choice.eligible.iter().any(|at| pools[*at].allow_share);
+    let help = match wanting.choice.eligible.as_slice() {
         [] => "set `auto-assign = true` on a pool, name a `pool`, or give a fixed address",
         _ if shares => "enlarge the pool, or give services ports that differ: they then share an address",
         _ if model.load_balancer.provider == Provider::KubeVip => {

@@ -15,8 +15,8 @@ pub fn gates_addresses(model: &Model) -> bool {
 /// and its name.
 pub fn serves(model: &Model, pool: &Pool, service: &Service, suffix: &str) -> bool {
     if model.load_balancer.provider == Provider::KubeVip {
-        let own = |pool: &Pool| pool.namespaces.iter().any(|name| name.value == service.namespace);
-        return own(pool) || (pool.namespaces.is_empty() && !model.pools().iter().any(own));
+        let own = pool.namespaces.iter().any(|name| name.value == service.namespace);
+        return own || (pool.namespaces.is_empty() && !model.kube_vip.serves_apart(&service.namespace));
     }
     let plain = service.namespace.strip_suffix(suffix).unwrap_or(&service.namespace);
     let namespace = pool.namespaces.is_empty()

@@ -172,6 +172,13 @@ pub struct KubeVip {
     pub data: BTreeMap<String, String>,
 }
 
+impl KubeVip {
+    /// Whether a namespace has pools of its own, and so gets nothing from those for all.
+    pub fn serves_apart(&self, namespace: &str) -> bool {
+        self.data.contains_key(&range_key(namespace))
+    }
+}
+
 impl Model {
     /// Whether what gives services their addresses tells TCP from UDP where two share one.
     pub fn tells_protocols(&self) -> bool {
@@ -332,12 +339,17 @@ pub fn lower_kube_vip(resolver: &mut Resolver<'_>) -> KubeVip {
     KubeVip { data: kube_vip_data(&pools), pools }
 }
 
+/// What kube-vip's cloud provider looks the pools of a namespace up by.
+fn range_key(namespace: &str) -> String {
+    format!("range-{namespace}")
+}
+
 /// One key for each namespace, and one for all others: several pools of one are one list.
 fn kube_vip_data(pools: &[Pool]) -> BTreeMap<String, String> {
     let mut data: BTreeMap<String, String> = BTreeMap::new();
     for pool in pools {
         let namespace = pool.real_namespaces.first().map_or("global", String::as_str);
-        let ranges = data.entry(format!("range-{namespace}")).or_default();
+        let ranges = data.entry(range_key(namespace)).or_default();
         for range in &pool.addresses {
             let comma = if ranges.is_empty() { "" } else { "," };
             ranges.push_str(&format!("{comma}{}-{}", range.first(), range.last()));
