@@ -20,6 +20,8 @@ codes! {
     DUPLICATE_ENTRY_POINT = ("duplicate-entry-point", PortsAndNames, Error, "an entry point of Traefik that two ports want, or that serves hosts");
     /// A key of a route where there is none.
     UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`, or `strip-prefix` without `path`");
+    /// A certificate that is never issued.
+    UNPROVABLE_WILDCARD = ("unprovable-wildcard", PortsAndNames, Warning, "a wildcard host whose issuer proves names by HTTP only");
     /// Traefik's dashboard without anything that asks who is there.
     OPEN_DASHBOARD = ("open-dashboard", Security, Warning, "Traefik's dashboard is open to whoever reaches its host");
 }
@@ -31,12 +33,41 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     entry_points(model, found);
     let Some(ingress) = &model.ingress else { return unrouted_charts(model, found) };
     duplicate_hosts(model, ingress, found);
+    unprovable_wildcards(model, ingress, found);
     open_dashboard(ingress, found);
     circles(&ingress.middlewares, found);
     later_namespaces(model, ingress, found);
     if let Some(gateway) = &ingress.written_gateway {
         for route in routes_of_services(model).chain(&ingress.routes) {
             unserved_host(route, gateway, found);
+        }
+    }
+}
+
+/// Nobody can answer for every name below a domain: an authority signs wildcards by DNS only.
+fn unprovable_wildcards(model: &Model, ingress: &Ingress, found: &mut Diagnostics) {
+    let mut report = |host: &str, issuer: &str, span: Span, about: &str| {
+        let message = format!("issuer `{issuer}` proves names by HTTP only, and `{host}` is a wildcard");
+        let diagnostic = UNPROVABLE_WILDCARD.at(span, "never issued", message).about(about);
+        found.push(
+            diagnostic.help(format!("add `dns01` to `ingress.issuers.{issuer}.acme`, or name the hosts")),
+        );
+    };
+    let is_wildcard = |host: &&str| host.starts_with("*.");
+    for one in ingress.certificates.iter().filter(|one| ingress.only_answers(&one.issuer, one.kind)) {
+        let written = model.place_of("", &["ingress", "certificates", &one.name, "hosts"]);
+        for host in one.hosts.iter().map(String::as_str).filter(is_wildcard) {
+            report(host, &one.issuer, written.unwrap_or(one.namespace.span), "ingress");
+        }
+    }
+    for route in routes_of_services(model).chain(&ingress.routes) {
+        let tls = route.tls.as_ref().filter(|_| ingress.provider != IngressProvider::Gateway);
+        let issuer = tls.and_then(|tls| Some((tls.issuer.as_deref()?, tls.issuer_kind?)));
+        let Some((issuer, _)) = issuer.filter(|(name, kind)| ingress.only_answers(name, *kind)) else {
+            continue;
+        };
+        for host in route.hosts.iter().filter(|host| is_wildcard(&host.as_str())) {
+            report(host, issuer, host.span, &route.subject);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! to no service.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::ingress::{IngressProvider, IssuerKind, ListenerProtocol};
@@ -144,10 +144,19 @@ impl Ingress {
 
     /// Whether a ClusterIssuer that is written here proves a name by answering to it.
     pub fn answers(&self, issuer: &str, kind: IssuerKind) -> bool {
+        self.solvers(issuer, kind).iter().any(|solver| !solver["http01"].is_null())
+    }
+
+    /// Whether it proves names in no other way.
+    pub fn only_answers(&self, issuer: &str, kind: IssuerKind) -> bool {
+        let solvers = self.solvers(issuer, kind);
+        !solvers.is_empty() && solvers.iter().all(|solver| solver["dns01"].is_null())
+    }
+
+    fn solvers(&self, issuer: &str, kind: IssuerKind) -> &[Json] {
         let known = self.issuers.iter().find(|known| known.name == issuer);
         let known = known.filter(|_| kind == IssuerKind::ClusterIssuer);
-        let solvers = known.and_then(|known| known.spec["acme"]["solvers"].as_array());
-        solvers.is_some_and(|solvers| solvers.iter().any(|solver| !solver["http01"].is_null()))
+        known.and_then(|known| known.spec["acme"]["solvers"].as_array()).map_or(&[], Vec::as_slice)
     }
 }
 
