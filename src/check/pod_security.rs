@@ -9,11 +9,12 @@ use crate::check::objects::{minor, written_place};
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::inventory::value::PodSecurity;
-use crate::model::container::{Part, Role};
+use crate::model::container::{Container, Part, Role};
 use crate::model::policy::PodSecurityLevels;
 use crate::model::port::Port;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
+use crate::model::volume::Volume;
 use crate::model::{Environment, Model};
 use crate::object::merge::amend;
 use crate::object::pod_security::{Breach, Standard, breaches};
@@ -164,13 +165,10 @@ fn report(
 
 /// What the namespace has against a service's pods. What patches add stands in them, and what they mend is none.
 fn faults(namespace: &Namespace, service: &Service) -> Vec<Fault> {
-    let judge = |object: &Json| match pod_template(object) {
-        Some((template, _)) => breaches(template, namespace.standard, namespace.minor),
-        None => Vec::new(),
-    };
-    let object = workload(service);
-    let own = judge(&object);
-    let Some((patched, last)) = patched(&object, service) else {
+    let judge = |template: &Json| breaches(template, namespace.standard, namespace.minor);
+    let template = template(service);
+    let own = judge(&template);
+    let Some((patched, last)) = patched(&template, service) else {
         return own.into_iter().map(|breach| Fault { breach, patch: None }).collect();
     };
     let known: BTreeSet<(&str, Option<&str>)> =
@@ -179,103 +177,99 @@ fn faults(namespace: &Namespace, service: &Service) -> Vec<Fault> {
         let patch = !known.contains(&(breach.what.as_str(), breach.container.as_deref()));
         Fault { breach, patch: patch.then_some(last) }
     };
-    judge(&patched).into_iter().map(fault).collect()
+    let of_patched = pod_template(&patched).map(|(template, _)| judge(template));
+    of_patched.into_iter().flatten().map(fault).collect()
 }
 
-fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Deployment => "Deployment",
-        Kind::StatefulSet => "StatefulSet",
-        Kind::DaemonSet => "DaemonSet",
-        Kind::Job => "Job",
-        Kind::CronJob => "CronJob",
-    }
+/// What the standards look at in a service's pods, as they are rendered.
+fn template(service: &Service) -> Json {
+    let context =
+        |context: Option<&Spanned<Json>>| context.map_or(Json::Null, |context| context.value.clone());
+    let mut containers = vec![object([
+        ("name", text(&service.name)),
+        ("ports", ports(&service.ports, None)),
+        ("lifecycle", service.pod.lifecycle.clone()),
+        ("securityContext", context(service.security_context.as_deref())),
+    ])];
+    let other = |container: &Container| {
+        object([
+            ("name", text(&container.name)),
+            ("ports", ports(&container.ports, Some(&container.name))),
+            ("lifecycle", container.lifecycle.clone()),
+            ("securityContext", context(container.security_context.as_ref())),
+        ])
+    };
+    containers.extend(service.sidecars.iter().map(other));
+    let flag = |flag: Option<Spanned<bool>>| flag.map_or(Json::Null, |flag| Json::Bool(flag.value));
+    let volumes = service.volumes.iter().filter(|volume| !volume.again);
+    let pod = object([
+        ("containers", Json::Array(containers)),
+        ("initContainers", list(service.init_containers.iter().map(other))),
+        ("volumes", list(volumes.filter_map(volume))),
+        ("hostNetwork", flag(service.host_network)),
+        ("hostPID", flag(service.pod.host_pid)),
+        ("hostIPC", flag(service.pod.host_ipc)),
+        ("securityContext", context(service.pod_security_context.as_deref())),
+    ]);
+    let annotations = service.annotated.pod.iter().map(|(key, value)| (key.clone(), text(value)));
+    let metadata = object([("annotations", Json::Object(annotations.collect()))]);
+    object([("metadata", metadata), ("spec", pod)])
 }
 
-/// What the standards look at in a service's workload, as it is rendered.
-fn workload(service: &Service) -> Json {
-    let mut own = json!({
-        "name": service.name,
-        "ports": ports(&service.ports, None),
-        "lifecycle": service.pod.lifecycle,
-    });
-    let mut containers = Vec::new();
-    let mut first = Vec::new();
-    for (container, list) in service
-        .init_containers
-        .iter()
-        .map(|container| (container, true))
-        .chain(service.sidecars.iter().map(|container| (container, false)))
-    {
-        let mut one = json!({
-            "name": container.name,
-            "ports": ports(&container.ports, Some(&container.name)),
-            "lifecycle": container.lifecycle,
-        });
-        if let Some(context) = &container.security_context {
-            one["securityContext"] = context.value.clone();
-        }
-        if list { first.push(one) } else { containers.push(one) }
-    }
-    if let Some(context) = &service.security_context {
-        own["securityContext"] = context.value.clone();
-    }
-    containers.insert(0, own);
-    let volumes = service.volumes.iter().filter(|volume| !volume.again && volume.source.is_object());
-    let volumes: Vec<Json> = volumes
-        .map(|volume| {
-            let mut one = volume.source.clone();
-            one["name"] = json!(volume.name);
-            one
-        })
-        .collect();
-    let mut pod = json!({ "containers": containers, "initContainers": first, "volumes": volumes });
-    let flags = [
-        ("hostNetwork", service.host_network),
-        ("hostPID", service.pod.host_pid),
-        ("hostIPC", service.pod.host_ipc),
-    ];
-    for (key, flag) in flags.into_iter().filter_map(|(key, flag)| Some((key, flag?))) {
-        pod[key] = json!(flag.value);
-    }
-    if let Some(context) = &service.pod_security_context {
-        pod["securityContext"] = context.value.clone();
-    }
-    let template = json!({ "metadata": { "annotations": service.annotated.pod }, "spec": pod });
-    let kind = kind_word(service.kind);
-    let group = if matches!(service.kind, Kind::Job | Kind::CronJob) { "batch/v1" } else { "apps/v1" };
+fn text(text: &str) -> Json {
+    Json::String(text.to_owned())
+}
+
+/// An object of the fields that say something.
+fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    let said = fields.into_iter().filter(|(_, value)| !value.is_null());
+    Json::Object(said.map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn list(items: impl Iterator<Item = Json>) -> Json {
+    let items: Vec<Json> = items.collect();
+    if items.is_empty() { Json::Null } else { Json::Array(items) }
+}
+
+fn volume(volume: &Volume) -> Option<Json> {
+    let mut fields = volume.source.as_object()?.clone();
+    fields.insert("name".to_owned(), text(&volume.name));
+    Some(Json::Object(fields))
+}
+
+fn ports(ports: &[Port], container: Option<&str>) -> Json {
+    let own = ports.iter().filter(|port| !port.again && (container.is_some() || port.container.is_none()));
+    list(own.map(|port| {
+        object([
+            ("containerPort", json!(port.target_port)),
+            ("protocol", text(port.protocol.word())),
+            ("hostPort", port.host_port.map_or(Json::Null, |host| json!(host.value))),
+        ])
+    }))
+}
+
+/// The workload with its patches, and the place of the last; `None` without any, or where they do not fit.
+fn patched(template: &Json, service: &Service) -> Option<(Json, Span)> {
+    let kind = service.kind.object_kind();
+    let patches = service.patches_of_stack.iter().chain(&service.patches);
+    let mut patches = patches.filter(|(target, _)| target.split('/').next() == Some(kind)).peekable();
+    patches.peek()?;
     let spec = match service.kind {
         Kind::CronJob => json!({ "jobTemplate": { "spec": { "template": template } } }),
         _ => json!({ "template": template }),
     };
-    json!({ "apiVersion": group, "kind": kind, "metadata": { "name": service.name }, "spec": spec })
-}
-
-fn ports(ports: &[Port], container: Option<&str>) -> Vec<Json> {
-    let own = ports.iter().filter(|port| !port.again && (container.is_some() || port.container.is_none()));
-    own.map(|port| {
-        let mut one = json!({ "containerPort": port.target_port, "protocol": port.protocol.word() });
-        if let Some(host) = port.host_port {
-            one["hostPort"] = json!(host.value);
-        }
-        one
-    })
-    .collect()
-}
-
-/// The workload with its patches, and the place of the last; `None` without any, or where they do not fit.
-fn patched(object: &Json, service: &Service) -> Option<(Json, Span)> {
-    let kind = kind_word(service.kind);
-    let meant = |target: &str| target.split('/').next() == Some(kind);
+    let mut whole = json!({
+        "apiVersion": service.kind.api_version(),
+        "kind": kind,
+        "metadata": { "name": service.name },
+        "spec": spec,
+    });
     let mut last = None;
-    let mut whole = object.clone();
-    for (target, patch) in service.patches_of_stack.iter().chain(&service.patches) {
-        if meant(target) {
-            whole = amend(&whole, patch).ok()??;
-            last = Some(target.span);
-        }
+    for (target, patch) in patches {
+        whole = amend(&whole, patch).ok()??;
+        last = Some(target.span);
     }
-    last.map(|last| (whole, last))
+    Some((whole, last?))
 }
 
 /// The place in a patch of the service itself, or else its last patch.
@@ -286,7 +280,7 @@ fn in_patch(
     breach: &Breach,
     last: Span,
 ) -> Span {
-    let kind = kind_word(service.kind);
+    let kind = service.kind.object_kind();
     let own = ["environments", &environment.name, "services", &service.key, "patch", kind];
     let roots: [&[&str]; 2] = [&own, &own[2..]];
     roots.into_iter().find_map(|root| written_place(model, root, &breach.path)).unwrap_or(last)

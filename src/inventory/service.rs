@@ -38,6 +38,27 @@ choice! {
     }
 }
 
+impl Kind {
+    /// The `kind` that Kubernetes knows it by.
+    pub fn object_kind(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+        }
+    }
+
+    /// The `apiVersion` that every supported Kubernetes serves it in.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps/v1",
+            Self::Job | Self::CronJob => "batch/v1",
+        }
+    }
+}
+
 choice! {
     /// How traffic from outside reaches pods on other nodes.
     pub enum TrafficPolicy {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::inventory::load_balancer::Provider;
-use crate::inventory::service::Kind;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::Engine;
 use crate::model::argocd::{HEALTH_SCRIPTS, Sync};
@@ -116,23 +115,12 @@ fn wait_for_pods(apply: &mut Apply, stack: &Stack) {
     let running = stack.services.iter().filter(|service| starts(service));
     apply.health_checks = running
         .map(|service| HealthCheck {
-            api_version: if service.kind == Kind::Job { "batch/v1" } else { "apps/v1" }.to_owned(),
-            kind: workload(service.kind).to_owned(),
+            api_version: service.kind.api_version().to_owned(),
+            kind: service.kind.object_kind().to_owned(),
             name: Spanned::new(service.name.clone(), service.place),
             namespace: stack.namespace.value.clone(),
         })
         .collect();
-}
-
-/// What Kubernetes calls a workload.
-fn workload(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Deployment => "Deployment",
-        Kind::StatefulSet => "StatefulSet",
-        Kind::DaemonSet => "DaemonSet",
-        Kind::Job => "Job",
-        Kind::CronJob => "CronJob",
-    }
 }
 
 /// What the AppProject has to allow: no more than what Argo CD applies.
