@@ -33,16 +33,23 @@ const TOKENS: &[(&str, usize, &str)] = &[
     ("AGE-SECRET-KEY-1", 50, "an age key"),
 ];
 
+/// Bytes of the shortest known token. All other shapes but that of a password in a URL are longer.
+const SHORTEST: usize = 15;
+
 /// What kind of secret a text holds, by its shape alone.
 pub fn shape(text: &str) -> Option<&'static str> {
-    if text.contains("PRIVATE KEY-----") && text.contains("-----BEGIN") {
-        return Some("a private key");
-    }
-    token(text)
-        .or_else(|| is_jwt(text).then_some("a signed token (JWT)"))
-        .or_else(|| is_telegram(text).then_some("a Telegram bot's token"))
-        .or_else(|| is_webhook(text).then_some("a webhook's address"))
-        .or_else(|| url_password(text).then_some("a password in a URL"))
+    // Every text of an inventory comes by here, and most are short.
+    let long = || {
+        if text.contains("PRIVATE KEY-----") && text.contains("-----BEGIN") {
+            return Some("a private key");
+        }
+        token(text)
+            .or_else(|| is_jwt(text).then_some("a signed token (JWT)"))
+            .or_else(|| is_telegram(text).then_some("a Telegram bot's token"))
+            .or_else(|| is_webhook(text).then_some("a webhook's address"))
+    };
+    let known = if text.len() < SHORTEST { None } else { long() };
+    known.or_else(|| url_password(text).then_some("a password in a URL"))
 }
 
 fn in_token(c: char) -> bool {
@@ -57,7 +64,8 @@ fn token(text: &str) -> Option<&'static str> {
         fresh = !(in_token(*c) || *c == '.');
         is_start
     });
-    words.filter_map(|(at, _)| token_at(&text[at..])).min_by_key(|(place, _)| *place).map(|(_, what)| what)
+    let long = words.map(|(at, _)| &text[at..]).take_while(|rest| rest.len() >= SHORTEST);
+    long.filter_map(token_at).min_by_key(|(place, _)| *place).map(|(_, what)| what)
 }
 
 /// The token that a text begins with, and its place among the known ones: the prefix, and enough after it that is
@@ -101,12 +109,13 @@ fn is_webhook(text: &str) -> bool {
 
 /// `scheme://user:password@host` with a password that is meant.
 fn url_password(text: &str) -> bool {
-    text.match_indices("://").any(|(at, _)| {
-        let rest = &text[at + 3..];
-        let authority = rest.split(['/', '?', '#', ' ', '"', '\'', '\n']).next().unwrap_or_default();
-        let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
-        password.is_some_and(|(_, password)| !is_no_secret(password))
-    })
+    text.contains('@')
+        && text.match_indices("://").any(|(at, _)| {
+            let rest = &text[at + 3..];
+            let authority = rest.split(['/', '?', '#', ' ', '"', '\'', '\n']).next().unwrap_or_default();
+            let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+            password.is_some_and(|(_, password)| !is_no_secret(password))
+        })
 }
 
 /// Whether a name announces a secret: `DB_PASSWORD`, `apiKey`, `--auth-token`.
@@ -282,7 +291,7 @@ fn bits(text: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Telling, is_no_secret, looks_random, shape, telling};
+    use super::{SHORTEST, TOKENS, Telling, is_no_secret, looks_random, shape, telling};
 
     #[test]
     fn tokens_are_known_by_their_shape() {
@@ -311,6 +320,12 @@ mod tests {
         ] {
             assert_eq!(shape(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn no_token_is_shorter_than_the_shortest() {
+        let lengths = TOKENS.iter().map(|(start, least, _)| start.len() + least);
+        assert_eq!(lengths.min(), Some(SHORTEST));
     }
 
     #[test]
