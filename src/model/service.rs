@@ -298,10 +298,7 @@ pub fn lower_service(
     attach(resolver, around.model.ingress.as_ref(), table, &hosts, &mut ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
-    let fact = |resolver: &mut Resolver<'_>, fact: &str| {
-        let reference = Text::new(format!("${{services.{key}.{fact}}}"), place);
-        resolver.quiet_text(&reference)
-    };
+    let [url, internal_url] = resolver.urls(key, table);
     let paths = table.path.as_ref().map(|OneOrMany(paths)| paths.as_slice()).unwrap_or_default();
     let paths = lower_paths(resolver, paths, place);
     let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
@@ -383,8 +380,8 @@ pub fn lower_service(
             .iter()
             .map(|(kind, entry)| (Spanned::new(kind.clone(), entry.key), resolver.value(&entry.value.0)))
             .collect(),
-        url: fact(resolver, "url"),
-        internal_url: fact(resolver, "internal-url"),
+        url,
+        internal_url,
         external: (fixed && speaks_http(table)) || (!hosts.is_empty() && around.model.ingress.is_some()),
         wave: 0,
         policy_types: Vec::new(),

@@ -14,6 +14,17 @@ pub(super) const SERVICE_FACTS: &[&str] =
     &["url", "internal-url", "internal-host", "host", "port", "name", "namespace"];
 
 impl Resolver<'_> {
+    /// Where people and where pods reach a service. Silently nothing where that leads nowhere: it is derived, not
+    /// written.
+    pub fn urls(&self, key: &str, service: &Service) -> [String; 2] {
+        let trail = || Trail { path: Vec::new(), lookups: 0 };
+        let internal = self.internal_url(key, service, &mut trail()).unwrap_or_default();
+        match self.outside_url(service, &mut trail()) {
+            Some(outside) => [outside.unwrap_or_default(), internal],
+            None => [internal.clone(), internal],
+        }
+    }
+
     /// Facts that stand nowhere in the file but follow from it.
     pub(super) fn derived(&self, keys: &[&str], trail: &mut Trail) -> Option<Result<Fact, Failure>> {
         match keys {
@@ -115,9 +126,7 @@ impl Resolver<'_> {
                 self.namespace(&stack.value, self.stack(&stack.value)?, trail)
             }
             "internal-host" => self.internal_host(key, service, trail),
-            "internal-url" => self
-                .internal_host(key, service, trail)
-                .map(|host| url(scheme(service), &host, main_number(service))),
+            "internal-url" => self.internal_url(key, service, trail),
             "url" => self.url(key, service, trail),
             _ => return None,
         };
@@ -139,6 +148,11 @@ impl Resolver<'_> {
         Ok(format!("{name}.{namespace}.svc.{domain}"))
     }
 
+    fn internal_url(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
+        let host = self.internal_host(key, service, trail)?;
+        Ok(url(scheme(service), &host, main_number(service)))
+    }
+
     /// A host name with the environment's domain behind it, if it has no dot of its own.
     fn full_host(&self, host: &str, trail: &mut Trail) -> Result<String, Failure> {
         let host = self.expand(host, trail)?;
@@ -153,24 +167,20 @@ impl Resolver<'_> {
 
     /// Where people reach a service: by its host, else by its address, else inside the cluster.
     pub(super) fn url(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
+        let outside = self.outside_url(service, trail);
+        outside.unwrap_or_else(|| self.internal_url(key, service, trail))
+    }
+
+    fn outside_url(&self, service: &Service, trail: &mut Trail) -> Option<Result<String, Failure>> {
         let ingress = self.inventory.tables.ingress.as_ref();
         if let (Some(host), Some(ingress)) = (first_host(service), ingress) {
-            let host = self.full_host(host, trail)?;
             let path = service.path.as_ref().and_then(|paths| paths.0.first());
             let path = path.map_or("", |path| path.value.trim_end_matches('/'));
             let scheme = crate::model::ingress::route_scheme(service.tls.as_ref(), ingress);
-            return Ok(format!("{scheme}://{host}{path}"));
+            return Some(self.full_host(host, trail).map(|host| format!("{scheme}://{host}{path}")));
         }
-        let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first());
-        match address {
-            Some(address) if address.0.value != crate::model::balancer::AUTO => {
-                let address = self.expand(&address.0.value, trail)?;
-                Ok(url(scheme(service), &address, main_number(service)))
-            }
-            _ => {
-                let host = self.internal_host(key, service, trail)?;
-                Ok(url(scheme(service), &host, main_number(service)))
-            }
-        }
+        let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first())?;
+        let fixed = Some(&address.0.value).filter(|address| *address != crate::model::balancer::AUTO)?;
+        Some(self.expand(fixed, trail).map(|address| url(scheme(service), &address, main_number(service))))
     }
 }

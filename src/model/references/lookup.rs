@@ -71,6 +71,14 @@ impl Resolver<'_> {
     }
 
     pub(super) fn expand(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
+        let expanded = if self.is_plain(text) { text.to_owned() } else { self.replace(text, trail)? };
+        let take = |room: usize| Some(room.saturating_sub(expanded.len()));
+        let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        let fits = expanded.len() <= LENGTH_LIMIT && room.is_ok_and(|room| room >= expanded.len());
+        if fits { Ok(expanded) } else { Err(Failure::TooLong) }
+    }
+
+    fn replace(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
         let mut expanded = Expanded::new(text.len(), self.escaping);
         for part in Parts::of(text) {
             match part {
@@ -84,11 +92,7 @@ impl Resolver<'_> {
                 return Err(Failure::TooLong);
             }
         }
-        let expanded = expanded.text;
-        let take = |room: usize| Some(room.saturating_sub(expanded.len()));
-        let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        let fits = room.is_ok_and(|room| room >= expanded.len());
-        if fits { Ok(expanded) } else { Err(Failure::TooLong) }
+        Ok(expanded.text)
     }
 
     fn report_unclosed(&mut self, path: &str, span: Span) {
