@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -55,7 +56,7 @@ pub enum Value {
 }
 
 /// The entries of a table: each name, where the name stands, and its value.
-pub type Table = IndexMap<String, Entry>;
+pub type Table = IndexMap<String, Entry, RandomState>;
 
 /// One entry of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +127,7 @@ impl Node {
 
     /// The entries, if this is a table.
     pub fn table(&self) -> Option<&Table> {
-        static EMPTY: LazyLock<Table> = LazyLock::new(Table::new);
+        static EMPTY: LazyLock<Table> = LazyLock::new(Table::default);
         match &self.value {
             Value::Table(table) => Some(table),
             Value::Null => Some(&EMPTY),
@@ -341,9 +342,15 @@ fn toml_node(
         DeValue::Table(table) => Value::Table(Box::new(toml_table(table, place, depth, found))),
     };
     let spelling = matches!(value, Value::Integer(_) | Value::Float(_)).then(|| place.0.get(range)).flatten();
+    let spelling = spelling.filter(|text| !is_plain_number(text));
     // `1_000` is a thousand: the line only helps the eye.
     let spelling = spelling.map(|text| text.replace('_', ""));
     Node::new(span, value).spelt_as(spelling.as_deref())
+}
+
+/// Whether a number stands as everybody would write it, as almost all do.
+fn is_plain_number(text: &str) -> bool {
+    !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.

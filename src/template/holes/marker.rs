@@ -1,7 +1,5 @@
 //! Markers: what stands for a value in rendered text.
 
-use std::fmt::Write as _;
-
 use super::{Fault, FaultKind};
 
 /// Begins a marker. Private-use: YAML takes it for a letter, people do not type it.
@@ -12,14 +10,15 @@ pub(in crate::template) const CLOSE: char = '\u{F8F1}';
 /// Makes `text` what stands for hole number `index`. There are hundreds in a render: it need not be a new one.
 pub(in crate::template) fn set_marker(text: &mut String, index: usize) {
     text.clear();
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{OPEN}{index}{CLOSE}");
+    text.push(OPEN);
+    text.push_str(itoa::Buffer::new().format(index));
+    text.push(CLOSE);
 }
 
 /// Whether the text holds a marker or a piece of one.
 pub(in crate::template) fn has_marker(text: &str) -> bool {
     // Both begin with the bytes EF A3: one search for the pair is quicker than one for each character.
-    text.as_bytes().windows(3).any(|bytes| matches!(bytes, [0xEF, 0xA3, 0xB0 | 0xB1]))
+    !text.is_ascii() && text.as_bytes().windows(3).any(|bytes| matches!(bytes, [0xEF, 0xA3, 0xB0 | 0xB1]))
 }
 
 /// Rendered text for messages, in one line: `{{…}}` for each hole, cut, control characters escaped.
