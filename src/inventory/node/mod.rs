@@ -1,0 +1,156 @@
+//! The inventory file as a tree of values with their places, before it means anything.
+//!
+//! TOML and YAML end up in the same tree, so everything above knows one form.
+
+mod toml;
+mod yaml;
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::source::Span;
+
+pub use self::toml::from_toml;
+pub use self::yaml::from_yaml;
+
+/// Tables and lists nest at most this deep.
+pub const DEPTH_LIMIT: usize = 64;
+
+/// The same for YAML, whose reader needs much of the stack for each level: 2 MiB are enough for this many.
+pub const YAML_DEPTH_LIMIT: usize = 32;
+
+/// A value and where it stands. A table written as `[header]` has the header's place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The place of the value.
+    pub span: Span,
+    /// The value.
+    pub value: Value,
+    /// How a number or truth value is spelt, where it would be written otherwise: `8.20`, `0x1F`, `022`, `yes`.
+    pub spelt: Option<Box<str>>,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A string.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A TOML date or time, as written.
+    Datetime(String),
+    /// A list.
+    Array(Vec<Node>),
+    /// A table, in the order of the file.
+    Table(Box<Table>),
+    /// A key of YAML without a value: `production:` under `environments:` is an empty table.
+    Null,
+}
+
+/// The entries of a table: each name, where the name stands, and its value.
+pub type Table = IndexMap<String, Entry, RandomState>;
+
+/// One entry of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The place of the key.
+    pub key: Span,
+    /// The value.
+    pub node: Node,
+}
+
+impl Node {
+    /// The value's type, in words for messages.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::String(_) => "a string",
+            Value::Integer(_) => "a whole number",
+            Value::Float(_) if self.has_leading_zero() => "a number with a leading zero",
+            Value::Float(_) => "a number with a fraction",
+            Value::Boolean(_) => "true or false",
+            Value::Datetime(_) => "a date",
+            Value::Array(_) => "a list",
+            Value::Table(_) => "a table",
+            Value::Null => "a key without a value",
+        }
+    }
+
+    /// A node whose value says all that is to know.
+    pub fn new(span: Span, value: Value) -> Self {
+        Self { span, value, spelt: None }
+    }
+
+    /// The text that a single value stands for: a number keeps the spelling it has in the file.
+    pub fn scalar(&self) -> Option<Cow<'_, str>> {
+        if let Some(spelt) = &self.spelt {
+            return Some(Cow::Borrowed(spelt));
+        }
+        match &self.value {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            _ => self.number_text().map(Cow::Owned),
+        }
+    }
+
+    /// Whether this is a whole number such as YAML's `0400`, which some take for octal.
+    pub fn has_leading_zero(&self) -> bool {
+        let digits = |text: &str| text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        matches!(self.value, Value::Float(_)) && self.spelt.as_deref().is_some_and(digits)
+    }
+
+    /// A number or truth value in its plainest spelling.
+    pub fn number_text(&self) -> Option<String> {
+        match &self.value {
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Boolean(flag) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    /// With the spelling that a number or truth value has in the file.
+    fn spelt_as(mut self, spelling: Option<&str>) -> Self {
+        let plain = self.number_text();
+        self.spelt = spelling
+            .filter(|_| plain.is_some())
+            .filter(|text| plain.as_deref() != Some(text))
+            .map(Into::into);
+        self
+    }
+
+    /// The entries, if this is a table.
+    pub fn table(&self) -> Option<&Table> {
+        static EMPTY: LazyLock<Table> = LazyLock::new(Table::default);
+        match &self.value {
+            Value::Table(table) => Some(table),
+            Value::Null => Some(&EMPTY),
+            _ => None,
+        }
+    }
+
+    /// The text, if this is a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What stands at a path of keys below this node.
+    pub fn find<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
+        path.into_iter().try_fold(self, |node, key| node.table()?.get(key).map(|entry| &entry.node))
+    }
+}
+
+/// The line that a place stands in.
+fn line_around(text: &str, at: usize) -> &str {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    &text[start..end]
+}
