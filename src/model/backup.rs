@@ -10,11 +10,12 @@ use crate::inventory::backup::{BackupTable, CopyMethod, Mover, Replication, Reta
 use crate::inventory::record::Decode;
 use crate::inventory::storage::Backend;
 use crate::inventory::value::{OrOff, PassthroughTable, Text};
+use crate::model::environment::Around;
 use crate::model::naming::{NameKind, optional_name, report_unknown};
 use crate::model::port::check_port;
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::service_backup::of_services;
-use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::stack::{Stack, known_secret};
 use crate::model::storage::Claim;
 use crate::model::syncthing::{Syncthing, lower_syncthing};
 use crate::model::texts::optional;

@@ -15,13 +15,14 @@ use crate::model::BAD_VALUE;
 use crate::model::env::{
     EnvVar, SecretEnv, SourcedEnv, lower_env, lower_env_from, lower_secret_env, lower_sourced_env,
 };
+use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::pod::{hooks, read_files};
 use crate::model::port::{Port, lower_ports};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::Resolver;
 use crate::model::service::{Resources, Service, lower_resources};
-use crate::model::stack::{Around, Stack};
+use crate::model::stack::Stack;
 use crate::model::texts::{list, passthrough};
 use crate::model::volume::{Volume, check_mount_path, check_sub_path};
 use crate::source::{Span, Spanned};

@@ -7,9 +7,9 @@ use crate::inventory;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::{Engine, Text};
 use crate::model::UNREADABLE_FILE;
+use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
-use crate::model::stack::Around;
 use crate::model::texts::{Texts, optional};
 use crate::object::emit::unsafe_text;
 

@@ -18,6 +18,7 @@ pub mod dashboards;
 pub mod delivery;
 pub mod endpoint;
 pub mod env;
+pub mod environment;
 pub mod external;
 pub mod facts;
 pub mod flows;
@@ -342,7 +343,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     };
     gateway::ask_for_addresses(&mut model);
     (model.base, model.environments) = lower_environments(&mut resolver, &model);
-    stack::report_undeclared(&mut resolver);
+    environment::report_undeclared(&mut resolver);
     resolver.escaping = flux::substitutes(model.gitops.as_ref(), Layer::Infrastructure, None);
     model.velero = velero::lower(&mut resolver, &model);
     resolver.escaping = false;
@@ -386,7 +387,7 @@ fn lower_environments<'a>(resolver: &mut Resolver<'a>, model: &Model) -> (Enviro
         .keys()
         .map(|name| match lowered.remove(&Some(name.as_str())) {
             Some(environment) => environment,
-            None => base.under(stack::lower_head(resolver, Some(name))),
+            None => base.under(environment::lower_head(resolver, Some(name))),
         })
         .collect();
     if environments.is_empty() {
@@ -409,7 +410,7 @@ fn lower_each<'a>(
     let inventory = resolver.inventory;
     let lower = |name: Option<&'a str>| {
         let mut own = Resolver::new(inventory);
-        (name, stack::lower_environment(&mut own, model, name), own)
+        (name, environment::lower_environment(&mut own, model, name), own)
     };
     let lowered: Vec<_> = names.into_par_iter().map(lower).collect();
     lowered

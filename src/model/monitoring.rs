@@ -11,10 +11,11 @@ use crate::inventory::service::{MonitorTable, SecretKey};
 use crate::inventory::value::{Duration, PassthroughTable, Text};
 use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
+use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::references::Resolver;
 use crate::model::secret::Keys;
-use crate::model::stack::{Around, Stack, known_secret};
+use crate::model::stack::{Stack, known_secret};
 use crate::model::texts::{Texts, optional, texts};
 use crate::source::Spanned;
 

@@ -11,11 +11,11 @@ use crate::inventory::policy::{AllowFrom as AllowFromSetting, EgressRule, Isolat
 use crate::inventory::service::Protocol;
 use crate::inventory::value::{PodSecurity, Text};
 use crate::model::BAD_VALUE;
+use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::service::Dependency;
-use crate::model::stack::Around;
 use crate::model::texts::Texts;
 use crate::source::{Span, Spanned};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::inventory;
 use crate::inventory::backup::BackupTable;
 use crate::inventory::value::OrOff;
+use crate::model::environment::Around;
 use crate::model::references::Resolver;
-use crate::model::stack::Around;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 
 /// What the services of a stack say of the claims that they mount, by claim.

@@ -3,34 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::inventory;
 use crate::inventory::policy::QuotaScope;
 use crate::inventory::stack::Layer;
 use crate::inventory::value::PodSecurity;
-use crate::inventory::{self, MISSING_KEY};
 use crate::model::alerts::{Alerts, lower_alerts};
 use crate::model::backup::{Backup, Failover, lower_backups, lower_failover};
 use crate::model::dashboards::{Dashboard, lower_dashboards};
 use crate::model::delivery::Delivery;
 use crate::model::env::check_env_name;
+use crate::model::environment::Around;
 use crate::model::flows::Solvers;
 use crate::model::flux::substitutes;
 use crate::model::gitops::{Gitops, brings_along};
-use crate::model::marks::{keep_namespaces, mark_environment, secure};
+use crate::model::marks::{keep_namespaces, secure};
 use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::secret::{
-    Secret, SecretStore, lower_secrets, lower_stores, report_homeless, secrets_of_stacks,
-};
-use crate::model::service::{Service, lower_service};
+use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores};
+use crate::model::service::Service;
 use crate::model::storage::{Claim, Home, lower_claims};
 use crate::model::texts::{Texts, optional, texts};
-use crate::model::waves::order_environment;
-use crate::model::{Environment, Model, UNKNOWN_REFERENCE, flows, named};
+use crate::model::{Environment, Model, UNKNOWN_REFERENCE, named};
 use crate::source::{Span, Spanned};
 
 /// A namespace of services in one environment.
@@ -160,72 +157,6 @@ pub struct Limits {
     pub claim_min: Option<Spanned<QuantityValue>>,
 }
 
-/// What lowering the services of an environment needs to know of it.
-#[derive(Debug)]
-pub struct Around<'m> {
-    /// What environments share.
-    pub model: &'m Model,
-    /// The services that are on.
-    pub on: BTreeSet<String>,
-    /// Those of them that open a port, by stack.
-    pub reachable: BTreeMap<String, Vec<String>>,
-    /// Those whose claims are to be backed up, by stack.
-    pub saved: BTreeMap<String, Vec<String>>,
-    /// The secrets that live in stacks, by stack.
-    pub secrets: BTreeMap<&'m str, Vec<&'m str>>,
-    /// Whether missing keys are reported: not for the base, if environments may add them.
-    pub complete: bool,
-}
-
-/// Lowers one environment, or the base.
-pub fn lower_environment<'a>(
-    resolver: &mut Resolver<'a>,
-    model: &Model,
-    name: Option<&'a str>,
-) -> Environment {
-    let mut environment = lower_head(resolver, name);
-    let tables = &resolver.inventory.tables;
-    let on = services_on(resolver);
-    let around = Around {
-        model,
-        reachable: of_stacks(resolver, &on, |service| !service.ports.is_empty()),
-        saved: of_stacks(resolver, &on, |service| service.backup.is_some()),
-        secrets: secrets_of_stacks(&tables.secrets),
-        on,
-        complete: name.is_some() || tables.environments.is_empty(),
-    };
-    environment.stacks = lower_stacks(resolver, &around, &environment);
-    let mut services = lower_services(resolver, &around, &environment.stacks);
-    for stack in &mut environment.stacks {
-        stack.services = services.remove(&stack.name).unwrap_or_default();
-    }
-    environment.strays = services.into_values().flatten().collect();
-    flows::open(&mut environment, model);
-    let circles = order_environment(&mut environment);
-    if around.complete {
-        resolver.found.absorb(circles);
-    }
-    mark_environment(&mut environment, model);
-    environment.names_itself = resolver.names_environment();
-    environment
-}
-
-/// What an environment says of itself, without its stacks.
-pub fn lower_head<'a>(resolver: &mut Resolver<'a>, name: Option<&'a str>) -> Environment {
-    resolver.enter(name);
-    let mut environment = Environment { name: name.unwrap_or_default().to_owned(), ..Environment::default() };
-    if let Some((name, table)) = resolver.environment() {
-        let tables = &resolver.inventory.tables;
-        environment.place = tables.environments.get(name).map_or(Span::default(), |table| table.key);
-        environment.description = optional(resolver, table.description.as_ref());
-        environment.domain = optional(resolver, table.domain.as_ref());
-        environment.namespace_suffix =
-            optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
-        check_name(resolver, name, environment.place, "an environment", NameKind::Label);
-    }
-    environment
-}
-
 /// Labels namespaces, and keeps those with data. Of stacks that share one, the one that is applied first writes it,
 /// with the strictest of their Pod Security Standards.
 pub fn share_namespaces(model: &mut Model) {
@@ -261,37 +192,12 @@ fn share(environments: &mut [Environment], gitops: Option<&Gitops>) {
     }
 }
 
-/// The services that are deployed: neither they nor their stacks are switched off.
-fn services_on(resolver: &Resolver<'_>) -> BTreeSet<String> {
-    let names = resolver.inventory.tables.services.keys();
-    names
-        .filter(|name| {
-            let Some(service) = resolver.service(name) else { return false };
-            let stack = service.stack.as_ref().and_then(|stack| resolver.stack(stack));
-            let on = |flag: Option<&Spanned<bool>>| flag.is_none_or(|flag| flag.value);
-            on(service.enabled.as_ref()) && on(stack.and_then(|stack| stack.enabled.as_ref()))
-        })
-        .cloned()
-        .collect()
-}
-
-/// The services of some sort, by stack.
-fn of_stacks(
-    resolver: &Resolver<'_>,
-    on: &BTreeSet<String>,
-    wanted: fn(&inventory::service::Service) -> bool,
-) -> BTreeMap<String, Vec<String>> {
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in on {
-        let table = resolver.service(name).filter(|table| wanted(table));
-        if let Some(stack) = table.and_then(|table| table.stack.as_ref()) {
-            names.entry(stack.value.clone()).or_default().push(name.clone());
-        }
-    }
-    names
-}
-
-fn lower_stacks(resolver: &mut Resolver<'_>, around: &Around<'_>, environment: &Environment) -> Vec<Stack> {
+/// Lowers the stacks of an environment that are on, without their services.
+pub fn lower_stacks(
+    resolver: &mut Resolver<'_>,
+    around: &Around<'_>,
+    environment: &Environment,
+) -> Vec<Stack> {
     let tables = &resolver.inventory.tables.stacks;
     tables
         .iter()
@@ -451,114 +357,6 @@ pub fn quantities<C: FromIterator<(String, Spanned<QuantityValue>)>>(
     map: &inventory::record::Map<inventory::value::QuantityText>,
 ) -> C {
     map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))).collect()
-}
-
-/// Services are lowered in so many parts, at the same time.
-const PARTS: usize = 8;
-
-fn lower_services(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stacks: &[Stack],
-) -> BTreeMap<String, Vec<Arc<Service>>> {
-    let by_name: BTreeMap<&str, &Stack> = stacks.iter().map(|stack| (stack.name.as_str(), stack)).collect();
-    let names: Vec<&str> = around.on.iter().map(String::as_str).collect();
-    let parts: Vec<&[&str]> = names.chunks(names.len().div_ceil(PARTS).max(1)).collect();
-    let resolvers = resolver.divided(parts.len());
-    let lowered: Vec<(Vec<Arc<Service>>, Resolver<'_>)> = parts
-        .into_par_iter()
-        .zip(resolvers)
-        .map(|(names, mut own)| (lower_part(&mut own, around, &by_name, names), own))
-        .collect();
-    let mut services: BTreeMap<String, Vec<Arc<Service>>> = BTreeMap::new();
-    for (part, own) in lowered {
-        resolver.absorb(own);
-        for service in part {
-            match services.get_mut(&service.stack) {
-                Some(known) => known.push(service),
-                None => drop(services.insert(service.stack.clone(), vec![service])),
-            }
-        }
-    }
-    services
-}
-
-fn lower_part(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stacks: &BTreeMap<&str, &Stack>,
-    names: &[&str],
-) -> Vec<Arc<Service>> {
-    let tables = &resolver.inventory.tables.services;
-    let changed = resolver.changed_services();
-    let mut services = Vec::with_capacity(names.len());
-    for (name, entry) in names.iter().filter_map(|name| Some((*name, tables.get(*name)?))) {
-        let table = changed.get(name).unwrap_or(&entry.value);
-        let stack_name = table.stack.as_ref().map(|stack| stack.value.as_str()).unwrap_or_default();
-        let stack = stacks.get(stack_name).copied();
-        if around.complete {
-            report_missing(resolver, name, entry, table);
-        }
-        let gitops = around.model.gitops.as_ref();
-        resolver.escaping =
-            stack.is_some_and(|stack| substitutes(gitops, stack.layer, resolver.stack(stack_name)));
-        services.push(Arc::new(lower_service(resolver, around, stack, name, table, entry.key)));
-        resolver.escaping = false;
-    }
-    services
-}
-
-fn report_missing(
-    resolver: &mut Resolver<'_>,
-    name: &str,
-    entry: &inventory::record::Named<inventory::service::Service>,
-    table: &inventory::service::Service,
-) {
-    let stacks = &resolver.inventory.tables.stacks;
-    for (key, text, help) in [
-        ("stack", &table.stack, "the stack it belongs to"),
-        ("image", &table.image, "the container image with its tag"),
-    ] {
-        match text {
-            // One that is there and cannot be read has been told.
-            None if resolver.inventory.unread.at(&["services", name, key]) => {}
-            None => resolver.found.push(
-                MISSING_KEY
-                    .at(
-                        entry.span,
-                        format!("`{key}` is missing here"),
-                        format!("`services.{name}` needs `{key}`"),
-                    )
-                    .help(format!("add `{key}`: {help}"))
-                    .about(format!("services.{name}")),
-            ),
-            Some(stack) if key == "stack" && !stacks.contains_key(&stack.value) => {
-                let known = resolver.known(stacks.keys().map(String::as_str));
-                report_unknown(resolver, stack, "stack", &known);
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// Reports what environments and secrets say of stacks and services that nobody declares.
-pub fn report_undeclared(resolver: &mut Resolver<'_>) {
-    let tables = &resolver.inventory.tables;
-    let services: Vec<&str> = tables.services.keys().map(String::as_str).collect();
-    let stacks: Vec<&str> = tables.stacks.keys().map(String::as_str).collect();
-    for environment in tables.environments.values() {
-        for (name, entry) in &environment.services {
-            if !tables.services.contains_key(name) {
-                report_unknown(resolver, &Spanned::new(name.clone(), entry.key), "service", &services);
-            }
-        }
-        for (name, entry) in &environment.stacks {
-            if !tables.stacks.contains_key(name) {
-                report_unknown(resolver, &Spanned::new(name.clone(), entry.key), "stack", &stacks);
-            }
-        }
-    }
-    report_homeless(resolver);
 }
 
 /// The secret of this name in the service's own stack; reported if there is none.

@@ -10,10 +10,10 @@ use crate::inventory::value::{Duration, OrOff};
 use crate::inventory::workload::{
     Concurrency, DisruptionBudget, Job as WrittenJob, Restart, Retention, Share, UnhealthyPodEviction,
 };
+use crate::model::environment::Around;
 use crate::model::naming::one_of;
 use crate::model::pod::check_counts;
 use crate::model::references::Resolver;
-use crate::model::stack::Around;
 use crate::model::volume::{ClaimTemplate, Source, Volume};
 use crate::model::zone::lower_time_zone;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
