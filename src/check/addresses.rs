@@ -327,9 +327,10 @@ fn network_address(model: &Model, claim: &AddressClaim, found: &mut Diagnostics)
         return;
     }
     kept_back(model, claim, found);
-    let pool = model.pools().iter().find(|pool| pool.avoid_buggy_ips && pool.holds(address));
     let buggy = matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
-    if let Some(pool) = pool.filter(|_| buggy && claim.kind == ClaimKind::LoadBalancer) {
+    let asked_for = buggy && claim.kind == ClaimKind::LoadBalancer;
+    let mut pools = model.pools().iter().filter(|_| asked_for);
+    if let Some(pool) = pools.find(|pool| pool.avoid_buggy_ips && pool.holds(address)) {
         found.push(
             NETWORK_ADDRESS
                 .at(

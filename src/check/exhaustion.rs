@@ -150,12 +150,12 @@ fn shared_slots(model: &Model, wanting: &Wanting<'_>) -> Slots {
 /// By sharing key, the fixed addresses that others may join.
 fn fixed_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
     let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
-    let pool_at = |address: IpAddr| model.pools().iter().position(|pool| pool.holds(address));
     for service in model.services() {
         let Some(balancer) = &service.load_balancer else { continue };
         let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
         let address = balancer.addresses.first().map(|address| address.value);
-        let Some((address, pool)) = address.and_then(|address| Some((address, pool_at(address)?))) else {
+        let Some((address, pool)) = address.and_then(|address| Some((address, model.pool_at(address)?)))
+        else {
             continue;
         };
         let slots = Rc::from([slot(pool, Family::of(address))]);

@@ -70,11 +70,12 @@ pub mod written;
 pub mod zone;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
+use crate::address::Lookup;
 use crate::diagnostic::{Diagnostics, Outcome, codes};
 use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
@@ -196,6 +197,9 @@ pub struct Model {
     /// The place of the inventory's `[gitops]`, or of the file.
     #[serde(skip)]
     pub place: Span,
+    /// Which pool holds an address, once somebody has asked.
+    #[serde(skip)]
+    pool_lookup: OnceLock<Lookup>,
 }
 
 /// One deployment of the stacks.
@@ -340,6 +344,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         unread: Arc::clone(&inventory.unread),
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
+        pool_lookup: OnceLock::new(),
     };
     gateway::ask_for_addresses(&mut model);
     (model.base, model.environments) = lower_environments(&mut resolver, &model);

@@ -67,9 +67,17 @@ impl Pool {
 }
 
 impl Model {
-    /// The pool that holds an address.
+    /// The pool that holds an address; of several the first.
     pub fn pool_of(&self, address: IpAddr) -> Option<&Pool> {
-        self.pools().iter().find(|pool| pool.holds(address))
+        self.pools().get(self.pool_at(address)?)
+    }
+
+    /// Which of the pools that is.
+    pub fn pool_at(&self, address: IpAddr) -> Option<usize> {
+        let pools = || self.pools().iter().enumerate();
+        let ranges =
+            || pools().flat_map(|(at, pool)| pool.addresses.iter().map(move |entry| (entry.value, at)));
+        self.pool_lookup.get_or_init(|| ranges().collect()).holder(address)
     }
 
     /// The network and broadcast addresses of the LAN: no use to anybody.
