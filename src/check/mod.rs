@@ -41,6 +41,7 @@ pub mod serving;
 pub mod settings;
 pub mod sharing;
 pub mod spelling;
+pub mod sqlite;
 pub mod storage;
 pub mod unused_secrets;
 pub mod variables;
@@ -102,6 +103,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (devices::check, &[]),
     (rollouts::check, rollouts::CODES),
     (storage::check, storage::CODES),
+    (sqlite::check, sqlite::CODES),
     (mounts::check, mounts::CODES),
     (one_node::check, one_node::CODES),
     (workloads::check, workloads::CODES),

@@ -1,4 +1,4 @@
-//! Mounts: what containers see where, and what the programs in known images keep there.
+//! Mounts: what containers see where.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,6 @@ use crate::model::volume::{Source, Volume};
 use crate::source::{Span, Spanned};
 
 codes! { Storage:
-    /// A program that keeps SQLite on NFS.
-    SQLITE_ON_NETWORK_STORAGE = ("sqlite-on-network-storage", Warning, "an image that keeps an SQLite database has it on NFS");
     /// One NFS volume mounted more than once.
     REPEATED_CLAIM_MOUNT = ("repeated-claim-mount", Warning, "a service mounts one NFS volume more than once, with different sub-paths");
     /// One mount path twice.
@@ -43,7 +41,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for stack in &environment.stacks {
             for service in &stack.services {
                 for part in service.containers() {
-                    sqlite(stack, service, &part, found);
                     mount_points(stack, service, &part, found);
                 }
                 nested_items(service, found);
@@ -53,71 +50,17 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-/// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers:
-/// the last part of the name counts. From the projects' own documentation.
-const SQLITE_IMAGES: &[(&str, &[&str])] = &[
-    ("audiobookshelf", &["/config"]),
-    ("bazarr", &["/config"]),
-    ("calibre-web", &["/config"]),
-    ("emby", &["/config"]),
-    ("embyserver", &["/config"]),
-    ("forgejo", &["/data", "/var/lib/gitea"]),
-    ("gitea", &["/data", "/var/lib/gitea"]),
-    ("grafana", &["/var/lib/grafana"]),
-    ("headscale", &["/var/lib/headscale"]),
-    ("home-assistant", &["/config"]),
-    ("homeassistant", &["/config"]),
-    ("jellyfin", &["/config"]),
-    ("jellyseerr", &["/app/config", "/config"]),
-    ("kavita", &["/config", "/kavita/config"]),
-    ("lidarr", &["/config"]),
-    ("linkding", &["/etc/linkding/data"]),
-    ("maintainerr", &["/opt/data"]),
-    ("mealie", &["/app/data"]),
-    ("mylar3", &["/config"]),
-    ("n8n", &["/home/node/.n8n"]),
-    ("navidrome", &["/data"]),
-    ("ombi", &["/config"]),
-    ("overseerr", &["/app/config", "/config"]),
-    ("paperless-ngx", &["/usr/src/paperless/data"]),
-    ("pihole", &["/etc/pihole"]),
-    ("plex", &["/config"]),
-    ("plex-media-server", &["/config"]),
-    ("pms-docker", &["/config"]),
-    ("prowlarr", &["/config"]),
-    ("radarr", &["/config"]),
-    ("readarr", &["/config"]),
-    ("seerr", &["/app/config", "/config"]),
-    ("sonarr", &["/config"]),
-    ("tautulli", &["/config"]),
-    ("uptime-kuma", &["/app/data"]),
-    ("vaultwarden", &["/data"]),
-    ("vikunja", &["/app/vikunja/files", "/db"]),
-    ("whisparr", &["/config"]),
-];
-
-/// Variables with one of these words point the program at a database server instead.
-const DATABASE_WORDS: &[&str] = &["POSTGRES", "MYSQL", "MARIADB", "DATABASE", "DB_HOST", "DBHOST", "DB_TYPE"];
-
-fn sqlite_folders(image: &str) -> Option<&'static [&'static str]> {
-    let path = image.split('@').next().unwrap_or_default();
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let name = last.split(':').next().unwrap_or_default();
-    let name = name.trim_end_matches("-develop").trim_end_matches("-nightly");
-    SQLITE_IMAGES.iter().find(|(known, _)| *known == name).map(|(_, folders)| *folders)
-}
-
 /// A volume as one container sees it.
-struct Seen<'s> {
-    path: &'s Spanned<String>,
-    volume: &'s Volume,
+pub(super) struct Seen<'s> {
+    pub(super) path: &'s Spanned<String>,
+    pub(super) volume: &'s Volume,
     sub_path: Option<&'s str>,
     writable: bool,
-    place: Span,
+    pub(super) place: Span,
 }
 
 /// What a container of a service mounts.
-fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
+pub(super) fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
     let Some(mounts) = part.mounts else {
         let own = service.volumes.iter().filter(|volume| !volume.mount.is_empty());
         return own
@@ -138,39 +81,7 @@ fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>> {
     seen.filter(|seen| !seen.path.is_empty()).collect()
 }
 
-/// SQLite locks its file, and NFS loses locks: the database is corrupted sooner or later
-/// (sqlite.org/faq.html#q5, the *arr wikis and Plex say so).
-fn sqlite(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
-    let Some(folders) = sqlite_folders(part.image) else { return };
-    let own = part.env.iter().map(|variable| &variable.name);
-    let own = own.chain(part.secret_env.iter().map(|variable| &variable.name));
-    let names = own.chain(stack.env.keys().filter(|_| part.table.is_none()));
-    let elsewhere = |name: &String| DATABASE_WORDS.iter().any(|word| name.to_uppercase().contains(word));
-    if names.into_iter().any(elsewhere) {
-        return;
-    }
-    let mounts = mounts(service, part);
-    let Some(seen) = folders.iter().find_map(|folder| holder(&mounts, folder)) else { return };
-    if !on_nfs(seen.volume) {
-        return;
-    }
-    let message = format!(
-        "{} keeps an SQLite database in `{}`, which is on NFS",
-        part.named(&service.key),
-        seen.path.value
-    );
-    let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
-    if let Source::Claim { name, .. } = &seen.volume.from
-        && let Some(claim) = stack.claim(name)
-    {
-        diagnostic = diagnostic.because(claim.place, "this claim");
-    }
-    found.push(diagnostic.because(part.image.span, "this program").help(
-        "locks on NFS are lost sooner or later, and the database with them: mount a claim on a local disk or block storage there",
-    ));
-}
-
-fn on_nfs(volume: &Volume) -> bool {
+pub(super) fn on_nfs(volume: &Volume) -> bool {
     match &volume.from {
         Source::Nfs(_) => true,
         Source::Claim { backend, .. } => *backend == Some(Backend::Nfs),
@@ -180,7 +91,7 @@ fn on_nfs(volume: &Volume) -> bool {
 }
 
 /// A mount path without slashes at its end.
-fn trimmed(path: &str) -> &str {
+pub(super) fn trimmed(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" if path.starts_with('/') => "/",
         trimmed => trimmed,
@@ -188,15 +99,9 @@ fn trimmed(path: &str) -> &str {
 }
 
 /// Whether `folder` is `path` or below it.
-fn within(folder: &str, path: &str) -> bool {
+pub(super) fn within(folder: &str, path: &str) -> bool {
     let path = trimmed(path);
     path == "/" || folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The volume that holds a folder of the container: the deepest mount above it.
-fn holder<'m, 's>(mounts: &'m [Seen<'s>], folder: &str) -> Option<&'m Seen<'s>> {
-    let above = mounts.iter().filter(|seen| within(folder, seen.path));
-    above.max_by_key(|seen| trimmed(seen.path).len())
 }
 
 /// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them.
@@ -384,24 +289,7 @@ fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
 
 #[cfg(test)]
 mod tests {
-    use super::{sqlite_folders, trimmed, within};
-
-    #[test]
-    fn images_are_known_by_the_last_part_of_their_name() {
-        let config: &[&str] = &["/config"];
-        for image in [
-            "radarr",
-            "radarr:5",
-            "lscr.io/linuxserver/radarr:5.2",
-            "host:5000/radarr@sha256:00",
-            "x/radarr-develop",
-        ] {
-            assert_eq!(sqlite_folders(image), Some(config), "{image}");
-        }
-        for image in ["qbittorrent", "radarr/exporter:1", "", "my-radarr"] {
-            assert_eq!(sqlite_folders(image), None, "{image}");
-        }
-    }
+    use super::{trimmed, within};
 
     #[test]
     fn a_mount_holds_what_is_below_it() {
