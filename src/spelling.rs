@@ -26,3 +26,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .min()
         .map(|(_, candidate)| candidate)
 }
+
+/// At most so many names are listed.
+const MOST_LISTED: usize = 12;
+
+/// Names for a message, the first of them if they are many.
+pub fn listed<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
+    let mut known = known.into_iter();
+    let mut names: Vec<&str> = known.by_ref().take(MOST_LISTED).collect();
+    names.extend(known.next().map(|_| "…"));
+    names.join(", ")
+}

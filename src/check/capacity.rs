@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::placement::{Objection, keeps_apart, nodes, objection, patched, pods};
 use crate::check::resources::{of_pod, placed, request, shown};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::network::DEFAULT_GPU;
 use crate::inventory::service::Kind;
 use crate::model::Model;
 use crate::model::node::Node;
@@ -110,10 +111,18 @@ fn fits_no_node(model: &Model, stack: Option<&Stack>, service: &Service, found: 
             .because(node.place, format!("the nearest: it has {}", there.join(" and ")))
             .about(service.subject())
             .help(match absent {
-                true => "say which node has it: `gpu = 1` at the node".to_owned(),
+                true => absent_device(&wants[lacks[0]].0),
                 false => format!("ask for at most what `{}` has, {}", node.name, there.join(" and ")),
             }),
     );
+}
+
+/// Which node has a device is for the inventory to say; a plain number is NVIDIA's.
+fn absent_device(resource: &str) -> String {
+    match resource {
+        DEFAULT_GPU => "say which node has it: `gpu = 1` at the node".to_owned(),
+        other => format!("say which node has it: `gpu = {{ \"{other}\" = 1 }}` at the node"),
+    }
 }
 
 /// Pods that keep apart have one node each.

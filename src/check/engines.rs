@@ -7,6 +7,7 @@ use crate::model::gitops::Gitops;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model, UNKNOWN_REFERENCE};
 use crate::source::Span;
+use crate::spelling::listed;
 
 codes! { Gitops:
     /// A table for an engine that does not apply what it stands at.
@@ -108,10 +109,9 @@ fn health_checks(environment: &Environment, stack: &Stack, found: &mut Diagnosti
         }
         let message = format!("stack `{}` has no {} `{}`", stack.name, check.kind, check.name);
         let diagnostic = UNKNOWN_REFERENCE.at(check.name.span, "no such service", message);
-        let known: Vec<&str> = names().take(12).collect();
         found.push(diagnostic.about(stack.subject()).help(match nearest(&check.name, names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("its services: {}", known.join(", ")),
+            None => format!("its services: {}", listed(names())),
         }));
     }
 }

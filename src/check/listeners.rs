@@ -12,6 +12,7 @@ use crate::model::route::matches;
 use crate::model::service::Service;
 use crate::model::{Model, UNKNOWN_REFERENCE};
 use crate::source::Span;
+use crate::spelling::listed;
 
 codes! { PortsAndNames:
     /// A listener that cannot lead to the port.
@@ -74,7 +75,7 @@ fn unfit(gateway: &Gateway, port: &Port, what: &str) -> Option<Diagnostic> {
         let message = format!("Gateway `{}` has no listener `{listener}`", gateway.name);
         let help = match nearest(listener, names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known: {}", names().take(12).collect::<Vec<_>>().join(", ")),
+            None => format!("known: {}", listed(names())),
         };
         return Some(UNKNOWN_REFERENCE.at(listener.span, "no such listener", message).help(help));
     };

@@ -188,6 +188,18 @@ impl<T: Decode> Decode for OrOff<T> {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
         match node.value {
             Value::Boolean(false) => Some(Self::Off(node.span)),
+            Value::Boolean(true) => {
+                let (value, ..) = reader.apart(|own| T::decode(node, own));
+                if value.is_none() {
+                    reader.refuse(
+                        node,
+                        "says nothing".to_owned(),
+                        "takes a value, or `false`, not `true`",
+                        None,
+                    );
+                }
+                value.map(|value| Self::On(Box::new(value)))
+            }
             _ => T::decode(node, reader).map(|value| Self::On(Box::new(value))),
         }
     }

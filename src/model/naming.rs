@@ -9,6 +9,7 @@ use crate::model::references::Resolver;
 use crate::model::{BAD_NAME, CONFLICTING_KEYS, UNKNOWN_REFERENCE};
 use crate::object::naming::{host_fault, label_fault, service_fault, subdomain_fault};
 use crate::source::{Span, Spanned};
+use crate::spelling::listed;
 
 /// Keeps the names that exist, each once, and reports the others.
 pub fn known_only<'k>(
@@ -51,7 +52,7 @@ pub fn report_undeclared(
     let help = match resolver.guess(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => none.to_owned(),
-        None => format!("declared: {}", known.iter().take(12).copied().collect::<Vec<_>>().join(", ")),
+        None => format!("declared: {}", listed(known.iter().copied())),
     };
     resolver.found.push(diagnostic.help(help));
 }

@@ -65,6 +65,12 @@ pub fn main_port(service: &inventory::service::Service) -> Option<(&str, &PortTa
     })
 }
 
+/// Whether any port is opened, by a sidecar or by itself: without one there is no Service.
+pub fn opens_ports(service: &inventory::service::Service) -> bool {
+    let mut sidecars = service.sidecars.values().filter_map(|sidecar| sidecar.value.on());
+    !service.ports.is_empty() || sidecars.any(|sidecar| !sidecar.ports.is_empty())
+}
+
 /// The number of the main port.
 pub fn main_number(service: &inventory::service::Service) -> Option<i64> {
     main_port(service).and_then(|(_, table)| number(table))

@@ -22,8 +22,8 @@ impl Reader {
             }
             _ => (format!("this is {}", node.kind()), format!("not {}", node.kind())),
         };
-        let mended = || mended(node, wanted).map(|mended| format!("write {mended}"));
-        let help = self.port_by_name(node, wanted).or_else(mended);
+        let mended = || self.command(node, wanted).or_else(|| mended(node, wanted));
+        let help = self.port_by_name(node, wanted).or_else(|| Some(format!("write {}", mended()?)));
         self.refuse(node, label, &format!("must be {wanted}, {not}"), help);
     }
 
@@ -42,6 +42,19 @@ impl Reader {
 
     fn is_secret(&self) -> bool {
         self.path.iter().any(|key| key == "secret-env")
+    }
+
+    /// A command line as the words of a list, or for a shell if it takes one to read it.
+    fn command(&self, node: &Node, wanted: &str) -> Option<String> {
+        let line = self.path.last().is_some_and(|key| key == "command" || key == "args");
+        let text = node.text().filter(|text| line && wanted == "a list" && text.len() <= 80)?;
+        let plain = |c: char| c.is_alphanumeric() || " -_./:=,@%+".contains(c);
+        if text.chars().all(plain) {
+            let words: Vec<String> = text.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+            return Some(format!("[{}]", words.join(", ")));
+        }
+        let quotable = !text.contains(['\'', '\n']);
+        quotable.then(|| format!("[\"sh\", \"-c\", '{text}']"))
     }
 
     /// The name of the port of this number, where a port goes by its name.

@@ -44,7 +44,7 @@ impl Reader {
     }
 
     /// Reads at the same place, with findings of its own.
-    pub(super) fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics, Unread) {
+    pub fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics, Unread) {
         let mut own =
             Self { root: self.root.clone(), path: self.path.clone(), doc: self.doc, ..Self::default() };
         let value = read(&mut own);

@@ -7,7 +7,7 @@ use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::value::OrOff;
 use crate::model::host::first_host;
-use crate::model::port::{main_number, scheme, url};
+use crate::model::port::{main_number, opens_ports, scheme, url};
 
 /// What `${services.NAME.…}` knows beside the keys in the file.
 pub(super) const SERVICE_FACTS: &[&str] =
@@ -85,29 +85,33 @@ impl Resolver<'_> {
     ) -> Option<Result<Fact, Failure>> {
         let service = self.service(key)?;
         let missing = |what: String| {
-            // What no environment is made of needs no address.
-            if self.is_stand_in {
-                return Some(Ok(String::new().into()));
-            }
-            let help = Some(format!("use `${{services.{key}.internal-host}}`"));
-            Some(Err(Failure::Unknown { what, help }))
+            let inside = opens_ports(service).then(|| format!("use `${{services.{key}.internal-host}}`"));
+            Some(self.lacking(what, inside.unwrap_or_else(|| format!("give `{key}` a `{fact}`"))))
         };
         let none = || missing(format!("service `{key}` has no {fact} here"));
         if fact == "host" {
-            return match service.host.as_ref()? {
-                OrOff::Off(_) => none(),
-                OrOff::On(hosts) => Some(self.full_host(hosts.0.get(at)?, trail).map(Fact::from)),
+            return match &service.host {
+                Some(OrOff::On(hosts)) => Some(self.full_host(hosts.0.get(at)?, trail).map(Fact::from)),
+                Some(OrOff::Off(_)) | None => none(),
             };
         }
-        match service.ip.as_ref()? {
-            OrOff::Off(_) => none(),
-            OrOff::On(addresses) => {
+        match &service.ip {
+            Some(OrOff::On(addresses)) => {
                 let address = &addresses.0.get(at)?.0;
                 if address.value == crate::model::balancer::AUTO {
                     return missing(format!("the address of service `{key}` is chosen when it runs"));
                 }
                 Some(self.expand(address, trail).map(Fact::from))
             }
+            Some(OrOff::Off(_)) | None => none(),
+        }
+    }
+
+    /// What no environment is made of needs none of it.
+    fn lacking(&self, what: String, help: String) -> Result<Fact, Failure> {
+        match self.is_stand_in {
+            true => Ok(String::new().into()),
+            false => Err(Failure::Unknown { what, help: Some(help) }),
         }
     }
 
@@ -118,8 +122,16 @@ impl Resolver<'_> {
         fact: &str,
         trail: &mut Trail,
     ) -> Option<Result<Fact, Failure>> {
+        // Without a port there is no Service, and so no name in the cluster.
+        let closed = || {
+            let what = format!("service `{key}` opens no port, so that nobody can reach it");
+            Some(self.lacking(what, format!("give it one: `ports.http = 80` in `services.{key}`")))
+        };
         let text = match fact {
+            "internal-host" | "internal-url" if !opens_ports(service) => return closed(),
+            "port" if !opens_ports(service) => return closed(),
             "port" => return main_number(service).map(|port| Ok(port.into())),
+            "url" if !opens_ports(service) && self.outside_url(service, trail).is_none() => return closed(),
             "name" => self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail),
             "namespace" => {
                 let stack = service.stack.as_ref()?;

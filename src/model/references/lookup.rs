@@ -11,6 +11,7 @@ use crate::diagnostic::{Code, nearest};
 use crate::inventory::node::{Node, Value};
 use crate::model::{REFERENCE_CYCLE, REFERENCE_TO_ABSENT_SERVICE, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
+use crate::spelling::listed;
 
 /// Where a lookup is: what it is on the way to, and how much it has cost.
 pub(super) struct Trail {
@@ -258,10 +259,7 @@ impl Resolver<'_> {
                 let path = [&keys[..depth], &[near], &keys[depth + 1..]].concat().join(".");
                 Some(format!("did you mean `${{{path}}}`?"))
             }
-            None => {
-                let names: Vec<&str> = known.take(12).collect();
-                (!names.is_empty()).then(|| format!("`{parent}` has {}", names.join(", ")))
-            }
+            None => known.clone().next().map(|_| format!("`{parent}` has {}", listed(known))),
         };
         let parent = if depth == 0 { "the inventory".to_owned() } else { format!("`{parent}`") };
         Failure::Unknown { what: format!("{parent} has no `{missing}`"), help }
