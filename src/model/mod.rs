@@ -353,7 +353,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     model.velero = velero::lower(&mut resolver, &model);
     resolver.escaping = false;
     waves::order_charts(&mut model, &mut resolver.found);
-    steps::part_charts(&mut model);
+    steps::part_charts(&mut model, &mut resolver.found);
     stack::share_namespaces(&mut model);
     load_balancer::serve_namespaces(&mut model);
     delivery::plan(&mut model);
