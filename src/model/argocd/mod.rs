@@ -78,8 +78,10 @@ const SOURCES_PATCH: &str = r#"{{- if hasKey . "sources" }}
   {{- end }}
   "#;
 
-/// What bayplan tells Argo CD of every sync.
-const OPTIONS: &[&str] = &["ServerSideApply=true", "PruneLast=true", "FailOnSharedResource=true"];
+/// What bayplan tells Argo CD of every sync. Not `FailOnSharedResource`: what is kept in the cluster still names the
+/// Application that it had before, and its new one would fail for ever (argo-cd#8179). That no object has two owners,
+/// the checks see to.
+const OPTIONS: &[&str] = &["ServerSideApply=true", "PruneLast=true"];
 
 /// What Argo CD is told beside the order.
 #[derive(Clone, Debug, Default, Serialize)]
