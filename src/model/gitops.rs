@@ -32,8 +32,8 @@ pub struct Gitops {
     pub infrastructure: Engine,
     /// Who applies the stacks.
     pub apps: Engine,
-    /// Annotations of the infrastructure's namespaces. What is in them is not known here: keys that a controller has
-    /// made, claims that Helm leaves behind. So they stay when they leave the tree.
+    /// Annotations of what stays when it leaves the tree: the AppProject, and the infrastructure's namespaces. What is
+    /// in them is not known here: keys that a controller has made, claims that Helm leaves behind.
     pub kept: Texts,
     /// How Argo CD does it.
     pub argocd: Argocd,

@@ -1,6 +1,5 @@
 //! What objects carry beside their spec: labels, annotations, and the wave they are applied in.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelRefMutIterator, ParallelIterator};
@@ -8,14 +7,12 @@ use serde::Serialize;
 
 use crate::inventory::service::Kind;
 use crate::inventory::value::Engine;
-use crate::model::gitops::Gitops;
+use crate::model::argocd::merged;
 use crate::model::idle::first_mounts;
 use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::storage::Claim;
 use crate::model::texts::Texts;
-use crate::model::volume::Source;
 use crate::model::{Environment, Model, facts, monitoring};
 
 /// The recommended labels of Kubernetes.
@@ -24,6 +21,8 @@ const PART_OF: &str = "app.kubernetes.io/part-of";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Argo CD applies objects wave by wave; without it the wave is 0.
 const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
+/// What Argo CD is told of one object, with commas in between.
+const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
 /// The annotations of a service's objects.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
@@ -48,40 +47,18 @@ pub fn mark_charts(model: &mut Model) {
     }
 }
 
-/// Has the engines leave every namespace behind in which a stack keeps data, whichever of the stacks that share it
-/// writes it: claims go with their namespace, whatever they say of themselves (argo-cd#22607, flux2#1366).
-pub fn keep_namespaces(stacks: &mut [&mut Stack], gitops: Option<&Gitops>) {
-    let Some(gitops) = gitops else { return };
-    let holding = stacks.iter().filter(|stack| keeps_data(stack));
-    let holding: BTreeSet<String> = holding.map(|stack| stack.namespace.value.clone()).collect();
-    for stack in stacks.iter_mut().filter(|stack| holding.contains(&stack.namespace.value)) {
-        stack.annotations.add_all(&kept_by(gitops.engine_of(stack.layer)));
-    }
-}
-
-/// Whether something in a stack's namespace goes with it that nothing can bring back.
-fn keeps_data(stack: &Stack) -> bool {
-    let templates = || stack.services.iter().flat_map(|service| &service.volumes);
-    stack.claims.iter().any(loses_data)
-        || templates().any(|volume| matches!(volume.from, Source::ClaimTemplate(_)))
-}
-
-/// Whether a claim's volume goes with it.
-fn loses_data(claim: &Claim) -> bool {
-    claim.volume.is_none()
-}
-
-/// What tells an engine to leave an object behind that has left the tree. Argo CD would go on trying to be in step with
-/// what it does not delete, so it is told not to compare it either.
+/// What tells an engine to leave an object behind that has left the tree. Each engine's own mark, whoever applies it
+/// now: when an inventory goes from one engine to the other, the old one applies the new tree once more before it lets
+/// go, and would take its mark off with its own hand. Argo CD would go on trying to be in step with what it does not
+/// delete, so it is told not to compare it either.
 pub fn kept_by(engine: Engine) -> Texts {
-    let texts: &[(&str, &str)] = match engine {
-        Engine::Argocd => &[
-            ("argocd.argoproj.io/compare-options", "IgnoreExtraneous"),
-            ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
-        ],
-        Engine::Flux => &[("kustomize.toolkit.fluxcd.io/prune", "disabled")],
-    };
-    texts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    let mut marks = Texts::new();
+    marks.add(SYNC_OPTIONS, "Prune=false,Delete=false");
+    marks.add("kustomize.toolkit.fluxcd.io/prune", "disabled");
+    if engine == Engine::Argocd {
+        marks.add("argocd.argoproj.io/compare-options", "IgnoreExtraneous");
+    }
+    marks
 }
 
 /// Labels and annotates stacks and services.
@@ -116,7 +93,7 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
             order_claims(stack);
         }
         if let Some(engine) = engine {
-            keep_claims(stack, engine);
+            keep(stack, engine);
         }
         monitoring::mark(stack, &model.monitoring.labels);
         stack.network = facts::of_stack(stack, &model.nfs);
@@ -161,7 +138,7 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
 /// beside `Force=true` would run it with every sync (argoproj/argo-cd#22952), and server-side apply knows no force.
 fn renew(annotations: &mut Texts, engine: Option<Engine>) {
     let (key, value) = match engine {
-        Some(Engine::Argocd) => ("argocd.argoproj.io/sync-options", "Force=true,ServerSideApply=false"),
+        Some(Engine::Argocd) => (SYNC_OPTIONS, "Force=true,ServerSideApply=false"),
         Some(Engine::Flux) => ("kustomize.toolkit.fluxcd.io/force", "enabled"),
         None => return,
     };
@@ -182,12 +159,24 @@ fn order_claims(stack: &mut Stack) {
     }
 }
 
-/// Taking a claim out of the inventory must not delete what people stored: the engine leaves behind a claim
-/// whose volume would go with it.
-fn keep_claims(stack: &mut Stack, engine: Engine) {
+/// Taking a stack out of the inventory must not delete what people stored or made by hand. Everything goes with its
+/// namespace, whatever it says of itself (argo-cd#22607, flux2#1366), and a claim's volume may go with the claim, but for
+/// one that the tree writes.
+fn keep(stack: &mut Stack, engine: Engine) {
     let kept = kept_by(engine);
-    for claim in stack.claims.iter_mut().filter(|claim| loses_data(claim)) {
-        claim.annotations.add_all(&kept);
+    let claims = stack.claims.iter_mut().filter(|claim| !claim.writes_volume);
+    for annotations in claims.map(|claim| &mut claim.annotations).chain([&mut stack.annotations]) {
+        let options = |texts: &Texts| -> Vec<String> {
+            let text = texts.get(SYNC_OPTIONS).map(String::as_str).unwrap_or_default();
+            text.split(',')
+                .filter(|option| !option.is_empty())
+                .map(|option| option.trim().to_owned())
+                .collect()
+        };
+        // What people write themselves counts more, and does not take the marks away.
+        let all = merged(options(&kept), &options(annotations)).join(",");
+        annotations.add_all(&kept);
+        annotations.insert(SYNC_OPTIONS.to_owned(), all);
     }
 }
 
@@ -224,7 +213,11 @@ mod tests {
         namespace = "shared"
         pod-security = "baseline"
         labels = { team = "x" }
-        claims = { early = { size = "1Gi" }, late = { size = "1Gi" }, idle = { size = "1Gi" }, nas = { size = "1Gi", nfs = "nas/media" } }
+        [stacks.b.claims]
+        early = { size = "1Gi" }
+        late = { size = "1Gi", annotations = { "argocd.argoproj.io/sync-options" = "Validate=false" } }
+        idle = { size = "1Gi", volume = "archive" }
+        nas = { size = "1Gi", nfs = "nas/media" }
         [stacks.c]
         namespace = "shared"
         depends-on = ["b"]
@@ -268,52 +261,49 @@ mod tests {
         let claims = &model.environments[0].stacks[1].claims;
         let annotations: Json =
             claims.iter().map(|claim| (claim.name.clone(), json!(claim.annotations))).collect();
-        let keep = "argocd.argoproj.io/sync-options";
-        let ignore = "argocd.argoproj.io/compare-options";
-        let ignored = "IgnoreExtraneous";
-        let (wave, kept) = ("argocd.argoproj.io/sync-wave", "Prune=false,Delete=false");
+        let kept = |options: &str, wave: Option<&str>| {
+            let mut kept = json!({
+                "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+                "argocd.argoproj.io/sync-options": options,
+                "kustomize.toolkit.fluxcd.io/prune": "disabled",
+            });
+            if let Some(wave) = wave {
+                kept["argocd.argoproj.io/sync-wave"] = wave.into();
+            }
+            kept
+        };
+        let both = "Prune=false,Delete=false";
         assert_eq!(
             annotations,
             json!({
-                "early": { keep: kept, ignore: ignored }, "late": { keep: kept, ignore: ignored, wave: "1" },
-                "idle": { keep: kept, ignore: ignored, wave: "1" }, "nas": {},
+                "early": kept(both, None), "late": kept("Prune=false,Delete=false,Validate=false", Some("1")),
+                "idle": kept(both, Some("1")), "nas": {},
             })
         );
     }
 
     #[test]
-    fn a_namespace_with_data_stays_whoever_writes_it() {
+    fn namespaces_stay_with_either_engine() {
         let text = r#"
             [gitops]
             repository = "https://example.org/r.git"
             apps = "flux"
             [stacks.a]
-            namespace = "shared"
-            [stacks.b]
-            namespace = "shared"
-            [stacks.c]
             [services.web]
             stack = "a"
             image = "web:1"
             ports.http = 80
-            [services.db]
-            stack = "b"
-            kind = "stateful-set"
-            image = "db:1"
-            ports.sql = 1
-            volumes.d = { claim-template = { size = "1Gi" }, mount = "/d" }
-            [services.other]
-            stack = "c"
-            image = "web:1"
-            ports.http = 80
         "#;
-        let model = model(text);
-        let kept = |stack: usize| {
-            let annotations = &model.environments[0].stacks[stack].annotations;
-            annotations.get("kustomize.toolkit.fluxcd.io/prune").map(String::as_str)
-        };
-        assert!(model.environments[0].stacks[0].writes_namespace);
-        assert_eq!([kept(0), kept(2)], [Some("disabled"), None]);
+        let annotations = json!(model(text).environments[0].stacks[0].annotations);
+        assert_eq!(
+            annotations,
+            json!({
+                "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+                "kustomize.toolkit.fluxcd.io/prune": "disabled",
+            })
+        );
+        let alone = text.replace("apps = \"flux\"", "").replace("[gitops]", "").replace("repository", "#");
+        assert!(model(&alone).environments[0].stacks[0].annotations.is_empty());
     }
 
     #[test]

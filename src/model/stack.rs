@@ -18,8 +18,8 @@ use crate::model::env::check_env_name;
 use crate::model::environment::Around;
 use crate::model::flows::Solvers;
 use crate::model::flux::substitutes;
-use crate::model::gitops::{Gitops, brings_along};
-use crate::model::marks::{keep_namespaces, secure};
+use crate::model::gitops::brings_along;
+use crate::model::marks::secure;
 use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
@@ -157,12 +157,11 @@ pub struct Limits {
     pub claim_min: Option<Spanned<QuantityValue>>,
 }
 
-/// Labels namespaces, and keeps those with data. Of stacks that share one, the one that is applied first writes it,
-/// with the strictest of their Pod Security Standards.
+/// Labels namespaces. Of stacks that share one, the one that is applied first writes it, with the strictest of their Pod
+/// Security Standards.
 pub fn share_namespaces(model: &mut Model) {
-    let gitops = model.gitops.as_ref();
-    share(std::slice::from_mut(&mut model.base), gitops);
-    share(&mut model.environments, gitops);
+    share(std::slice::from_mut(&mut model.base));
+    share(&mut model.environments);
     // An engine would apply the Gateway before the stack that brings its namespace, which is reported.
     if let Some(ingress) = model.ingress.as_mut().filter(|_| model.gitops.is_none()) {
         let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
@@ -172,7 +171,7 @@ pub fn share_namespaces(model: &mut Model) {
     }
 }
 
-fn share(environments: &mut [Environment], gitops: Option<&Gitops>) {
+fn share(environments: &mut [Environment]) {
     let mut stacks: Vec<&mut Stack> =
         environments.iter_mut().flat_map(|environment| &mut environment.stacks).collect();
     let mut levels: BTreeMap<String, PodSecurityLevels> = BTreeMap::new();
@@ -180,7 +179,6 @@ fn share(environments: &mut [Environment], gitops: Option<&Gitops>) {
         let level = levels.entry(stack.namespace.value.clone()).or_default();
         *level = level.stricter(&stack.pod_security_levels);
     }
-    keep_namespaces(&mut stacks, gitops);
     stacks.sort_by_key(|stack| (stack.layer, stack.wave));
     let mut written = BTreeSet::new();
     for stack in stacks {

@@ -265,7 +265,7 @@ fn respecting(mut sync: Sync) -> Sync {
 }
 
 /// Options with others laid over them. Of two that exclude each other, the later one stays.
-fn merged(mut options: Vec<String>, over: &[String]) -> Vec<String> {
+pub fn merged(mut options: Vec<String>, over: &[String]) -> Vec<String> {
     let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
     for option in over {
         match options.iter().position(|known| key(known) == key(option)) {
