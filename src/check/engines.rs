@@ -1,8 +1,11 @@
 //! What one engine is told, and the other would have to hear; what an engine is told of things that are not there.
 
+use std::collections::BTreeSet;
+
 use crate::check::owners::TWO_OWNERS;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::value::Engine;
+use crate::model::flux::tell::{BESIDE_CHARTS, made_for};
 use crate::model::gitops::Gitops;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model, UNKNOWN_REFERENCE};
@@ -27,6 +30,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     differences(model, gitops, found);
     windows(model, gitops, found);
     notifications(model, gitops, found);
+    if gitops.uses_flux() {
+        targets(model, gitops, found);
+    }
 }
 
 fn charts(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
@@ -157,4 +163,46 @@ fn notifications(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
     found.push(diagnostic.about("gitops").about(format!("charts.{}", chart.name)).help(
         "set the chart's `notifications.cm.create = false`, or give it the contents as `notifications`",
     ));
+}
+
+/// What Flux is told to listen to or to look at, and what it does not have. People may have Kustomizations of their own
+/// beside those of the tree: only a name that is all but one of those is a fault.
+fn targets(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let stacks = model.environments.iter().flat_map(|environment| &environment.stacks);
+    let deliveries = stacks.filter_map(|stack| stack.delivery.as_ref()).chain(&gitops.deliveries);
+    let deliveries = deliveries.filter(|delivery| delivery.engine == Engine::Flux);
+    let kustomizations: BTreeSet<&str> = deliveries.map(|delivery| delivery.name.as_str()).collect();
+    let extras = &gitops.flux.extras;
+    let sources = extras.notifications.iter().flat_map(|notification| &notification.sources);
+    let resources = extras.receivers.iter().flat_map(|receiver| &receiver.resources);
+    for target in sources.chain(resources).filter(|target| target.namespace.is_none()) {
+        let Some(place) = target.place else { continue };
+        let (kind, name) = (target.kind.as_str(), target.name.as_str());
+        let of_chart = BESIDE_CHARTS.contains(&kind);
+        let near = match kind {
+            "Kustomization" if name != "*" && !kustomizations.contains(name) => {
+                nearest(name, kustomizations.iter().copied()).map(str::to_owned)
+            }
+            _ if of_chart && gitops.infrastructure == Engine::Flux => {
+                let made = model.charts.iter().flat_map(made_for).filter(|(of, _)| *of == kind);
+                let names: Vec<String> = made.map(|(_, name)| name).collect();
+                nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+            }
+            _ => None,
+        };
+        if near.is_none() && !of_chart {
+            continue;
+        }
+        let message = match name {
+            "*" => format!("Flux has no {kind} for any chart"),
+            _ => format!("Flux has no {kind} `{name}`"),
+        };
+        let elsewhere = format!("one that is made elsewhere is `{kind}/NAMESPACE/{name}`");
+        found.push(UNKNOWN_REFERENCE.at(place, "not in the tree", message).about("gitops.flux").help(
+            match near {
+                Some(near) => format!("did you mean `{kind}/{near}`? {elsewhere}"),
+                None => elsewhere,
+            },
+        ));
+    }
 }

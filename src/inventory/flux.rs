@@ -62,7 +62,7 @@ record! {
         secret: Option<Text>,
         /// From where on events are told. Default `info`.
         severity: Option<Spanned<Severity>>,
-        /// What is listened to, as `Kind` or `Kind/name`: `Kustomization`, `HelmRelease/traefik`. Default: all Kustomizations and HelmReleases.
+        /// What is listened to, as `Kind`, `Kind/name` or `Kind/namespace/name`: `Kustomization`, `HelmRelease/traefik`. Without a namespace a HelmRelease and its source are those of a chart, anything else is in Flux's. Default: all Kustomizations and HelmReleases.
         sources: List<Text>,
         /// Events whose message matches one of these regular expressions are not told.
         exclude: List<Text>,
@@ -84,7 +84,7 @@ record! {
         /// The Secret in Flux's namespace whose `token` guards it.
         #[required]
         secret: Option<Text>,
-        /// What is made to look, as `Kind` or `Kind/name`. Default: the tree's own GitRepository.
+        /// What is made to look, as `sources` of notifications names it. Default: the tree's own GitRepository.
         resources: List<Text>,
     }
 }

@@ -81,11 +81,13 @@ use crate::inventory::gitops::Setting;
 use crate::inventory::node::Node as Raw;
 use crate::inventory::stack::Layer;
 use crate::inventory::unread::Unread;
+use crate::inventory::value::Engine;
 use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::chart::Chart;
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Cluster, Network};
 use crate::model::external::External;
+use crate::model::flux::tell::find_beside_charts;
 use crate::model::gitops::Gitops;
 use crate::model::ingress::Ingress;
 use crate::model::load_balancer::{Cilium, KubeVip, LoadBalancing, Metallb};
@@ -360,6 +362,8 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let updates = images::gather(&model);
     if let Some(gitops) = model.gitops.as_mut() {
         gitops.flux.extras.images = updates;
+        let by_flux = gitops.infrastructure == Engine::Flux;
+        find_beside_charts(&mut gitops.flux.extras, if by_flux { &model.charts } else { &[] });
     }
     marks::mark_charts(&mut model);
     facts::gather(&mut model);

@@ -1,5 +1,7 @@
 //! Whom Flux tells what happened, and who may make it look.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::diagnostic::nearest;
@@ -8,11 +10,13 @@ use crate::inventory::flux as written;
 use crate::inventory::record::{Map, Named};
 use crate::inventory::value::Text;
 use crate::model::BAD_VALUE;
-use crate::model::flux::on;
+use crate::model::chart::Chart;
+use crate::model::flux::{Extras, on};
 use crate::model::naming::{NameKind, check_name, optional_name};
 use crate::model::patterns;
 use crate::model::references::Resolver;
 use crate::model::texts::{list, optional};
+use crate::source::Span;
 
 /// An object that events come from, or that is made to look.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +29,9 @@ pub struct Target {
     pub name: String,
     /// Its namespace; empty for Flux's.
     pub namespace: Option<String>,
+    /// Where the inventory names it, if it does.
+    #[serde(skip)]
+    pub place: Option<Span>,
 }
 
 /// Whom Flux tells what happened.
@@ -88,10 +95,61 @@ pub fn target(kind: &str, name: Option<&str>) -> Target {
         Some((namespace, name)) => (Some(namespace.to_owned()), name.to_owned()),
         None => (None, name.unwrap_or("*").to_owned()),
     };
-    Target { api_version, kind: kind.to_owned(), name, namespace }
+    Target { api_version, kind: kind.to_owned(), name, namespace, place: None }
 }
 
-/// `Kind`, `Kind/name` or `Kind/namespace/name`. HelmReleases and their sources live beside their charts.
+/// Kinds of which there are none but for charts, beside each of which they live.
+pub const BESIDE_CHARTS: &[&str] = &["HelmChart", "HelmRelease", "HelmRepository"];
+
+/// What Flux has for a chart that it installs: kinds and names.
+pub fn made_for(chart: &Chart) -> Vec<(&'static str, String)> {
+    let mut made = vec![("HelmRelease", chart.name.clone())];
+    match chart.oci {
+        true => made.push(("OCIRepository", chart.name.clone())),
+        false => {
+            made.push(("HelmRepository", chart.name.clone()));
+            made.push(("HelmChart", format!("{}-{}", chart.release_namespace, chart.name)));
+        }
+    }
+    made
+}
+
+/// Gives what charts have their namespaces. `charts` are those that Flux installs. What none of them has is left
+/// without for the rules, where the inventory names it.
+pub fn find_beside_charts(extras: &mut Extras, charts: &[Chart]) {
+    let mut named: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    let mut of_kind: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for chart in charts {
+        for (kind, name) in made_for(chart) {
+            named.insert((kind, name), &chart.release_namespace);
+            of_kind.entry(kind).or_default().insert(&chart.release_namespace);
+        }
+    }
+    let notifications = extras.notifications.iter_mut().map(|notification| &mut notification.sources);
+    let receivers = extras.receivers.iter_mut().map(|receiver| &mut receiver.resources);
+    for targets in notifications.chain(receivers) {
+        let mut seen = BTreeSet::new();
+        for target in std::mem::take(targets) {
+            if !seen.insert((target.kind.clone(), target.namespace.clone(), target.name.clone())) {
+                continue;
+            }
+            let namespaces: Vec<&str> = match target.name.as_str() {
+                _ if target.namespace.is_some() => Vec::new(),
+                "*" => of_kind.get(target.kind.as_str()).into_iter().flatten().copied().collect(),
+                name => named.get(&(target.kind.as_str(), name.to_owned())).into_iter().copied().collect(),
+            };
+            let elsewhere = !BESIDE_CHARTS.contains(&target.kind.as_str()) || target.place.is_some();
+            if namespaces.is_empty() && elsewhere {
+                targets.push(target);
+                continue;
+            }
+            let beside = |namespace: &str| Target { namespace: Some(namespace.to_owned()), ..target.clone() };
+            targets.extend(namespaces.into_iter().map(beside));
+        }
+    }
+}
+
+/// `Kind`, `Kind/name` or `Kind/namespace/name`.
 fn targets(resolver: &mut Resolver<'_>, texts: &[Text], about: &str) -> Vec<Target> {
     let mut targets = Vec::new();
     for text in texts {
@@ -110,7 +168,7 @@ fn targets(resolver: &mut Resolver<'_>, texts: &[Text], about: &str) -> Vec<Targ
             resolver.found.push(BAD_VALUE.at(text.span, "no such kind", message).about(about).help(help));
             continue;
         }
-        targets.push(target(kind, name));
+        targets.push(Target { place: Some(text.span), ..target(kind, name) });
     }
     targets
 }
