@@ -120,7 +120,7 @@ record! {
         prune: Option<Flag>,
         /// Whether objects that cannot be changed are made anew. Default false.
         force: Option<Flag>,
-        /// Whether it is left alone for now. Default false.
+        /// Whether it is left alone for now. Nothing waits for it meanwhile. Default false.
         suspend: Option<Flag>,
         /// What becomes of its objects when the Kustomization goes. Default `mirror-prune`.
         deletion_policy: Option<Spanned<DeletionPolicy>>,

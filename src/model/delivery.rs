@@ -75,11 +75,16 @@ pub fn plan(model: &mut Model) {
     let idle = with_idle_claims(model);
     for environment in &mut model.environments {
         let (name, stacks) = (&environment.name, &mut environment.stacks);
-        let layers: Vec<(String, Layer)> =
-            stacks.iter().map(|stack| (stack.name.clone(), stack.layer)).collect();
+        // Flux waits for a Kustomization until that has applied the newest commit, which a suspended one never does.
+        let suspended = |stack: &Stack| stack.flux.suspend && gitops.engine_of(stack.layer) == Engine::Flux;
+        let awaited: Vec<(String, Layer)> = stacks
+            .iter()
+            .filter(|stack| !suspended(stack))
+            .map(|stack| (stack.name.clone(), stack.layer))
+            .collect();
         for stack in stacks {
             let start = if stack.layer == Layer::Apps { apps_wave } else { base_wave };
-            let mut delivery = deliver_stack(&gitops, stack, name, &layers, start);
+            let mut delivery = deliver_stack(&gitops, stack, name, &awaited, start);
             if idle.contains(&(name.clone(), stack.name.clone())) {
                 wait_for_pods(&mut delivery.apply, stack);
             }
@@ -269,11 +274,12 @@ fn apply_itself(flux: &Flux) -> Apply {
     }
 }
 
+/// How a stack is applied. `awaited` are the stacks of its environment that others can wait for.
 fn deliver_stack(
     gitops: &Gitops,
     stack: &Stack,
     environment: &str,
-    layers: &[(String, Layer)],
+    awaited: &[(String, Layer)],
     start: usize,
 ) -> Delivery {
     let engine = gitops.engine_of(stack.layer);
@@ -281,7 +287,7 @@ fn deliver_stack(
         .after_stacks
         .iter()
         .filter(|name| {
-            layers.iter().any(|(other, layer)| *other == name.value && gitops.engine_of(*layer) == engine)
+            awaited.iter().any(|(other, layer)| *other == name.value && gitops.engine_of(*layer) == engine)
         })
         .map(|name| format!("{name}-{environment}"))
         .collect();
@@ -290,7 +296,7 @@ fn deliver_stack(
         after.extend(infrastructure.filter(|name| [CONFIGS, RELEASES].contains(&name.as_str())).cloned());
         // The whole layer before is waited for, not only what is named.
         if stack.layer == Layer::Apps {
-            let before = layers.iter().filter(|(_, layer)| *layer == Layer::Infrastructure);
+            let before = awaited.iter().filter(|(_, layer)| *layer == Layer::Infrastructure);
             after.extend(before.map(|(name, _)| format!("{name}-{environment}")));
         }
     }
@@ -317,5 +323,40 @@ fn deliver_stack(
             .filter(|service| service.external)
             .map(|service| service.url.clone())
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::resolve;
+    use crate::source::{FileId, Source};
+
+    #[test]
+    fn nothing_waits_for_a_suspended_stack() {
+        let text = r#"
+            [gitops]
+            repository = "https://example.org/r.git"
+            apps = "flux"
+            [stacks.base]
+            layer = "infrastructure"
+            flux.suspend = true
+            [stacks.store]
+            layer = "infrastructure"
+            [stacks.db]
+            flux.suspend = true
+            [stacks.site]
+            depends-on = ["db", "cache"]
+            [stacks.cache]
+            depends-on = ["db"]
+        "#;
+        let inventory = crate::inventory::parse(&Source::new("inventory.toml", text), FileId(0));
+        let model = resolve(&inventory.value).value;
+        let after = |name: &str| {
+            let stack = model.environments[0].stacks.iter().find(|stack| stack.name == name);
+            stack.and_then(|stack| stack.delivery.as_ref()).map(|delivery| delivery.after.clone()).unwrap()
+        };
+        assert_eq!(after("site"), ["cache-default", "infrastructure-configs", "store-default"]);
+        assert_eq!(after("cache"), ["infrastructure-configs", "store-default"]);
+        assert_eq!(after("db"), ["infrastructure-configs", "store-default"]);
     }
 }
