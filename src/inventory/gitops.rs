@@ -52,7 +52,7 @@ record! {
         cascade: Option<Flag>,
         /// Sync options of every Application, as `Name=value`: they add to, or replace, the ones that bayplan writes.
         sync_options: List<Text>,
-        /// Whether the AppProject lists the kinds of objects inside namespaces, too: what the tree has, and what comes of it. Manifests of other kinds that you add are refused then. Not where Argo CD applies charts. Default false.
+        /// Whether the AppProject allows only the namespaces and kinds that the tree has, and what comes of those. Manifests of other kinds that you add are refused then, and the last object of a kind or in a namespace that leaves the tree is out of Argo CD's sight before it is pruned: delete it by hand. Not where Argo CD applies charts. Default false.
         strict_kinds: Option<Flag>,
         /// When syncs may happen, and when not.
         sync_windows: List<SyncWindow>,

@@ -128,7 +128,9 @@ fn wait_for_pods(apply: &mut Apply, stack: &Stack) {
         .collect();
 }
 
-/// What the AppProject has to allow: no more than what Argo CD applies.
+/// What the AppProject has to allow. What has left the tree must stay allowed until it is pruned: Argo CD does not see,
+/// let alone delete, what its project does not permit (`getPermittedAppLiveObjects`), and the project is applied first.
+/// So any namespace is, unless people want the list as narrow as can be.
 fn permit(model: &mut Model) {
     let Some(gitops) = model.gitops.as_ref().filter(|gitops| gitops.uses_argocd()) else { return };
     let whole = gitops.infrastructure == Engine::Argocd;
@@ -140,8 +142,6 @@ fn permit(model: &mut Model) {
     let from_elsewhere: Vec<&Source> = stacks.iter().flat_map(|stack| &stack.argocd.sources).collect();
     repositories.extend(from_elsewhere.iter().map(|source| source.repository.clone()));
     let several_sources = gitops.argocd.extras.application_set && !from_elsewhere.is_empty();
-    let mut destinations = vec![gitops.argocd.namespace.clone()];
-    destinations.extend(stacks.iter().map(|stack| stack.namespace.value.clone()));
     if whole {
         // Argo CD writes an OCI registry without its scheme.
         let charts = model.charts.iter();
@@ -151,19 +151,13 @@ fn permit(model: &mut Model) {
         );
         let of_charts = model.charts.iter().flat_map(|chart| &chart.argocd.sources);
         repositories.extend(of_charts.map(|source| source.repository.clone()));
-        destinations.extend(model.charts.iter().map(|chart| chart.namespace.value.clone()));
-        destinations.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
-        if model.load_balancer.provider == Provider::Metallb {
-            destinations.push(model.metallb.namespace.clone());
-        }
-        destinations.extend(model.ingress.iter().flat_map(|ingress| ingress.namespaces.clone()));
-        // Charts put leases and metrics Services there.
-        destinations.push("kube-system".to_owned());
     }
-    for names in [&mut repositories, &mut destinations] {
-        names.sort();
-        names.dedup();
-    }
+    repositories.sort();
+    repositories.dedup();
+    let destinations = match gitops.argocd.extras.strict_kinds {
+        true => destinations(model, gitops, &stacks),
+        false => vec!["*".to_owned()],
+    };
     let mut cluster_kinds = Vec::new();
     if whole && !model.charts.is_empty() || !from_elsewhere.is_empty() {
         // Charts bring kinds, roles and webhooks of their own, and so may what comes from elsewhere.
@@ -177,6 +171,22 @@ fn permit(model: &mut Model) {
             gitops.argocd.extras.list_sources();
         }
     }
+}
+
+/// The namespaces that Argo CD deploys to, without charts.
+fn destinations(model: &Model, gitops: &Gitops, stacks: &[&Stack]) -> Vec<String> {
+    let mut namespaces = BTreeSet::from([gitops.argocd.namespace.clone()]);
+    namespaces.extend(stacks.iter().map(|stack| stack.namespace.value.clone()));
+    if gitops.infrastructure == Engine::Argocd {
+        namespaces.extend(model.velero.iter().map(|velero| velero.namespace.clone()));
+        if model.load_balancer.provider == Provider::Metallb {
+            namespaces.insert(model.metallb.namespace.clone());
+        }
+        namespaces.extend(model.ingress.iter().flat_map(|ingress| ingress.namespaces.clone()));
+        // kube-vip and the network's facts have ConfigMaps there.
+        namespaces.insert("kube-system".to_owned());
+    }
+    namespaces.into_iter().collect()
 }
 
 /// `folder` of the tree, from the root of the repository.

@@ -77,7 +77,7 @@ pub struct Argocd {
     pub cascade: bool,
     /// The repositories that it needs: of the tree, and of charts.
     pub repositories: Vec<String>,
-    /// The namespaces that it deploys to.
+    /// The namespaces that it may deploy to; `*` for any.
     pub destinations: Vec<String>,
     /// The cluster-scoped kinds that it deploys, if they are not left to what is rendered: group and kind.
     pub cluster_kinds: Vec<ClusterKind>,

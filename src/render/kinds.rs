@@ -39,6 +39,28 @@ const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
     ("storage.k8s.io", &["CSIDriver", "StorageClass", "VolumeAttachment"]),
 ];
 
+/// What bayplan writes for the whole cluster. It stays allowed when the last of it has left the tree: what an AppProject
+/// does not permit, Argo CD does not see, and so never prunes.
+const WRITTEN: &[(&str, &str)] = &[
+    ("", "Namespace"),
+    ("", "PersistentVolume"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+];
+
+/// The same with the infrastructure.
+const WRITTEN_FIRST: &[(&str, &str)] = &[
+    ("cert-manager.io", "ClusterIssuer"),
+    ("cilium.io", "CiliumBGPAdvertisement"),
+    ("cilium.io", "CiliumBGPClusterConfig"),
+    ("cilium.io", "CiliumBGPPeerConfig"),
+    ("cilium.io", "CiliumL2AnnouncementPolicy"),
+    ("cilium.io", "CiliumLoadBalancerIPPool"),
+    ("external-secrets.io", "ClusterSecretStore"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("storage.k8s.io", "StorageClass"),
+];
+
 /// What controllers make of workloads: without leave for it, Argo CD does not show it.
 const OFFSPRING: &[(&str, &str)] = &[
     ("", "Endpoints"),
@@ -54,6 +76,12 @@ const OFFSPRING: &[(&str, &str)] = &[
 pub struct GroupKind {
     group: String,
     kind: String,
+}
+
+impl GroupKind {
+    fn of((group, kind): &(&str, &str)) -> Self {
+        Self { group: (*group).to_owned(), kind: (*kind).to_owned() }
+    }
 }
 
 /// The kinds that Argo CD applies.
@@ -78,16 +106,17 @@ impl Applied {
             };
             kinds.insert(GroupKind { group: id.group, kind: id.kind });
         }
-        let itself = model.gitops.as_ref().is_some_and(|gitops| gitops.infrastructure == Engine::Argocd);
+        let Some(gitops) = &model.gitops else { return };
+        let itself = gitops.infrastructure == Engine::Argocd;
         if itself {
             // Its own project, which is written when all is noted.
-            let (group, kind) = ("argoproj.io".to_owned(), "AppProject".to_owned());
-            self.namespace_kinds.insert(GroupKind { group, kind });
+            self.namespace_kinds.insert(GroupKind::of(&("argoproj.io", "AppProject")));
         }
-        let offspring = OFFSPRING.iter();
-        self.namespace_kinds.extend(
-            offspring.map(|(group, kind)| GroupKind { group: (*group).to_owned(), kind: (*kind).to_owned() }),
-        );
+        if !gitops.argocd.extras.strict_kinds {
+            let first = WRITTEN_FIRST.iter().filter(|_| itself);
+            self.cluster_kinds.extend(WRITTEN.iter().chain(first).map(GroupKind::of));
+        }
+        self.namespace_kinds.extend(OFFSPRING.iter().map(GroupKind::of));
     }
 
     /// Adds what others have noted.
