@@ -228,11 +228,7 @@ fn walked(node: &Raw, path: &Path) -> Option<Span> {
 /// Where the inventory has the last name of a path, below a place of its own.
 pub fn written_place(model: &Model, root: &[&str], path: &Path) -> Option<Span> {
     let node = model.written.find(root.iter().copied())?;
-    let last = path.0.iter().rev().find_map(|step| match step {
-        Step::Key(key) => Some(key.as_str()),
-        Step::Index(_) => None,
-    })?;
-    search(node, last, 0)
+    search(node, path.keys().next_back()?, 0)
 }
 
 fn search(node: &Raw, name: &str, depth: usize) -> Option<Span> {

@@ -296,15 +296,7 @@ fn part_of<'s>(service: &'s Service, name: &str) -> Option<Part<'s>> {
 
 /// Where the inventory says what a breach is about.
 fn place(model: &Model, environment: &Environment, service: &Service, breach: &Breach) -> Span {
-    let keys: Vec<&str> = breach
-        .path
-        .0
-        .iter()
-        .filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        })
-        .collect();
+    let keys: Vec<&str> = breach.path.keys().collect();
     let index = breach.path.0.iter().rev().find_map(|step| match step {
         Step::Index(index) => Some(*index),
         Step::Key(_) => None,

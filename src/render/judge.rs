@@ -149,8 +149,14 @@ impl<'m> Locator<'m> {
         let subject = subject(job, self.model);
         let (table, name) = subject.split_once('.')?;
         let roots = [&["environments", environment, table, name][..], &[table, name]];
-        roots.iter().find_map(|root| match &finding.name {
-            Some(said) => said_place(self.model, root, said),
+        roots.into_iter().find_map(|root| match &finding.name {
+            // A table of the same name says it rather than another.
+            Some(said) => {
+                let mut below = finding.path.keys().map(|key| [root, [key].as_slice()].concat());
+                below
+                    .find_map(|root: Vec<&str>| said_place(self.model, &root, said))
+                    .or_else(|| said_place(self.model, root, said))
+            }
             None => written_place(self.model, root, &finding.path),
         })
     }
