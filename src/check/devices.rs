@@ -45,11 +45,8 @@ fn has(node: &Node, device: &str) -> Quantity {
 
 /// How many a pod has while it runs: in the service's own container, and in those beside it.
 fn held(service: &Service, device: &str) -> Quantity {
-    let own = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
     let parts = service.containers().filter(|part| part.role != Role::Init);
-    let parts = parts.filter(|part| own.is_none() || part.table.is_some());
-    let limits = parts.filter_map(|part| part.resources.limits.get(device)).map(|limit| limit.amount);
-    total(own.into_iter().chain(limits))
+    total(parts.filter_map(|part| part.resources.limits.get(device)).map(|limit| limit.amount))
 }
 
 /// A service that holds devices for as long as it runs.
@@ -67,8 +64,8 @@ fn wanting(model: &Model) -> BTreeMap<&str, Vec<Wanting<'_>>> {
         services.filter(|service| !ends(service.kind) && !patched(service, &["resources", "replicas"]));
     let mut wanting: BTreeMap<&str, Vec<Wanting<'_>>> = BTreeMap::new();
     for service in services {
-        let limits = service.containers().flat_map(|part| part.resources.limits.keys());
-        let devices: BTreeSet<&String> = service.gpus.keys().chain(limits).collect();
+        let devices: BTreeSet<&String> =
+            service.containers().flat_map(|part| part.resources.limits.keys()).collect();
         for device in devices {
             let (each, pods) = (held(service, device), pods(model, service));
             if each > Quantity::ZERO && pods > 0 {

@@ -22,6 +22,8 @@ codes! { Resources:
     OVER_QUOTA = ("over-quota", Error, "a stack asks for more than its quota");
     /// A pod that a quota refuses because it says nothing.
     UNCOUNTED_UNDER_QUOTA = ("uncounted-under-quota", Error, "a pod without the request or limit that its stack's quota counts");
+    /// A key of a quota that nothing ever counts against.
+    UNENFORCED_QUOTA = ("unenforced-quota", Warning, "a quota of what Kubernetes never counts");
 }
 
 /// A sum over a quota, and where.
@@ -35,6 +37,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         for stack in &environment.stacks {
             let mut told = BTreeSet::new();
             for (key, most) in &stack.quota {
+                found.extend(unenforced(stack, key, most));
                 let sum = match stored(model, stack, key) {
                     Some(sum) => Some(Use { sum, steady: Quantity::ZERO, most: None }),
                     None => used(model, stack, key, most, found),
@@ -78,39 +81,89 @@ struct Use<'s> {
     most: Option<(Quantity, &'s Service)>,
 }
 
-/// What one service takes of a quota's key. `Err` if a pod says nothing of what the quota counts.
+/// What one service takes of a quota's key; `None` for keys that the tree does not decide. `Err` if a pod says nothing
+/// of what the quota counts: Kubernetes asks that of CPU and memory alone.
 fn taken(stack: &Stack, service: &Service, key: &str, count: u64) -> Option<Result<Quantity, ()>> {
     let whole = |count: u64| Some(Ok(Quantity::from_integer(i64::try_from(count).unwrap_or(i64::MAX))));
-    let stack = Some(stack);
-    let of = |resource: &str, read: Reading| match of_pod(stack, service, resource, read) {
-        Some(amount) if amount.complete => Some(Ok(amount.sum.saturating_times(count))),
-        _ if count == 0 => Some(Ok(Quantity::ZERO)),
-        _ => Some(Err(())),
+    if matches!(key, "pods" | "count/pods") {
+        return whole(count);
+    }
+    if let Some((resource, read)) = of_containers(key) {
+        let must_say = matches!(resource, "cpu" | "memory") && count > 0;
+        return Some(match of_pod(Some(stack), service, resource, read) {
+            Some(amount) if amount.complete || !must_say => Ok(amount.sum.saturating_times(count)),
+            _ if must_say => Err(()),
+            _ => Ok(Quantity::ZERO),
+        });
+    }
+    whole(made(service, key)?)
+}
+
+/// Whether a quota's key is about pods: only such keys have scopes.
+fn is_of_pods(key: &str) -> bool {
+    matches!(key, "pods" | "count/pods") || of_containers(key).is_some()
+}
+
+/// The resource of containers that a quota's key sums up, and what of it.
+fn of_containers(key: &str) -> Option<(&str, Reading)> {
+    let (resource, read): (&str, Reading) = match key.split_once('.') {
+        Some(("requests", resource)) => (resource, request),
+        Some(("limits", resource @ ("cpu" | "memory" | "ephemeral-storage"))) => (resource, limit),
+        _ => (key, request),
     };
-    match key {
-        "cpu" | "memory" => of(key, request),
-        "requests.cpu" | "requests.memory" | "requests.ephemeral-storage" => {
-            of(&key["requests.".len()..], request)
+    let device = resource.contains('/') && resource.len() < key.len();
+    let known = matches!(resource, "cpu" | "memory" | "ephemeral-storage");
+    (known || device || resource.starts_with("hugepages-")).then_some((resource, read))
+}
+
+/// How many objects of a kind the tree makes for a service.
+fn made(service: &Service, key: &str) -> Option<u64> {
+    let kind = |kind: Kind| u64::from(service.kind == kind);
+    Some(match key.strip_prefix("count/").unwrap_or(key) {
+        "services" => {
+            // A stateful set has another one, which gives its pods their names.
+            u64::from(!service.ports.is_empty()) + kind(Kind::StatefulSet)
         }
-        "limits.cpu" | "limits.memory" | "limits.ephemeral-storage" => of(&key["limits.".len()..], limit),
-        "pods" | "count/pods" => whole(count),
-        "services" | "count/services" => whole(u64::from(!service.ports.is_empty())),
-        "services.loadbalancers" => whole(u64::from(service.load_balancer.is_some())),
+        "configmaps" => u64::from(!service.files.data.is_empty()),
+        "services.loadbalancers" => u64::from(service.load_balancer.is_some()),
         "services.nodeports" => {
             let own = service.ports.iter().filter(|port| port.node_port.is_some()).count();
             // Every port of a load balancer takes a node port, too.
-            whole(if service.load_balancer.is_some() { service.ports.len() } else { own } as u64)
+            if service.load_balancer.is_some() { service.ports.len() as u64 } else { own as u64 }
         }
-        "count/deployments.apps" => whole(u64::from(service.kind == Kind::Deployment)),
-        "count/statefulsets.apps" => whole(u64::from(service.kind == Kind::StatefulSet)),
-        "count/daemonsets.apps" => whole(u64::from(service.kind == Kind::DaemonSet)),
-        "count/cronjobs.batch" => whole(u64::from(service.kind == Kind::CronJob)),
-        _ => {
-            let device = key.strip_prefix("requests.").filter(|device| device.contains('/'))?;
-            let gpus = service.gpus.get(device).map(|count| Quantity::from_integer(*count));
-            let own = service.resources.limits.get(device).map(|amount| amount.amount);
-            Some(Ok(gpus.or(own).unwrap_or_default().saturating_times(count)))
+        _ if !key.starts_with("count/") => return None,
+        "deployments.apps" => kind(Kind::Deployment),
+        "statefulsets.apps" => kind(Kind::StatefulSet),
+        "daemonsets.apps" => kind(Kind::DaemonSet),
+        "cronjobs.batch" => kind(Kind::CronJob),
+        "jobs.batch" => kind(Kind::Job),
+        "horizontalpodautoscalers.autoscaling" => u64::from(service.autoscale.is_some()),
+        "poddisruptionbudgets.policy" => u64::from(service.disruption_budget.is_some()),
+        "networkpolicies.networking.k8s.io" => u64::from(!service.policy_types.is_empty()),
+        "serviceaccounts" => u64::from(service.rbac.is_some()),
+        "roles.rbac.authorization.k8s.io" | "rolebindings.rbac.authorization.k8s.io" => {
+            u64::from(service.rbac.as_ref().is_some_and(|rbac| !rbac.rules.is_empty()))
         }
+        _ => return None,
+    })
+}
+
+/// How many objects of a kind the tree makes for a stack beside those of its services, and how many Kubernetes makes by
+/// itself in every namespace: `kube-root-ca.crt`, and the service account `default`.
+fn beside(stack: &Stack, key: &str) -> (u64, i64) {
+    let said = |says: bool| u64::from(says);
+    match key.strip_prefix("count/").unwrap_or(key) {
+        "configmaps" => {
+            let shared = said(!stack.env.is_empty()) + said(!stack.network.is_empty());
+            (shared + stack.dashboards.len() as u64, 1)
+        }
+        "serviceaccounts" => (0, 1),
+        "networkpolicies.networking.k8s.io" if stack.isolate => {
+            let movers = !stack.backups.is_empty() || stack.failover.is_some();
+            let solvers = stack.solvers.as_ref().is_some_and(|solvers| !solvers.ingress_rules.is_empty());
+            (1 + said(stack.closed.egress) + said(movers) + said(solvers), 0)
+        }
+        _ => (0, 0),
     }
 }
 
@@ -151,9 +204,11 @@ fn stored(model: &Model, stack: &Stack, key: &str) -> Option<Quantity> {
 
 /// Whether a quota with scopes counts a service's pods. They have no deadline.
 fn in_scope(stack: &Stack, service: &Service) -> bool {
+    // Nothing of it is as good as none said.
     let says = |part: &Part<'_>, resource: &str| {
         let (stack, own) = (Some(stack), part.resources);
-        request(stack, own, resource).is_some() || limit(stack, own, resource).is_some()
+        let amounts = [request(stack, own, resource), limit(stack, own, resource)];
+        amounts.into_iter().flatten().any(|amount| amount.amount > Quantity::ZERO)
     };
     let best_effort = !service.containers().any(|part| says(&part, "cpu") || says(&part, "memory"));
     stack.quota_scopes.iter().all(|scope| match scope.value {
@@ -171,20 +226,24 @@ fn used<'s>(
     quota: &Amount,
     found: &mut Diagnostics,
 ) -> Option<Use<'s>> {
+    let of_pods = is_of_pods(key);
+    if !of_pods && !stack.quota_scopes.is_empty() {
+        return None;
+    }
     let mut total = Use { sum: Quantity::ZERO, steady: Quantity::ZERO, most: None };
     // What ends by itself does not all run at once: there must be room for the greatest of it.
     let mut passing = Quantity::ZERO;
     for service in stack.services.iter().filter(|service| in_scope(stack, service)) {
-        if patched(service, &["resources", "containers", "replicas"]) {
+        if of_pods && patched(service, &["resources", "containers", "replicas"]) {
             continue;
         }
         match taken(stack, service, key, pods(model, service))? {
             Ok(amount) => {
-                match ends(service.kind) && !key.starts_with("count/") {
+                match ends(service.kind) && of_pods && key != "count/pods" {
                     true => passing = passing.max(amount),
                     false => total.sum = total.sum.saturating_add(amount),
                 }
-                if total.most.is_none_or(|(most, _)| amount > most) {
+                if amount > total.most.map_or(Quantity::ZERO, |(most, _)| most) {
                     total.most = Some((amount, service));
                 }
             }
@@ -204,6 +263,11 @@ fn used<'s>(
             }
         }
     }
+    let (own, by_kubernetes) = beside(stack, key);
+    total.sum = total.sum.saturating_add(Quantity::from_integer(i64::try_from(own).unwrap_or(i64::MAX)));
+    if total.sum > Quantity::ZERO {
+        total.sum = total.sum.saturating_add(Quantity::from_integer(by_kubernetes));
+    }
     total.steady = total.sum;
     total.sum = total.sum.saturating_add(passing);
     Some(total)
@@ -217,10 +281,7 @@ fn no_room_to_roll<'s>(
     (key, most): (&str, &Amount),
     steady: Quantity,
 ) -> Vec<(&'s Service, Diagnostic)> {
-    let of_pods = ["cpu", "memory", "pods", "count/pods"].contains(&key)
-        || (key.starts_with("requests.") && key != "requests.storage")
-        || key.starts_with("limits.");
-    if !of_pods || stack.services.iter().any(|service| service.autoscale.is_some()) {
+    if !is_of_pods(key) || stack.services.iter().any(|service| service.autoscale.is_some()) {
         return Vec::new();
     }
     let crowded = stack.services.iter().filter(|service| {
@@ -238,6 +299,18 @@ fn no_room_to_roll<'s>(
             (service.as_ref(), diagnostic)
         })
         .collect()
+}
+
+/// Kubernetes takes any key with a domain, and counts requests of devices alone.
+fn unenforced(stack: &Stack, key: &str, most: &Amount) -> Option<Diagnostic> {
+    let device = key.strip_prefix("limits.").unwrap_or(key);
+    let counted = key.starts_with("requests.") || key.starts_with("count/") || key.contains(".storageclass.");
+    if counted || !device.contains('/') || key.contains("kubernetes.io/") {
+        return None;
+    }
+    let message = format!("the quota of stack `{}` has `{key}`, which Kubernetes never counts", stack.name);
+    let diagnostic = UNENFORCED_QUOTA.at(most.span, "holds nobody back", message).about(stack.subject());
+    Some(diagnostic.help(format!("write `\"requests.{device}\"`")))
 }
 
 fn over_quota(stack: &Stack, key: &str, sum: &Use<'_>, place: &str) -> Diagnostic {

@@ -225,7 +225,7 @@ fn uneven_devices(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     for (resource, wanted) in &part.resources.requests {
         // `hugepages-` and names with a domain that is not Kubernetes' own.
         let device = resource.contains('/') && !resource.starts_with("kubernetes.io/");
-        if !device || (part.table.is_none() && service.gpus.contains_key(resource)) {
+        if !device {
             continue;
         }
         let most = part.resources.limits.get(resource);

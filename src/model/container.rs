@@ -153,7 +153,7 @@ impl Service {
             env: &self.env,
             secret_env: &self.secret_env,
             sourced_env: &self.sourced_env,
-            resources: &self.resources,
+            resources: &self.container_resources,
             security_context: self.security_context.as_deref(),
             mounts: None,
             place: self.place,

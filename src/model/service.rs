@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use litemap::LiteMap;
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::inventory;
@@ -37,6 +35,7 @@ use crate::model::storage::Claim;
 use crate::model::texts::{Texts, list, optional, passthrough, texts};
 use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
 use crate::model::workload::{Autoscale, Budget, Job, claim_templates, lower_workload};
+use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
 
 /// Something that runs.
@@ -106,7 +105,7 @@ pub struct Service {
     /// Requests and limits.
     pub resources: Arc<Resources>,
     /// The same with its GPUs.
-    pub container_resources: ContainerResources,
+    pub container_resources: Arc<Resources>,
     /// What is mounted, by name.
     pub volumes: Vec<Volume>,
     /// How its health is told.
@@ -207,30 +206,18 @@ pub struct Resources {
     pub limits: Quantities,
 }
 
-/// Requests and limits with GPUs, which are counted by their limits. Written out in Kubernetes' spelling.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct ContainerResources {
-    resources: Arc<Resources>,
-    gpus: BTreeMap<String, i64>,
-}
-
-impl Serialize for ContainerResources {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Resources { requests, limits } = &*self.resources;
-        let amounts = |amounts: &Quantities| -> Vec<(String, String)> {
-            amounts.iter().map(|(name, amount)| (name.clone(), amount.text.clone())).collect()
-        };
-        let gpus = self.gpus.iter().map(|(name, count)| (name.clone(), count.to_string()));
-        let mut map = serializer.serialize_map(None)?;
-        for (key, amounts) in
-            [("requests", amounts(requests)), ("limits", amounts(limits).into_iter().chain(gpus).collect())]
-        {
-            if !amounts.is_empty() {
-                map.serialize_entry(key, &amounts.into_iter().collect::<IndexMap<_, _>>())?;
-            }
+/// Requests and limits with GPUs, which are counted by their limits.
+fn with_gpus(resources: &Arc<Resources>, gpu: Option<&inventory::network::Gpu>) -> Arc<Resources> {
+    let mut whole = Arc::clone(resources);
+    for (name, count) in gpu.into_iter().flat_map(|gpu| gpu.0.iter()) {
+        let count = count.value;
+        if count.value > 0 {
+            let amount =
+                QuantityValue { text: count.value.to_string(), amount: Quantity::from_integer(count.value) };
+            Arc::make_mut(&mut whole).limits.insert(name.clone(), Spanned::new(amount, count.span));
         }
-        map.end()
     }
+    whole
 }
 
 /// A thing that another one waits for or talks to.
@@ -340,7 +327,7 @@ pub fn lower_service(
         env: lower_env(resolver, &table.env),
         secret_env: lower_secret_env(resolver, stack, &table.secret_env),
         main_port: main_port.clone(),
-        container_resources: ContainerResources { resources: Arc::clone(&resources), gpus: gpus.clone() },
+        container_resources: with_gpus(&resources, table.gpu.as_ref()),
         resources,
         probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
         pod: lower_pod(resolver, around, stack, table),

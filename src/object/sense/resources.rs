@@ -190,7 +190,8 @@ const COUNTED: &[&str] = &[
 /// What a quota can be of: amounts, what is counted, and anything with a domain.
 fn is_quota(name: &str) -> bool {
     let bare = name.strip_prefix("requests.").or(name.strip_prefix("limits.")).unwrap_or(name);
-    let amount = matches!(bare, "cpu" | "memory" | "ephemeral-storage") || bare.starts_with("hugepages-");
+    let pages = bare.starts_with("hugepages-") && !name.starts_with("limits.");
+    let amount = pages || matches!(bare, "cpu" | "memory" | "ephemeral-storage");
     amount
         || name == "requests.storage"
         || COUNTED.contains(&name)
