@@ -111,10 +111,8 @@ fn job_labels(whole: &Whole<'_>) -> Vec<Fault> {
 /// Only a Deployment has a deadline, ten minutes if nothing else is said.
 fn deadlines(whole: &Whole<'_>) -> Vec<Fault> {
     let service = whole.service;
-    let (Kind::Deployment, Some(ready)) = (service.kind, service.rollout.min_ready) else {
-        return Vec::new();
-    };
-    if service.rollout.progress_deadline.unwrap_or(600) > ready {
+    let ready = service.rollout.min_ready.unwrap_or(0);
+    if service.kind != Kind::Deployment || service.rollout.progress_deadline.unwrap_or(600) > ready {
         return Vec::new();
     }
     let span =

@@ -88,7 +88,7 @@ record! {
 pub struct Share {
     /// As it is written.
     pub text: Text,
-    /// The number, of pods or of percent.
+    /// The number, of pods or of percent. Its bounds depend on what it is a share of.
     pub number: i64,
     /// Whether it counts percent.
     pub percent: bool,
@@ -103,18 +103,13 @@ impl Share {
 
 impl Decode for Share {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
-        let digits = |text: &str| {
-            let plain = text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|_| plain)
-        };
         let read = match &node.value {
-            Value::Integer(number) => Some((number.to_string(), *number, false))
-                .filter(|_| (0..=i64::from(i32::MAX)).contains(number)),
+            Value::Integer(number) => Some((number.to_string(), *number, false)),
             Value::String(text) => {
-                let bare = text.strip_suffix('%');
-                let share = |number: &i64| *number == 100 || text.len() <= 3;
-                let number = digits(bare.unwrap_or(text)).filter(|number| bare.is_none() || share(number));
-                number.map(|number| (text.clone(), number, bare.is_some()))
+                let (bare, percent) =
+                    text.strip_suffix('%').map_or((text.as_str(), false), |bare| (bare, true));
+                let plain = bare.len() <= 9 && bare.bytes().all(|byte| byte.is_ascii_digit());
+                bare.parse().ok().filter(|_| plain).map(|number| (text.clone(), number, percent))
             }
             _ => None,
         };
@@ -127,7 +122,7 @@ impl Decode for Share {
     fn schema(_: &mut Schemas) -> Json {
         json!({ "title": "number or percentage", "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": i32::MAX },
-            { "type": "string", "pattern": "^(([0-9]{1,2}|100)%|[0-9]{1,9})$", "examples": ["50%"] },
+            { "type": "string", "pattern": "^[0-9]{1,9}%?$", "examples": ["50%"] },
         ] })
     }
 }

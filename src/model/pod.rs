@@ -229,7 +229,10 @@ pub fn hooks(
                     .help("keep one of them"),
             );
         }
-        hooks.insert("preStop".to_owned(), json!({ "sleep": { "seconds": whole(Some(time)) } }));
+        hooks.insert(
+            "preStop".to_owned(),
+            json!({ "sleep": { "seconds": whole(Some(time)).map(|seconds| seconds.max(1)) } }),
+        );
     }
     if hooks.is_empty() { Json::Null } else { Json::Object(hooks) }
 }

@@ -5,12 +5,12 @@ use serde_json::{Value as Json, json};
 
 use crate::inventory::service::{Kind, Service as Table, Strategy};
 use crate::inventory::value::OrOff;
-use crate::inventory::workload::{PodManagement, Rollout as Written};
+use crate::inventory::workload::{PodManagement, Rollout as Written, Share};
 use crate::model::references::Resolver;
 use crate::model::service::check_count;
 use crate::model::workload::{ends, whole};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// How pods are replaced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -67,11 +67,14 @@ pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind
     report_standstill(resolver, key, written, kind);
     for (name, share) in [("maxSurge", &written.max_surge), ("maxUnavailable", &written.max_unavailable)] {
         if let Some(share) = share {
+            // A deployment may have its pods more than twice meanwhile.
+            check_share(resolver, share, name == "maxUnavailable" || kind == Kind::DaemonSet);
             update.insert(name.to_owned(), share.json());
             rollout.asks_for_steps = true;
         }
     }
-    if kind == Kind::DaemonSet && written.max_surge.is_some() && written.max_unavailable.is_none() {
+    let surges = written.max_surge.as_ref().is_some_and(|share| share.number != 0);
+    if kind == Kind::DaemonSet && surges && written.max_unavailable.is_none() {
         // A DaemonSet may do only one of the two.
         update.insert("maxUnavailable".to_owned(), json!(0));
     }
@@ -88,11 +91,23 @@ pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind
     rollout
 }
 
+/// Reports a number of pods, or a share of them, that is out of bounds. A share of what is there ends at 100%.
+pub(super) fn check_share(resolver: &mut Resolver<'_>, share: &Share, of_present: bool) {
+    if !share.percent {
+        let number = Spanned::new(share.number, share.text.span);
+        check_count(resolver, Some(&number), "pods");
+    } else if of_present && share.number > 100 {
+        let message = format!("{} is more than all pods", share.text);
+        resolver.found.push(
+            BAD_VALUE.at(share.text.span, "more than 100%", message).help("give a share from 0% to 100%"),
+        );
+    }
+}
+
 /// Kubernetes refuses a rollout that may neither add a pod nor take one away.
 fn report_standstill(resolver: &mut Resolver<'_>, key: &str, written: &Written, kind: Kind) {
-    let none = |share: &Option<crate::inventory::workload::Share>, default: i64| {
-        share.as_ref().map_or(default, |share| share.number) == 0
-    };
+    let none =
+        |share: &Option<Share>, default: i64| share.as_ref().map_or(default, |share| share.number) == 0;
     // A daemon set takes one away and adds none, if nothing is said.
     let (surge, gone) = if kind == Kind::DaemonSet { (0, 1) } else { (1, 1) };
     let both = !none(&written.max_surge, 0) && !none(&written.max_unavailable, 0);

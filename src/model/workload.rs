@@ -14,6 +14,7 @@ use crate::model::environment::Around;
 use crate::model::naming::one_of;
 use crate::model::pod::check_counts;
 use crate::model::references::Resolver;
+use crate::model::rollout::check_share;
 use crate::model::volume::{ClaimTemplate, Source, Volume};
 use crate::model::zone::lower_time_zone;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
@@ -273,9 +274,12 @@ fn only_for_what_stays(table: &Table) -> Vec<(&'static str, Option<Span>, &'stat
     ]
 }
 
-/// Whole seconds, at least one.
+/// Whole seconds: at least one, if it is any time at all.
 pub fn whole(time: Option<&Duration>) -> Option<i64> {
-    time.map(|time| (time.seconds().round() as i64).clamp(1, i64::from(i32::MAX)))
+    time.map(|time| {
+        let least = i64::from(time.seconds() > 0.0);
+        (time.seconds().round() as i64).clamp(least, i64::from(i32::MAX))
+    })
 }
 
 fn lower_job(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table, kind: Kind) -> Job {
@@ -398,6 +402,13 @@ fn lower_budget(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table)
         ("max-unavailable", written.max_unavailable.as_ref().map(|share| share.text.span)),
     ];
     one_of(resolver, &given, "`disruption-budget`", written.span, None);
+    let shares = [&written.min_available, &written.max_unavailable];
+    for share in shares.into_iter().flatten() {
+        check_share(resolver, share, true);
+    }
+    // Nothing follows from what cannot be meant.
+    let [least, most] =
+        shares.map(|share| share.clone().filter(|share| !share.percent || share.number <= 100));
     if let Some(eviction) = written.unhealthy_pod_eviction {
         since(resolver, around, (1, 27), eviction.span, "unhealthy-pod-eviction");
     }
@@ -409,8 +420,8 @@ fn lower_budget(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table)
             UnhealthyPodEviction::IfHealthyBudget => "IfHealthyBudget",
             UnhealthyPodEviction::AlwaysAllow => "AlwaysAllow",
         }),
-        least: written.min_available.clone(),
-        most: written.max_unavailable.clone(),
+        least,
+        most,
     })
 }
 
