@@ -97,6 +97,22 @@ const VOLUMES: &[&str] = &[
     "secret",
 ];
 
+/// Whether an annotation says the seccomp profile of a pod or of one of its containers, as it was said before 1.19.
+fn is_seccomp(key: &str, pod: &Value) -> bool {
+    let named = |name: &str| {
+        ["containers", "initContainers"]
+            .iter()
+            .any(|list| items(&pod[*list]).any(|(_, one)| one["name"] == name))
+    };
+    key == "seccomp.security.alpha.kubernetes.io/pod"
+        || key.strip_prefix("container.seccomp.security.alpha.kubernetes.io/").is_some_and(named)
+}
+
+/// The profiles that such an annotation may say.
+fn is_seccomp_profile(value: &str) -> bool {
+    matches!(value, "runtime/default" | "docker/default") || value.starts_with("localhost/")
+}
+
 struct Judge {
     restricted: bool,
     minor: u32,
@@ -156,6 +172,9 @@ impl Judge {
             if profile && *value == "unconfined" {
                 self.refuse(&annotations.key(key), "no AppArmor profile");
             }
+            if self.minor < 19 && is_seccomp(key, pod) && !value.as_str().is_some_and(is_seccomp_profile) {
+                self.refuse(&annotations.key(key), "no seccomp profile");
+            }
         }
     }
 
@@ -206,7 +225,8 @@ impl Judge {
 
     fn capabilities(&mut self, capabilities: &Value, here: &Here<'_>) {
         for name in words(&capabilities["add"]) {
-            let free = CAPABILITIES.contains(&name) && (!self.restricted || name == "NET_BIND_SERVICE");
+            let hardened = self.restricted && self.minor >= 22;
+            let free = CAPABILITIES.contains(&name) && (!hardened || name == "NET_BIND_SERVICE");
             if !free {
                 self.refuse(&here.key("add"), format!("the capability `{}`", cut(name)));
             }
@@ -218,7 +238,8 @@ impl Judge {
         for (key, what) in
             [("seccompProfile", "no seccomp profile"), ("appArmorProfile", "no AppArmor profile")]
         {
-            if context[key]["type"] == "Unconfined" {
+            let heeded = key != "seccompProfile" || self.minor >= 19;
+            if heeded && context[key]["type"] == "Unconfined" {
                 self.refuse(&here.key(key), what);
             }
         }
@@ -232,7 +253,7 @@ impl Judge {
             self.refuse(&here.key("windowsOptions"), "a host process");
         }
         if self.restricted && !self.own_users {
-            if context["runAsUser"] == 0 {
+            if context["runAsUser"] == 0 && self.minor >= 23 {
                 self.refuse(&here.key("runAsUser"), "to run as root");
             }
             if context["runAsNonRoot"] == false {
@@ -272,7 +293,8 @@ impl Judge {
     /// What a restricted container must say, or its pod for it.
     fn hardened(&mut self, own: &Value, of_pod: &Value, here: &Here<'_>) {
         let either = |key: &str| [own, of_pod].into_iter().find(|context| !context[key].is_null());
-        if own["allowPrivilegeEscalation"] == true && !self.windows {
+        let escalates = self.minor >= 8 && !self.windows;
+        if own["allowPrivilegeEscalation"] == true && escalates {
             self.refuse(&here.key("allowPrivilegeEscalation"), "privilege escalation");
         }
         let profile =
@@ -280,12 +302,12 @@ impl Judge {
         let dropped = words(&own["capabilities"]["drop"]).any(|name| name == "ALL");
         let demands = [
             ("`runAsNonRoot = true`", self.own_users || either("runAsNonRoot").is_some()),
-            ("`seccompProfile.type = \"RuntimeDefault\"`", self.windows || profile),
+            ("`seccompProfile.type = \"RuntimeDefault\"`", self.minor < 19 || self.windows || profile),
             (
                 "`allowPrivilegeEscalation = false`",
-                self.windows || own["allowPrivilegeEscalation"].is_boolean(),
+                !escalates || own["allowPrivilegeEscalation"].is_boolean(),
             ),
-            ("`capabilities.drop = [\"ALL\"]`", self.windows || dropped),
+            ("`capabilities.drop = [\"ALL\"]`", self.minor < 22 || self.windows || dropped),
         ];
         for (demand, _) in demands.into_iter().filter(|(_, said)| !said) {
             self.add(here, demand, true);
@@ -318,6 +340,21 @@ mod tests {
         let label = json!({"securityContext": {"seLinuxOptions": {"type": "container_engine_t"}}});
         assert_eq!(whats(&label, Standard::Baseline, 30).len(), 1);
         assert!(whats(&label, Standard::Baseline, 31).is_empty());
+    }
+
+    #[test]
+    fn older_standards_demand_less() {
+        let bare =
+            json!({"securityContext": {"runAsNonRoot": true, "runAsUser": 0}, "containers": [{"name": "a"}]});
+        let count = |minor: u32| whats(&bare, Standard::Restricted, minor).len();
+        assert_eq!([7, 8, 18, 19, 21, 22, 23].map(count), [0, 1, 1, 2, 2, 3, 4]);
+        let annotated = json!({"metadata": {"annotations": {
+            "seccomp.security.alpha.kubernetes.io/pod": "unconfined",
+            "container.seccomp.security.alpha.kubernetes.io/a": "unconfined",
+            "container.seccomp.security.alpha.kubernetes.io/b": "unconfined",
+        }}, "spec": {"containers": [{"name": "a"}]}});
+        let found = |minor: u32| breaches(&annotated, Standard::Baseline, minor).len();
+        assert_eq!([found(18), found(19)], [2, 0]);
     }
 
     #[test]
