@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::model::{BAD_VALUE, Model};
-use crate::object::naming::{WORD, data_key_fault, label_value_fault, qualified_fault};
+use crate::object::naming::{WORD, data_key_fault, label_value_fault, qualified_fault, search_fault};
 use crate::quantity::Quantity;
 use crate::source::Span;
 
@@ -69,7 +69,7 @@ const VALUES: &[(&str, &str, Judge)] = &[
     ("storage-classes.*.provisioner", "a provisioner", |_, node| qualified_text(node, true)),
     ("services.*.config-map-env.*", "a key of a ConfigMap", key_behind_slash),
     ("services.*.dns.searches.[]", "a domain", domain),
-    ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, false)),
+    ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, true)),
 ];
 
 /// A value of the inventory, with the keys that lead to it.
@@ -187,14 +187,19 @@ fn scalar(node: &Node) -> Option<String> {
 }
 
 fn label(key: &str, node: &Node) -> Option<String> {
-    annotation(key, node).or_else(|| {
+    label_key(key).or_else(|| {
         label_value(node)
             .map(|reason| format!("its value `{}` is none: {reason}", scalar(node).unwrap_or_default()))
     })
 }
 
-fn annotation(key: &str, _: &Node) -> Option<String> {
+fn label_key(key: &str) -> Option<String> {
     (!key.contains("${")).then(|| qualified_fault(key)).flatten().map(str::to_owned)
+}
+
+/// Capital letters are taken in an annotation's domain, and in no label's.
+fn annotation(key: &str, _: &Node) -> Option<String> {
+    label_key(&key.to_ascii_lowercase())
 }
 
 /// What stands behind `subscribe.` in an annotation's key.
@@ -227,10 +232,8 @@ fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
 
 fn domain(_: &str, node: &Node) -> Option<String> {
     let text = scalar(node)?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    let name = text.strip_suffix('.').unwrap_or(&text);
-    let fine = text == "." || name.split('.').all(|label| !label.is_empty() && label.chars().all(plain));
-    (!fine).then(|| "only lower-case letters, digits, `-` and `.` are allowed".to_owned())
+    let fault = search_fault(text.strip_suffix('.').unwrap_or(&text));
+    fault.filter(|_| text != ".").map(str::to_owned)
 }
 
 fn label_value(node: &Node) -> Option<String> {

@@ -89,12 +89,17 @@ pub fn lower_env(resolver: &mut Resolver<'_>, map: &Map<Scalar>) -> Vec<EnvVar> 
     ordered
 }
 
-/// A variable of a container. Since 1.34 Kubernetes takes any printable name without `=`, which hardly a shell can read.
+/// A variable of a container. Since 1.32 Kubernetes takes any printable name without `=`, which hardly a shell can read.
 fn check_variable(resolver: &mut Resolver<'_>, name: &str, span: Span) {
     let printable =
         !name.is_empty() && name.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
-    if is_usual(name) || !printable || version(resolver.inventory) < (1, 34) {
+    if is_usual(name) || version(resolver.inventory) < (1, 32) {
         return check_env_name(resolver, name, span);
+    }
+    if !printable {
+        let message = format!("`{name}` cannot name a variable: printable letters of ASCII without `=`");
+        resolver.found.push(BAD_NAME.at(span, "not a variable's name", message));
+        return;
     }
     let message = format!("`{name}` is a name of a variable that few programs can read");
     let mut diagnostic = BAD_NAME.at(span, "not usual", message);

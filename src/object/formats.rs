@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::cron;
 use crate::object::Value;
 use crate::object::naming::{is_dns_label, is_dns_name, is_port_name};
+use crate::object::schema::whole;
 
 /// What a text must be to be taken, and the test itself.
 type Format = (&'static str, &'static str, fn(&str) -> bool);
@@ -49,9 +50,11 @@ pub fn fault(name: &str, value: &Value) -> Option<&'static str> {
     let (_, what, test) = FORMATS.iter().find(|(known, _, _)| *known == name)?;
     let fits = match (name, value) {
         ("target-port", Value::Number(number)) => {
-            number.as_u64().is_some_and(|port| (1..65536).contains(&port))
+            whole(number).is_some_and(|port| (1..65536).contains(&port))
         }
-        ("int-or-percent", Value::Number(number)) => number.as_i64().is_some_and(|count| count >= 0),
+        ("int-or-percent", Value::Number(number)) => {
+            whole(number).is_some_and(|count| (0..=i64::from(i32::MAX)).contains(&count))
+        }
         (_, Value::String(text)) => test(text),
         _ => false,
     };

@@ -26,6 +26,20 @@ pub fn host_fault(text: &str) -> Option<&'static str> {
     subdomain_fault(text).or_else(|| long(text).then_some("a part of it is longer than 63 characters"))
 }
 
+/// Why a text is no domain to search: a subdomain whose parts may have underscores, but not end with one.
+pub fn search_fault(text: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = |part: &str| {
+        let part = part.strip_prefix('_').unwrap_or(part);
+        part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || "-_".contains(c))
+    };
+    if !text.split('.').all(fits) {
+        Some("only parts of lower-case letters, digits, `-` and `_` are allowed, with `.` between them")
+    } else {
+        (text.len() > SUBDOMAIN).then_some("it is longer than 253 characters")
+    }
+}
+
 /// Why a text is no name of a Service: a label of RFC 1035, which begins with a letter.
 pub fn service_fault(text: &str) -> Option<&'static str> {
     let digit = text.starts_with(|c: char| c.is_ascii_digit());

@@ -94,7 +94,7 @@ pub fn judge(object: &Value, minor: Option<u32>) -> Verdict {
     let mut walk =
         Walk { bundle, minor, secret: kind == "Secret", custom: is_custom(known), faults: Vec::new() };
     walk.object(object, known.of, &Here::ROOT);
-    sense::judge(object, known, &mut walk.faults);
+    sense::judge(object, known, minor, &mut walk.faults);
     Verdict::Checked(walk.faults)
 }
 
@@ -105,7 +105,7 @@ pub fn judge_value(value: &Value, name: &str, minor: Option<u32>) -> Vec<Fault> 
     if let Some(of) = bundle.named(name) {
         walk.object(value, of, &Here::ROOT);
     }
-    sense::judge_value(value, name, &mut walk.faults);
+    sense::judge_value(value, name, minor, &mut walk.faults);
     walk.faults
 }
 
@@ -254,7 +254,7 @@ impl Walk {
             }
             (Node::Enum(words), Value::String(text)) => self.word(text, words, here),
             (Node::Range(low, high), Value::Number(number)) if is_whole(number) => {
-                if !number.as_i64().is_some_and(|number| (*low..=*high).contains(&number)) {
+                if !whole(number).is_some_and(|number| (*low..=*high).contains(&number)) {
                     self.fault(here, format!("must be from {low} to {high}, and is {number}"), None);
                 }
             }
@@ -372,6 +372,12 @@ fn key_value(item: &Value, key: &str) -> String {
 
 fn is_whole(number: &serde_json::Number) -> bool {
     number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+}
+
+/// A whole number, though it may be written `1.0`.
+pub(super) fn whole(number: &serde_json::Number) -> Option<i64> {
+    let written = || number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15);
+    number.as_i64().or_else(|| written().map(|number| number as i64))
 }
 
 fn name_of(node: &Node) -> &'static str {

@@ -97,6 +97,8 @@ impl Sense<'_> {
             self.fault(&here.key("value"), "must begin with `/`");
         } else if let Some(bad) = bad {
             self.fault(&here.key("value"), format!("must not have `{bad}` in it"));
+        } else if value.len() > 1024 {
+            self.fault(&here.key("value"), "must be 1024 letters at most");
         }
     }
 

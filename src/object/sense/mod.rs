@@ -29,8 +29,8 @@ use crate::object::{Map, Value};
 use crate::quantity::Quantity;
 
 /// Adds what is wrong with an object as a whole.
-pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
-    let mut sense = Sense { faults };
+pub(super) fn judge(object: &Value, kind: &Kind, minor: Option<u32>, faults: &mut Vec<Fault>) {
+    let mut sense = Sense { minor, faults };
     if !kind.version.starts_with("kustomize.config.k8s.io/") {
         sense.metadata(object, kind);
     }
@@ -54,8 +54,8 @@ pub(super) fn judge(object: &Value, kind: &Kind, faults: &mut Vec<Fault>) {
 }
 
 /// Adds what is wrong with a value that is no object: its type says what it is.
-pub(super) fn judge_value(value: &Value, of: &str, faults: &mut Vec<Fault>) {
-    let mut sense = Sense { faults };
+pub(super) fn judge_value(value: &Value, of: &str, minor: Option<u32>, faults: &mut Vec<Fault>) {
+    let mut sense = Sense { minor, faults };
     match of {
         "api.core.v1.SecurityContext" => sense.context(value, false, &Here::ROOT),
         "api.core.v1.PodSecurityContext" => {
@@ -83,6 +83,8 @@ pub fn pod_template(object: &Value) -> Option<(&Value, &'static [&'static str])>
 }
 
 struct Sense<'f> {
+    /// The minor version of Kubernetes, if it is known.
+    minor: Option<u32>,
     faults: &'f mut Vec<Fault>,
 }
 

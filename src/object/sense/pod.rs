@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BAD_KEY, BAD_LABEL, BAD_NAME, Sense, TWICE, field, flag, has, is_open, items, members, names,
+    BAD_KEY, BAD_LABEL, BAD_NAME, NONE, Sense, TWICE, field, flag, has, is_open, items, members, names,
     not_a_label_value, said, text,
 };
 use crate::object::Value;
-use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_label_value};
+use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_label_value, search_fault};
 use crate::object::schema::{Here, cut};
 
 /// As many domains are tried for a short name, and so long may their list be.
@@ -79,6 +79,9 @@ impl Sense<'_> {
             sense.either(claim, &["resourceClaimName", "resourceClaimTemplateName"], true, here);
         });
         self.system(pod, here);
+        if has(pod, "overhead") && !has(pod, "runtimeClassName") {
+            self.fault(&here.key("overhead"), "is for a runtime class to set");
+        }
     }
 
     fn restart_policy(&mut self, pod: &Value, kind: &str, here: &Here<'_>) {
@@ -228,7 +231,7 @@ impl Sense<'_> {
             let Some(domain) = domain.as_str().filter(|domain| !is_open(domain) && *domain != ".") else {
                 return;
             };
-            if !is_search(domain.strip_suffix('.').unwrap_or(domain)) {
+            if search_fault(domain.strip_suffix('.').unwrap_or(domain)).is_some() {
                 sense.fault(here, format!("`{}` is no domain", cut(domain)));
             }
         });
@@ -254,6 +257,9 @@ impl Sense<'_> {
                 self.fault(&here.key("value"), "cannot be given where `operator` is `Exists`");
             }
             Some("Exists") => {}
+            Some(word @ ("Gt" | "Lt")) if self.minor.is_some_and(|minor| minor < 35) => {
+                self.fault(&here.key("operator"), format!("`{word}` is there from Kubernetes 1.35 on"));
+            }
             _ => {
                 if let Some(bad) = said(toleration, "value").filter(|value| !is_label_value(value)) {
                     self.fault(&here.key("value"), not_a_label_value(bad));
@@ -384,7 +390,10 @@ impl Sense<'_> {
                 "kubernetes.io/config.mirror" => {
                     self.fault(&at.key(key), "is for Kubernetes itself to set");
                 }
-                _ => self.app_armor(key, value, &containers, &at),
+                _ => {
+                    self.app_armor(key, value, &containers, &at);
+                    self.seccomp(key, value, pod, &at);
+                }
             }
         }
     }
@@ -399,16 +408,28 @@ impl Sense<'_> {
             self.fault(&here.key(key), "must be `runtime/default`, `unconfined` or `localhost/…`");
         }
     }
-}
 
-/// A domain, which may have underscores.
-fn is_search(domain: &str) -> bool {
-    domain.len() <= 253
-        && domain.split('.').all(|part| {
-            let inner =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-            !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-')
-        })
+    /// The same of seccomp: pods are refused whose annotation and field differ.
+    fn seccomp(&mut self, key: &str, value: &str, pod: &Value, here: &Here<'_>) {
+        let owner = match key.strip_prefix("container.seccomp.security.alpha.kubernetes.io/") {
+            Some(name) => {
+                let lists = ["containers", "initContainers"].map(|list| items(pod, list));
+                lists.into_iter().flatten().find(|container| text(container, "name") == Some(name))
+            }
+            None if key == "seccomp.security.alpha.kubernetes.io/pod" => Some(pod),
+            None => None,
+        };
+        let profile = owner.map_or(&NONE, |owner| field(field(owner, "securityContext"), "seccompProfile"));
+        let same = match text(profile, "type") {
+            Some("Unconfined") => value == "unconfined",
+            Some("RuntimeDefault") => matches!(value, "runtime/default" | "docker/default"),
+            Some("Localhost") => value.strip_prefix("localhost/") == text(profile, "localhostProfile"),
+            _ => true,
+        };
+        if !same {
+            self.fault(&here.key(key), "is another profile than `seccompProfile` has");
+        }
+    }
 }
 
 /// Parts of lower-case letters, digits, `-` and `_`, with `.` or `/` between them.

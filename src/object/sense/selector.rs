@@ -87,12 +87,10 @@ impl Sense<'_> {
     pub(super) fn node_term(&mut self, term: &Value, here: &Here<'_>) {
         self.each(term, "matchExpressions", here, |sense, one, here| {
             sense.requirement(one, here);
-            if !matches!(text(one, "operator"), Some("Gt" | "Lt")) {
-                sense.label_values(one, here);
-            }
+            sense.label_values(one, here);
         });
         self.each(term, "matchFields", here, |sense, one, here| {
-            if said(one, "key").is_some_and(|key| key != "metadata.name") {
+            if text(one, "key").is_some_and(|key| key != "metadata.name") {
                 sense.fault(&here.key("key"), "must be `metadata.name`: nodes have no other field here");
             }
             let one_value = items(one, "values").len() == 1;

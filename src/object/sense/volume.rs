@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{EMPTY, Sense, field, has, is_open, quantity, said, sources};
+use super::{EMPTY, Sense, field, has, is_open, items, quantity, said, sources};
 use crate::object::Value;
 use crate::object::naming::is_dns_name;
 use crate::object::schema::{Here, cut};
@@ -14,7 +14,8 @@ impl Sense<'_> {
         let Some(members) = volume.as_object() else { return };
         let mut given = sources(members, "name");
         match (given.next(), given.next()) {
-            (None, _) => self.fault(here, "has no source, such as `persistentVolumeClaim` or `emptyDir`"),
+            // It becomes an empty folder.
+            (None, _) => {}
             (Some(first), Some(second)) => {
                 self.fault(&here.key(second), format!("`{first}` and `{second}` exclude each other"));
             }
@@ -50,8 +51,50 @@ impl Sense<'_> {
                 self.fault(here, "`volumeClaimTemplate` is missing");
             }
             "ephemeral" => self.within(source, "volumeClaimTemplate", here, |sense, template, here| {
+                sense.within(template, "metadata", here, |sense, metadata, here| {
+                    for key in ["name", "namespace", "generateName", "finalizers", "ownerReferences"] {
+                        if has(metadata, key) && field(metadata, key) != "" {
+                            sense.fault(&here.key(key), "cannot be given: only labels and annotations");
+                        }
+                    }
+                });
                 sense.within(template, "spec", here, Self::claim);
             }),
+            _ => self.disk(kind, source, here),
+        }
+    }
+
+    /// Disks of storage networks and clouds.
+    fn disk(&mut self, kind: &str, source: &Value, here: &Here<'_>) {
+        match kind {
+            "iscsi" => {
+                let named = |name: &str| ["iqn", "eui", "naa"].iter().any(|kind| name.starts_with(kind));
+                if said(source, "iqn").is_some_and(|name| !named(name)) {
+                    self.fault(&here.key("iqn"), "must begin with `iqn`, `eui` or `naa`");
+                }
+                for key in ["iqn", "targetPortal"] {
+                    self.full(source, key, here);
+                }
+                self.bounds(source, "lun", 0, 255, here);
+            }
+            "fc" => {
+                let given = ["targetWWNs", "wwids"].map(|key| !items(source, key).is_empty());
+                if given[0] == given[1] {
+                    self.fault(here, "needs `targetWWNs` or `wwids`, and not both");
+                }
+                self.bounds(source, "lun", 0, 255, here);
+            }
+            "cephfs" => self.filled(source, "monitors", here),
+            "vsphereVolume" => self.full(source, "volumePath", here),
+            "azureDisk" => {
+                for key in ["diskName", "diskURI"] {
+                    self.full(source, key, here);
+                }
+            }
+            "awsElasticBlockStore" => {
+                self.full(source, "volumeID", here);
+                self.bounds(source, "partition", 0, 255, here);
+            }
             _ => {}
         }
     }

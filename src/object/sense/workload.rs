@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{BAD_KEY, BAD_NAME, Sense, field, flag, has, items, members, names, said, text};
+use super::{BAD_LABEL, BAD_NAME, Sense, field, flag, has, items, members, names, said, text};
 use crate::object::Value;
-use crate::object::naming::{is_dns_name, is_label_key};
+use crate::object::naming::{is_dns_label, is_dns_name};
 use crate::object::schema::{Here, cut};
 use crate::object::zones::is_time_zone;
 
@@ -108,6 +108,10 @@ impl Sense<'_> {
             }
         });
         self.each(spec, "volumeClaimTemplates", here, |sense, claim, here| {
+            sense.within(claim, "metadata", here, |sense, metadata, here| {
+                // A volume of the pod is named after it.
+                sense.fits(metadata, "name", is_dns_label, BAD_LABEL, here);
+            });
             sense.within(claim, "spec", here, Self::claim);
         });
     }
@@ -210,7 +214,9 @@ impl Sense<'_> {
         } else if !has(spec, "selector") {
             self.fault(here, "`selector` is missing: `manualSelector` needs one");
         }
-        self.fits(spec, "managedBy", is_label_key, BAD_KEY, here);
+        self.full(spec, "managedBy", here);
+        let why = "is no controller: a domain, `/` and a name, of 63 letters at most";
+        self.fits(spec, "managedBy", is_controller, why, here);
         self.indexes(spec, here);
         self.failures(spec, here);
     }
@@ -330,6 +336,12 @@ impl Sense<'_> {
 fn many_indexes(spec: &Value) -> bool {
     let all = spec.get("completions").and_then(Value::as_i64);
     has(spec, "backoffLimitPerIndex") && all.is_some_and(|all| all > MOST_INDEXES)
+}
+
+/// Who else looks after a Job: `example.org/controller`.
+fn is_controller(name: &str) -> bool {
+    let parts = name.split_once('/');
+    name.len() <= 63 && parts.is_some_and(|(domain, path)| is_dns_name(domain) && !path.is_empty())
 }
 
 /// A number or share that is none.
