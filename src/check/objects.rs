@@ -120,15 +120,27 @@ const HANDED: &[(&str, &str)] = &[
     ("backup.mover-security-context", "api.core.v1.PodSecurityContext"),
     ("services.*.tolerations.[]", "api.core.v1.Toleration"),
     ("services.*.affinity", "api.core.v1.Affinity"),
-    ("services.*.autoscale.metrics.[]", "api.autoscaling.v2.MetricSpec"),
-    ("services.*.autoscale.behavior", "api.autoscaling.v2.HorizontalPodAutoscalerBehavior"),
+    ("services.*.autoscale.metrics.[]", "autoscaling/v2 HorizontalPodAutoscaler spec.metrics"),
+    ("services.*.autoscale.behavior", "autoscaling/v2 HorizontalPodAutoscaler spec.behavior"),
+    ("services.*.monitor.relabelings.[]", RELABELING),
+    ("services.*.monitor.metric-relabelings.[]", RELABELING),
+    ("services.*.monitor.endpoints.[].relabelings.[]", RELABELING),
+    ("services.*.monitor.endpoints.[].metric-relabelings.[]", RELABELING),
+    ("services.*.rbac.rules.[]", "rbac.authorization.k8s.io/v1 Role rules"),
+    ("services.*.rbac.cluster-rules.[]", "rbac.authorization.k8s.io/v1 ClusterRole rules"),
+    ("ingress.middlewares.*.headers", "traefik.io/v1alpha1 Middleware spec.headers"),
+    ("ingress.middlewares.*.spec", "traefik.io/v1alpha1 Middleware spec"),
 ];
+
+const RELABELING: &str = "monitoring.coreos.com/v1 ServiceMonitor spec.endpoints.relabelings";
 
 /// Judges what is handed to Kubernetes as the inventory has it: nothing needs to be rendered for that.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for (pattern, of) in HANDED {
         for place in everywhere(model, pattern).iter().filter(|place| place.node.table().is_some()) {
-            for fault in judge_value(&plain(place.node), of, minor(model)) {
+            // A cluster may have newer definitions than are known here: of that the objects tell.
+            let sure = |fault: &Fault| !fault.unsure;
+            for fault in judge_value(&plain(place.node), of, minor(model)).into_iter().filter(sure) {
                 let span = walked(place.node, &fault.path).unwrap_or(place.key);
                 let key = pattern.trim_end_matches(".[]").rsplit('.').next().unwrap_or_default();
                 found.push(handed((key, of), fault, &place.subject(), span));

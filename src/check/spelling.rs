@@ -54,6 +54,9 @@ const KEYS: &[(&str, &str, Judge)] = &[
     ("cilium.l2.node-selector", "a node's label", label),
     ("ingress.annotations", "an annotation", annotation),
     ("ingress.gateway.annotations", "an annotation", annotation),
+    ("services.*.dns.options", "an option of the resolver", |key, _| {
+        key.is_empty().then(|| "it is empty".to_owned())
+    }),
     ("monitoring.labels", "a label", label),
     ("monitoring.pod-labels", "a label", label),
     ("monitoring.dashboard-labels", "a label", label),
@@ -69,6 +72,11 @@ const VALUES: &[(&str, &str, Judge)] = &[
     ("storage-classes.*.provisioner", "a provisioner", |_, node| qualified_text(node, true)),
     ("services.*.config-map-env.*", "a key of a ConfigMap", key_behind_slash),
     ("services.*.dns.searches.[]", "a domain", domain),
+    ("services.*.spread.[]", "a label of nodes", full),
+    ("services.*.spread.[].key", "a label of nodes", full),
+    ("services.*.volumes.*.host-path", "a path on a node", full),
+    ("services.*.volumes.*.host-path.path", "a path on a node", full),
+    ("services.*.volumes.*.items.*", "a path in a volume", path_in_volume),
     ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, true)),
 ];
 
@@ -228,6 +236,17 @@ fn key_behind_slash(_: &str, node: &Node) -> Option<String> {
     let text = scalar(node)?;
     let (_, key) = text.split_once('/')?;
     config_key(key, node)
+}
+
+fn full(_: &str, node: &Node) -> Option<String> {
+    scalar(node).filter(String::is_empty).map(|_| "it is empty".to_owned())
+}
+
+fn path_in_volume(_: &str, node: &Node) -> Option<String> {
+    let path = scalar(node)?;
+    let leaves = path.starts_with('/') || path.starts_with("..") || path.split('/').any(|step| step == "..");
+    let leaves = leaves.then(|| "it must not lead out of its folder".to_owned());
+    leaves.or_else(|| full("", node))
 }
 
 fn domain(_: &str, node: &Node) -> Option<String> {

@@ -84,8 +84,8 @@ pub fn lower_pod_security(
 }
 
 fn is_version(text: &str) -> bool {
-    let minor = text.strip_prefix("v1.");
-    text == "latest" || minor.is_some_and(|minor| !minor.is_empty() && minor.parse::<u16>().is_ok())
+    let fits = |minor: &str| minor.parse::<u16>().is_ok_and(|number| number.to_string() == minor);
+    text == "latest" || text.strip_prefix("v1.").is_some_and(fits)
 }
 
 /// Which directions of a namespace's network are closed.

@@ -13,6 +13,7 @@ use crate::model::naming::one_of;
 use crate::model::port::Port;
 use crate::model::references::Resolver;
 use crate::model::texts::list;
+use crate::model::workload::whole;
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
 
@@ -204,7 +205,7 @@ fn lower_probe(
     }
     let (handler, port) = probe_handler(resolver, key, probe, ports)?;
     let seconds = |time: &Option<inventory::value::Duration>, default: i64| {
-        time.as_ref().map_or(default, |time| (time.seconds().round() as i64).max(1))
+        whole(time.as_ref()).map_or(default, |seconds| seconds.max(1))
     };
     for (name, time) in [("period", &probe.period), ("timeout", &probe.timeout)] {
         if let Some(time) = time.as_ref().filter(|time| time.seconds() <= 0.0) {
@@ -216,7 +217,7 @@ fn lower_probe(
     let (period, timeout) = (seconds(&probe.period, 10), seconds(&probe.timeout, 5));
     let failures = probe.failures.map_or(3, |failures| failures.value);
     let startup = seconds(&probe.startup, 300).saturating_add(period - 1) / period;
-    let delay = probe.delay.as_ref().map(|time| time.seconds().round() as i64);
+    let delay = whole(probe.delay.as_ref());
     let successes = probe.successes.map(|count| count.value);
     let ask = Ask { handler: Arc::new(handler), delay, period, timeout, failures, successes };
     Some(Lowered { key, ask, startup, port })

@@ -90,6 +90,17 @@ pub struct Bundle {
 
 static NOTHING: Type = Type { open: true, fields: Vec::new() };
 
+impl Node {
+    /// The type of an object, or of those in a list or map.
+    fn object(&self) -> Option<usize> {
+        match self {
+            Self::Object(of) => Some(*of),
+            Self::List(inner, _) | Self::Map(inner) => inner.object(),
+            _ => None,
+        }
+    }
+}
+
 impl Type {
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -120,9 +131,16 @@ impl Bundle {
         read.get_or_init(|| self.read_type(bytes).unwrap_or_else(|| NOTHING.clone()))
     }
 
-    /// A type that values outside of objects have, as `api.core.v1.SecurityContext`.
+    /// A type that values outside of objects have, as `api.core.v1.SecurityContext`; or that of a kind's field, as
+    /// `autoscaling/v2 HorizontalPodAutoscaler spec.behavior`.
     pub fn named(&self, name: &str) -> Option<usize> {
-        self.named.get(name).copied()
+        self.named.get(name).copied().or_else(|| self.of_field(name))
+    }
+
+    fn of_field(&self, name: &str) -> Option<usize> {
+        let mut words = name.split(' ');
+        let kind = self.kind(words.next()?, words.next()?)?;
+        words.next()?.split('.').try_fold(kind.of, |of, field| self.type_of(of).field(field)?.node.object())
     }
 
     fn read(packed: &[u8]) -> Option<Self> {

@@ -98,10 +98,14 @@ pub fn judge(object: &Value, minor: Option<u32>) -> Verdict {
     Verdict::Checked(walk.faults)
 }
 
-/// Judges a value against a type by name, such as `api.core.v1.SecurityContext`.
+/// Judges a value against a type by name, such as `api.core.v1.SecurityContext` or
+/// `autoscaling/v2 HorizontalPodAutoscaler spec.behavior`.
 pub fn judge_value(value: &Value, name: &str, minor: Option<u32>) -> Vec<Fault> {
     let bundle = Bundle::get();
-    let mut walk = Walk { bundle, minor, secret: false, custom: false, faults: Vec::new() };
+    let mut words = name.split(' ');
+    let kind = words.next().zip(words.next()).and_then(|(version, kind)| bundle.kind(version, kind));
+    let custom = kind.is_some_and(is_custom);
+    let mut walk = Walk { bundle, minor, secret: false, custom, faults: Vec::new() };
     if let Some(of) = bundle.named(name) {
         walk.object(value, of, &Here::ROOT);
     }

@@ -79,6 +79,11 @@ impl Sense<'_> {
         }
     }
 
+    /// Headers that Traefik sets.
+    pub(super) fn set_headers(&mut self, headers: &Value, here: &Here<'_>) {
+        self.bounds(headers, "stsSeconds", 0, i64::MAX, here);
+    }
+
     /// What Traefik does with a request.
     ///
     /// Of the type, and of what a router that names it is switched off for: `buildConstructor` in Traefik's
@@ -101,7 +106,6 @@ impl Sense<'_> {
             }
         });
         for (what, key) in [
-            ("headers", "stsSeconds"),
             ("rateLimit", "average"),
             ("rateLimit", "burst"),
             ("inFlightReq", "amount"),
@@ -109,6 +113,7 @@ impl Sense<'_> {
         ] {
             self.within(spec, what, here, |sense, inner, here| sense.bounds(inner, key, 0, i64::MAX, here));
         }
+        self.within(spec, "headers", here, Self::set_headers);
         self.within(spec, "circuitBreaker", here, |sense, breaker, here| {
             sense.bounds(breaker, "responseCode", 100, 599, here);
         });

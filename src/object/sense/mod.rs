@@ -64,8 +64,15 @@ pub(super) fn judge_value(value: &Value, of: &str, minor: Option<u32>, faults: &
         }
         "api.core.v1.Toleration" => sense.toleration(value, &Here::ROOT),
         "api.core.v1.Affinity" => sense.affinity(value, &Here::ROOT),
-        "api.autoscaling.v2.MetricSpec" => sense.metric(value, &Here::ROOT),
-        "api.autoscaling.v2.HorizontalPodAutoscalerBehavior" => sense.behavior(value, &Here::ROOT),
+        "autoscaling/v2 HorizontalPodAutoscaler spec.metrics" => sense.metric(value, &Here::ROOT),
+        "autoscaling/v2 HorizontalPodAutoscaler spec.behavior" => sense.behavior(value, &Here::ROOT),
+        "monitoring.coreos.com/v1 ServiceMonitor spec.endpoints.relabelings" => {
+            sense.relabeling(value, &Here::ROOT);
+        }
+        "rbac.authorization.k8s.io/v1 Role rules" => sense.rule(value, true, &Here::ROOT),
+        "rbac.authorization.k8s.io/v1 ClusterRole rules" => sense.rule(value, false, &Here::ROOT),
+        "traefik.io/v1alpha1 Middleware spec" => sense.middleware(value, &Here::ROOT),
+        "traefik.io/v1alpha1 Middleware spec.headers" => sense.set_headers(value, &Here::ROOT),
         _ => {}
     }
 }

@@ -33,7 +33,7 @@ impl Sense<'_> {
     }
 
     /// `ValidateRelabelConfig` of the operator. What is wrong costs the whole monitor.
-    fn relabeling(&mut self, one: &Value, here: &Here<'_>) {
+    pub(super) fn relabeling(&mut self, one: &Value, here: &Here<'_>) {
         self.bounds(one, "modulus", 0, i64::MAX, here);
         let given = one.get("action").and_then(Value::as_str).filter(|action| !action.is_empty());
         let action = given.unwrap_or("replace").to_ascii_lowercase();
