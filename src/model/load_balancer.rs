@@ -163,22 +163,6 @@ pub struct CiliumL2 {
     pub node_selector: BTreeMap<String, String>,
 }
 
-/// kube-vip as a load balancer.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct KubeVip {
-    /// The pools, by name.
-    pub pools: Vec<Pool>,
-    /// What its cloud provider reads: the ConfigMap `kubevip`.
-    pub data: BTreeMap<String, String>,
-}
-
-impl KubeVip {
-    /// Whether a namespace has pools of its own, and so gets nothing from those for all.
-    pub fn serves_apart(&self, namespace: &str) -> bool {
-        self.data.contains_key(&range_key(namespace))
-    }
-}
-
 impl Model {
     /// Whether what gives services their addresses tells TCP from UDP where two share one.
     pub fn tells_protocols(&self) -> bool {
@@ -321,46 +305,6 @@ pub fn lower_cilium(resolver: &mut Resolver<'_>, nodes: &[Node], charts: &[Chart
     }
 }
 
-/// Lowers `[kube-vip]`.
-pub fn lower_kube_vip(resolver: &mut Resolver<'_>) -> KubeVip {
-    let Some(table) = resolver.inventory.tables.kube_vip.as_ref() else { return KubeVip::default() };
-    let pools = table.pools.iter();
-    let pools: Vec<Pool> = pools
-        .map(|(name, entry)| {
-            let table = &entry.value;
-            let mut pool = plain_pool(resolver, ["kube-vip", name], &table.addresses, entry.key);
-            pool.namespaces = table.namespace.iter().map(|text| resolver.text(text)).collect();
-            pool.real_namespaces = pool.namespaces.iter().map(|name| name.value.clone()).collect();
-            pool.allow_share = table.allow_share.is_some_and(|flag| flag.value);
-            pool.l2 = true;
-            pool
-        })
-        .collect();
-    KubeVip { data: kube_vip_data(&pools), pools }
-}
-
-/// What kube-vip's cloud provider looks the pools of a namespace up by.
-fn range_key(namespace: &str) -> String {
-    format!("range-{namespace}")
-}
-
-/// One key for each namespace, and one for all others: several pools of one are one list.
-fn kube_vip_data(pools: &[Pool]) -> BTreeMap<String, String> {
-    let mut data: BTreeMap<String, String> = BTreeMap::new();
-    for pool in pools {
-        let namespace = pool.real_namespaces.first().map_or("global", String::as_str);
-        let ranges = data.entry(range_key(namespace)).or_default();
-        for range in &pool.addresses {
-            let comma = if ranges.is_empty() { "" } else { "," };
-            ranges.push_str(&format!("{comma}{}-{}", range.first(), range.last()));
-        }
-        if pool.allow_share {
-            data.insert(format!("allow-share-{namespace}"), "true".to_owned());
-        }
-    }
-    data
-}
-
 /// MetalLB takes no bare address.
 fn pool_entry(range: &Range) -> String {
     range.cidr().unwrap_or_else(|| range.to_string())
@@ -448,7 +392,7 @@ fn lower_pool(
 }
 
 /// A pool of which only the addresses are known.
-fn plain_pool(
+pub fn plain_pool(
     resolver: &mut Resolver<'_>,
     [owner, name]: [&str; 2],
     addresses: &[inventory::value::RangeText],

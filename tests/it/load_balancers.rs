@@ -49,3 +49,22 @@ fn servicelb_is_asked_nothing() {
     assert_eq!(service["spec"]["type"], "LoadBalancer");
     assert!(service["metadata"].get("annotations").is_none(), "{service}");
 }
+
+/// The data of the ConfigMap that kube-vip's cloud provider reads.
+fn kube_vip_data(pools: &str) -> Value {
+    let sample = Sample::new("inline", "inventory.toml", format!("{pools}\n[stacks.web]\n"));
+    let built = sample.deployed();
+    let mut maps = built.values().flatten().filter(|object| object["metadata"]["name"] == "kubevip");
+    maps.next().cloned().unwrap()["data"].clone()
+}
+
+#[test]
+fn a_namespace_says_no_where_kube_vip_would_take_the_answer_for_everyone() {
+    let everyone = "[kube-vip.pools.all]\naddresses = [\"192.168.1.64/32\"]\nallow-share = true";
+    let own = "[kube-vip.pools.own]\naddresses = [\"192.168.1.65/32\"]\nnamespace = \"web\"";
+    let data = kube_vip_data(&format!("{everyone}\n{own}"));
+    assert_eq!(data["allow-share-global"], "true");
+    assert_eq!(data["allow-share-web"], "false");
+    let data = kube_vip_data(own);
+    assert_eq!(data, json!({ "range-web": "192.168.1.65-192.168.1.65" }));
+}
