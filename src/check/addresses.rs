@@ -12,7 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 codes! { Addresses:
     /// Two things have one address.
@@ -61,14 +61,18 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     overlaps(model, &mut offers, found);
     shared_addresses(model, &mut offers, found);
     networks(model, found);
-    // An address that several environments have by default is judged once where it stands.
+    // An address that several environments have by default is judged once where it stands, and once for each pool that
+    // is asked for.
     let mut judged: BTreeSet<Span> = BTreeSet::new();
+    let mut judged_for: BTreeSet<(Span, Option<Span>)> = BTreeSet::new();
     for claim in model.claims.iter().filter(|claim| !claim.told) {
         if judged.insert(claim.span) {
             network_address(model, claim, found);
             outside_lan(model, claim, found);
         }
-        outside_pools(model, claim, &mut offers, found);
+        if judged_for.insert((claim.span, asked_pool(model, claim).map(|pool| pool.span))) {
+            outside_pools(model, claim, &mut offers, found);
+        }
     }
     requests(model, found);
     exhausted(model, found);
@@ -124,11 +128,11 @@ fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
         let (fault, cause) = fault_and_cause(one, other);
         pairs.push((code, fault, cause));
     });
-    pairs.sort_by_key(|(code, fault, cause)| (fault.span, fault.service, code.name, cause.span));
-    // Who takes an address that two others have is at fault once.
-    pairs.dedup_by(|(code, fault, _), (earlier, before, _)| {
-        let duplicate = |code: &Code| code.name == DUPLICATE_ADDRESS.name;
-        duplicate(code) && duplicate(earlier) && (fault.span, fault.service) == (before.span, before.service)
+    pairs.sort_by_key(|(code, fault, cause)| (fault.span, code.name, cause.span, fault.service));
+    // Who takes an address that two others have is at fault once, and so is who takes it in several environments.
+    pairs.dedup_by(|(code, fault, cause), (earlier, before, other)| {
+        let one_fault = code.name == DUPLICATE_ADDRESS.name || cause.span == other.span;
+        one_fault && code.name == earlier.name && fault.span == before.span
     });
     let (hosts, dhcp) = (ranges_of(model, ClaimKind::Host), ranges_of(model, ClaimKind::Dhcp));
     for (code, fault, cause) in pairs {
@@ -223,23 +227,34 @@ fn overlap(
 /// Two that are one and the same say so by a reference.
 fn one_fact(fault: &AddressClaim, cause: &AddressClaim) -> Option<String> {
     let refers = |who: &AddressClaim, to: &AddressClaim| {
-        let server = who.subject.starts_with("nfs.");
-        let (key, fact) = match (who.kind, to.subject.as_str()) {
-            (ClaimKind::LoadBalancer, reserved) if reserved.starts_with("network.reserved.") => {
-                ("ip", reserved.to_owned())
-            }
-            (ClaimKind::Host, node) if server && node.starts_with("nodes.") => {
-                ("server", format!("{node}.ip"))
-            }
-            (ClaimKind::Host, service) if server && service.starts_with("services.") => {
-                ("server", format!("{service}.ip"))
-            }
-            _ => return None,
-        };
+        let (key, fact) = reference(who, to)?;
         let owner = &who.owner;
-        Some(format!("if {owner} and {} are one and the same, write `{key} = \"${{{fact}}}\"`", to.owner))
+        Some(format!("if {owner} and {} are one and the same, write `{key} = \"{fact}\"`", to.owner))
     };
     refers(fault, cause).or_else(|| refers(cause, fault))
+}
+
+/// The key of a claim that may say so, and the reference to the other one. What [`crate::model::claims`] takes for one
+/// fact, and no more.
+fn reference(who: &AddressClaim, to: &AddressClaim) -> Option<(&'static str, String)> {
+    let key = match who.subject.split('.').next().unwrap_or_default() {
+        _ if who.kind == ClaimKind::LoadBalancer && !who.subject.starts_with("charts.") => "ip",
+        "nodes" => "ip",
+        "nfs" => "server",
+        _ => match who.subject.as_str() {
+            "network.gateway" => "gateway",
+            "cluster.vip" => "vip",
+            "cluster.api-endpoint" => "api-endpoint",
+            _ => return None,
+        },
+    };
+    let fact = match (key, to.subject.split('.').next().unwrap_or_default()) {
+        _ if to.subject.starts_with("network.reserved.") => format!("${{{}}}", to.subject),
+        ("server", "nodes" | "services") | ("gateway", "nodes") => format!("${{{}.ip}}", to.subject),
+        ("server" | "api-endpoint", _) if to.subject == "network.gateway" => "${network.gateway}".to_owned(),
+        _ => return None,
+    };
+    Some(if key == "api-endpoint" { (key, format!("https://{fact}:6443")) } else { (key, fact) })
 }
 
 /// How to write a range without some addresses.
@@ -414,8 +429,7 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers<'_>, f
         _ => {}
     }
     let address = claim.range.first();
-    let asked =
-        claim.service.and_then(|place| asking(model, place)).and_then(|(_, balancer)| balancer.pool.as_ref());
+    let asked = asked_pool(model, claim);
     let holding = model.pool_of(address);
     let diagnostic = match (holding, asked) {
         (Some(pool), Some(asked)) if pool.name != asked.value => ADDRESS_OUTSIDE_POOLS
@@ -455,6 +469,11 @@ fn outside_pools(model: &Model, claim: &AddressClaim, offers: &mut Offers<'_>, f
     });
 }
 
+/// The pool that a service asks for by its name.
+fn asked_pool<'m>(model: &'m Model, claim: &AddressClaim) -> Option<&'m Spanned<String>> {
+    asking(model, claim.service?)?.1.pool.as_ref()
+}
+
 /// servicelb has no addresses but those of the nodes.
 fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let address = claim.range.first();
@@ -465,6 +484,21 @@ fn outside_nodes(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     let message = format!("{address} of {} is no node's address, and servicelb has no others", claim.owner);
     let diagnostic = ADDRESS_OUTSIDE_POOLS.at(claim.span, "no node has it", message).about(&claim.subject);
     found.push(diagnostic.help("write `ip = \"auto\"`, or a node's address as `\"${nodes.NAME.ip}\"`"));
+}
+
+/// The pool that the other address of a dual-stack load balancer lies in: MetalLB gives both from one.
+fn partners_pool(model: &Model, claim: &AddressClaim) -> Option<usize> {
+    if model.load_balancer.provider != Provider::Metallb {
+        return None;
+    }
+    let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
+    let addresses = match claim.service {
+        Some(place) => asking(model, place).map(|(_, balancer)| &balancer.addresses),
+        None => gateway.filter(|_| claim.subject == "ingress.gateway").map(|gateway| &gateway.addresses),
+    };
+    let others = addresses.into_iter().flatten().filter(|address| address.span != claim.span);
+    let mut others = others.filter(|address| Family::of(address.value) != claim.range.family());
+    others.find_map(|address| model.pool_at(address.value))
 }
 
 /// Addresses that are still free in the pools, each offered once.
@@ -499,8 +533,11 @@ impl<'m> Offers<'m> {
             (IpAddr::V6(a), IpAddr::V6(b)) => u128::from(a).abs_diff(u128::from(b)),
             _ => u128::MAX,
         };
-        let serving = self.pools.iter().zip(self.model.pools());
-        let serving = serving.filter(|(_, pool)| may_take(self.model, pool, claim)).map(|(free, _)| free);
+        let partner = partners_pool(self.model, claim);
+        let serving = self.pools.iter().zip(self.model.pools()).enumerate();
+        let serving = serving.filter(|(at, _)| partner.is_none_or(|partner| partner == *at));
+        let serving =
+            serving.filter(|(_, (_, pool))| may_take(self.model, pool, claim)).map(|(_, (free, _))| free);
         let offers = serving.filter_map(in_family);
         let best = offers.min_by_key(|address| distance(*address))?;
         let taken: RangeSet = [Range::single(best)].into_iter().collect();

@@ -1,45 +1,52 @@
 //! Whether the pools have an address for everyone who asks for any.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::address::{Family, Range, RangeSet};
 use crate::check::addresses::{POOL_EXHAUSTED, ranges_of};
+use crate::check::demands::demands;
 use crate::check::matching::Matching;
 use crate::check::placement::patched;
-use crate::check::serving::serves;
-use crate::check::sharing::{Asking, PortPair, ports_of, unlike};
+use crate::check::serving::{namespaces_of_gateway, serves, serves_another};
+use crate::check::sharing::Asking;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::load_balancer::Provider;
 use crate::model::claims::ClaimKind;
+use crate::model::gateway::Gateway;
 use crate::model::load_balancer::Pool;
 use crate::model::service::Service;
 use crate::model::{Environment, Model};
+use crate::source::Span;
 
-/// Of one key, at most this many addresses are tried for another service to join.
-const MOST_SHARED: usize = 64;
+/// Who wants any address.
+pub struct Wanting<'m> {
+    /// Who that is.
+    pub who: Who<'m>,
+    /// What it may choose from.
+    pub choice: Rc<Choice>,
+}
 
-/// One service of one environment that wants any address.
-struct Wanting<'m> {
-    asking: Asking<'m>,
-    environment: &'m Environment,
-    choice: Rc<Choice>,
+/// Who asks for an address.
+#[derive(Clone, Copy)]
+pub enum Who<'m> {
+    /// One service of one environment.
+    Service(Asking<'m>, &'m Environment),
+    /// The Gateway, whose controller makes a load balancer for it.
+    Gateway(&'m Gateway),
 }
 
 /// What a service may choose from, and all that are like it.
 #[derive(Default)]
-struct Choice {
+pub struct Choice {
     /// The pools that may serve it.
     eligible: Vec<usize>,
     /// The slots that its address may come from.
-    slots: Slots,
+    pub slots: Vec<usize>,
 }
 
-/// Slots: the addresses of one family in one pool, two slots for each pool.
-type Slots = Rc<[usize]>;
-
-fn slot(pool: usize, family: Family) -> usize {
+/// A slot: the addresses of one family in one pool, two slots for each pool.
+pub fn slot(pool: usize, family: Family) -> usize {
     pool * 2 + usize::from(family == Family::V6)
 }
 
@@ -58,12 +65,10 @@ pub fn exhausted(model: &Model, found: &mut Diagnostics) {
     // Those with the fewest to choose from first: they cannot go elsewhere.
     let mut wanting = wanting(model);
     wanting.sort_by_key(|wanting| wanting.choice.slots.len());
-    let (together, alone) = demands(model, &wanting);
-    let (shared, unshared) = (assign(&together, left.clone()), assign(&alone, left));
-    // Sharing may bind two services to a full pool where each alone finds room elsewhere.
-    let unplaced = if unshared.len() < shared.len() { unshared } else { shared };
-    for first in unplaced {
-        found.push(exhaustion(model, &wanting[first]));
+    let (demands, left) = demands(model, &wanting, left);
+    let mut matching = Matching::new(left);
+    for demand in demands.iter().filter(|demand| !matching.place(&demand.places)) {
+        found.push(exhaustion(model, &wanting[demand.by]));
     }
 }
 
@@ -78,95 +83,6 @@ fn left_of(pool: &Pool, used: &RangeSet) -> [u128; 2] {
         ranges.fold(0_u128, |sum, range| sum.saturating_add(range.len()))
     };
     [count(Family::V4), count(Family::V6)]
-}
-
-/// One address that is wanted, by one service or by several that share it.
-struct Demand {
-    /// Who wants it, or first of several.
-    first: usize,
-    slots: Slots,
-}
-
-/// An address that services with one key share.
-struct Shared<'m> {
-    slots: Slots,
-    first: Asking<'m>,
-    ports: BTreeSet<PortPair>,
-    /// The demand for it; none for a fixed address.
-    demand: Option<usize>,
-}
-
-impl Shared<'_> {
-    /// The slots that are left to it if one more joins; `None` if that one cannot.
-    fn with(&self, model: &Model, wanting: &Wanting<'_>, slots: &[usize]) -> Option<Slots> {
-        let both: Slots =
-            self.slots.iter().copied().filter(|slot| slots.binary_search(slot).is_ok()).collect();
-        let provider = model.load_balancer.provider;
-        let fits = !both.is_empty()
-            && unlike(provider, self.first, wanting.asking).is_none()
-            && self.ports.is_disjoint(&ports_of(model, wanting.asking.0));
-        fits.then_some(both)
-    }
-}
-
-/// The addresses that are wanted: as few as sharing allows, and as many as there would be without it. A service that
-/// joins a fixed address wants none.
-fn demands<'m>(model: &'m Model, wanting: &[Wanting<'m>]) -> (Vec<Demand>, Vec<Demand>) {
-    let (mut together, mut alone): (Vec<Demand>, Vec<Demand>) = (Vec::new(), Vec::new());
-    let mut shared = fixed_with_keys(model);
-    for (first, wanting) in wanting.iter().enumerate() {
-        let key = wanting.asking.1.share_key.as_ref().map(|key| key.value.as_str()).unwrap_or_default();
-        // A pool of kube-vip shares without a key.
-        let by_pool = shared_slots(model, wanting);
-        let (key, slots) = if by_pool.is_empty() { (key, &wanting.choice.slots) } else { ("*", &by_pool) };
-        let taken = shared.entry(key).or_default();
-        let joins = taken.iter_mut().find_map(|shared| {
-            let slots = shared.with(model, wanting, slots)?;
-            Some((shared, slots))
-        });
-        if let Some((shared, slots)) = joins {
-            shared.ports.extend(ports_of(model, wanting.asking.0));
-            let Some(demand) = shared.demand else { continue };
-            shared.slots = Rc::clone(&slots);
-            together[demand].slots = slots;
-        } else {
-            if !key.is_empty() && taken.len() < MOST_SHARED {
-                let (ports, demand) = (ports_of(model, wanting.asking.0), Some(together.len()));
-                taken.push(Shared { slots: Rc::clone(slots), first: wanting.asking, ports, demand });
-            }
-            together.push(Demand { first, slots: Rc::clone(&wanting.choice.slots) });
-        }
-        alone.push(Demand { first, slots: Rc::clone(&wanting.choice.slots) });
-    }
-    (together, alone)
-}
-
-/// The slots of a service whose pools share by themselves: kube-vip's, of IPv4.
-fn shared_slots(model: &Model, wanting: &Wanting<'_>) -> Slots {
-    let shares = |at: &usize| at.is_multiple_of(2) && model.pools()[at / 2].allow_share;
-    wanting.choice.slots.iter().copied().filter(shares).collect()
-}
-
-/// By sharing key, the fixed addresses that others may join.
-fn fixed_with_keys(model: &Model) -> BTreeMap<&str, Vec<Shared<'_>>> {
-    let mut shared: BTreeMap<&str, BTreeMap<IpAddr, Shared<'_>>> = BTreeMap::new();
-    for service in model.services() {
-        let Some(balancer) = &service.load_balancer else { continue };
-        let Some(key) = balancer.share_key.as_ref().filter(|key| !key.is_empty()) else { continue };
-        let address = balancer.addresses.first().map(|address| address.value);
-        let Some((address, pool)) = address.and_then(|address| Some((address, model.pool_at(address)?)))
-        else {
-            continue;
-        };
-        let slots = Rc::from([slot(pool, Family::of(address))]);
-        let new = || Shared { slots, first: (service, balancer), ports: BTreeSet::new(), demand: None };
-        let of_key = shared.entry(key.value.as_str()).or_default();
-        of_key.entry(address).or_insert_with(new).ports.extend(ports_of(model, service));
-    }
-    shared
-        .into_iter()
-        .map(|(key, addresses)| (key, addresses.into_values().take(MOST_SHARED).collect()))
-        .collect()
 }
 
 /// Who wants any address. A service that every pool in question refuses is told of by `pool-refuses-service`.
@@ -193,9 +109,11 @@ fn wanting(model: &Model) -> Vec<Wanting<'_>> {
                 .entry((asked, service.namespace.as_str(), suffix, own, families.len()))
                 .or_insert_with(|| choice(model, service, asked, suffix, &families).map(Rc::new));
             let choice = choice.as_ref().map(Rc::clone);
-            wanting.extend(choice.map(|choice| Wanting { asking: (service, balancer), environment, choice }));
+            let who = Who::Service((service, balancer), environment);
+            wanting.extend(choice.map(|choice| Wanting { who, choice }));
         }
     }
+    wanting.extend(gateway(model));
     wanting
 }
 
@@ -217,33 +135,43 @@ fn choice(
     if eligible.is_empty() && in_question().next().is_some() {
         return None;
     }
-    let slots = eligible.iter().flat_map(|at| families.iter().map(|family| slot(*at, *family))).collect();
-    Some(Choice { eligible, slots })
+    Some(Choice { slots: slots_of(&eligible, families), eligible })
+}
+
+fn slots_of(eligible: &[usize], families: &[Family]) -> Vec<usize> {
+    eligible.iter().flat_map(|at| families.iter().map(|family| slot(*at, *family))).collect()
+}
+
+/// The Gateway, if it wants any address. Where no pool is known to serve it nobody knows what it gets.
+fn gateway(model: &Model) -> Option<Wanting<'_>> {
+    let gateway = model.gateway_for_any_address()?;
+    let namespaces = namespaces_of_gateway(model);
+    let may = |pool: &Pool| pool.auto_assign && serves_another(pool, &namespaces);
+    let pools = model.pools().iter().enumerate();
+    let eligible: Vec<usize> = pools.filter(|(_, pool)| may(pool)).map(|(at, _)| at).collect();
+    let slots = slots_of(&eligible, &families_by_default(model));
+    let choice = Rc::new(Choice { eligible, slots });
+    (!choice.eligible.is_empty()).then_some(Wanting { who: Who::Gateway(gateway), choice })
 }
 
 /// The family of a Service that asks for none: the first one of the cluster's. Either, where nobody says.
 fn families(model: &Model, service: &Service) -> Vec<Family> {
-    match model.cluster.service_families().first() {
-        Some(first) if !patched(service, &["ipFamilies", "ipFamilyPolicy"]) => vec![*first],
-        _ => vec![Family::V4, Family::V6],
+    match patched(service, &["ipFamilies", "ipFamilyPolicy"]) {
+        true => vec![Family::V4, Family::V6],
+        false => families_by_default(model),
     }
 }
 
-/// Gives every demand a place in one of its slots, and returns who first wants what none is left for.
-fn assign(demands: &[Demand], left: Vec<u128>) -> Vec<usize> {
-    let mut matching = Matching::new(left);
-    let unplaced = demands.iter().filter(|demand| !matching.place(&demand.slots));
-    unplaced.map(|demand| demand.first).collect()
+fn families_by_default(model: &Model) -> Vec<Family> {
+    match model.cluster.service_families().first() {
+        Some(first) => vec![*first],
+        None => vec![Family::V4, Family::V6],
+    }
 }
 
 fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
     let pools = model.pools();
-    let (service, balancer) = wanting.asking;
-    let who = match model.environments.len() {
-        1 => format!("service `{}`", service.key),
-        _ => format!("service `{}` in {}", service.key, wanting.environment.name),
-    };
-    let families = families(model, service);
+    let (who, subject, place, families) = named(model, wanting.who);
     // The family is named where a pool has addresses of another one.
     let other = |at: &usize| pools[*at].addresses.iter().any(|range| !families.contains(&range.family()));
     let of_family = match families.as_slice() {
@@ -259,7 +187,7 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
         "" => "every address of this pool is taken".to_owned(),
         _ => format!("it has no {of_family}address left"),
     };
-    let mut diagnostic = POOL_EXHAUSTED.at(balancer.place, "asks for any address", message);
+    let mut diagnostic = POOL_EXHAUSTED.at(place, "asks for any address", message);
     for pool in wanting.choice.eligible.iter().take(4) {
         diagnostic =
             diagnostic.because(pools[*pool].place, taken.clone()).about(pools[*pool].subject.clone());
@@ -273,5 +201,22 @@ fn exhaustion(model: &Model, wanting: &Wanting<'_>) -> Diagnostic {
         }
         _ => "enlarge the pool, or let services share an address with `share-ip`",
     };
-    diagnostic.about(service.subject()).help(help)
+    diagnostic.about(subject).help(help)
+}
+
+/// In words, as an inventory path, where it asks, and for which families.
+fn named(model: &Model, who: Who<'_>) -> (String, String, Span, Vec<Family>) {
+    match who {
+        Who::Service((service, balancer), environment) => {
+            let who = match model.environments.len() {
+                1 => format!("service `{}`", service.key),
+                _ => format!("service `{}` in {}", service.key, environment.name),
+            };
+            (who, service.subject(), balancer.place, families(model, service))
+        }
+        Who::Gateway(gateway) => {
+            let who = format!("Gateway `{}`", gateway.name);
+            (who, "ingress.gateway".to_owned(), gateway.place, families_by_default(model))
+        }
+    }
 }

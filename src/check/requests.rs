@@ -6,7 +6,7 @@ use crate::address::Family;
 use crate::check::addresses::{
     ADDRESSES_FROM_TWO_POOLS, POOL_REFUSES_SERVICE, SAME_FAMILY_ADDRESSES, UNSERVED_ADDRESS_FAMILY,
 };
-use crate::check::serving::{gates_addresses, namespaces_of_gateway, serves, serves_another};
+use crate::check::serving::{lets_have, namespaces_of_gateway, serves, serves_another};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
@@ -71,11 +71,11 @@ fn refused_another(
     namespaces: &[&str],
     found: &mut Diagnostics,
 ) {
-    for address in asker.addresses.iter().filter(|_| gates_addresses(model)) {
+    for address in asker.addresses {
         let pool = model.pool_of(address.value).filter(|pool| !serves_another(pool, namespaces));
         if let Some(pool) = pool {
             let who = format!("{} in namespace `{namespace}`", asker.who);
-            found.push(refusal(pool, address, &who).about(&asker.subject));
+            found.push(refusal(model, pool, address, &who).about(&asker.subject));
         }
     }
 }
@@ -83,9 +83,10 @@ fn refused_another(
 fn families_of(asker: &Asker<'_>, found: &mut Diagnostics) {
     let family = |address: &Spanned<IpAddr>| Family::of(address.value);
     for (at, address) in asker.addresses.iter().enumerate() {
-        let Some(first) = asker.addresses[..at].iter().find(|first| family(first) == family(address)) else {
-            continue;
-        };
+        // The same one twice is a duplicate.
+        let second =
+            |first: &&Spanned<IpAddr>| family(first) == family(address) && first.value != address.value;
+        let Some(first) = asker.addresses[..at].iter().find(second) else { continue };
         let message = format!(
             "{} asks for two {} addresses; MetalLB gives one of each family",
             asker.who,
@@ -148,9 +149,9 @@ fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &s
     let subject = service.subject();
     let who = format!("service `{}` in namespace `{}`", service.key, service.namespace);
     for address in &balancer.addresses {
-        let Some(pool) = model.pool_of(address.value).filter(|_| gates_addresses(model)) else { continue };
-        if !serves(model, pool, service, suffix) {
-            found.push(refusal(pool, address, &who).about(&subject));
+        let Some(pool) = model.pool_of(address.value) else { continue };
+        if !lets_have(model, pool, service, suffix) {
+            found.push(refusal(model, pool, address, &who).about(&subject));
         }
     }
     if !balancer.addresses.is_empty() || balancer.unread {
@@ -160,25 +161,35 @@ fn refused(model: &Model, service: &Service, balancer: &LoadBalancer, suffix: &s
         balancer.pool.as_ref().and_then(|name| model.pools().iter().find(|pool| pool.name == name.value));
     if let (Some(pool), Some(name)) = (asked, &balancer.pool) {
         if !serves(model, pool, service, suffix) {
-            found.push(refusal(pool, name, &who).about(&subject));
+            found.push(refusal(model, pool, name, &who).about(&subject));
         }
     } else if asked.is_none() && !model.pools().is_empty() {
         let mut automatic = model.pools().iter().filter(|pool| pool.auto_assign).peekable();
         let pool = automatic.peek().copied();
         if let Some(pool) = pool.filter(|_| !automatic.any(|pool| serves(model, pool, service, suffix))) {
-            found.push(refusal(pool, &Spanned::new("any address", balancer.place), &who).about(&subject));
+            found.push(
+                refusal(model, pool, &Spanned::new("any address", balancer.place), &who).about(&subject),
+            );
         }
     }
 }
 
-fn refusal<T: std::fmt::Display>(pool: &Pool, wanted: &Spanned<T>, who: &str) -> Diagnostic {
+fn refusal<T: std::fmt::Display>(model: &Model, pool: &Pool, wanted: &Spanned<T>, who: &str) -> Diagnostic {
     let limits: Vec<&str> =
         pool.namespaces.iter().chain(&pool.services).map(|name| name.value.as_str()).collect();
+    let (why, help) = match model.load_balancer.provider {
+        Provider::KubeVip => (
+            "; what others have of it is not seen, and given out again",
+            "choose an address outside it, or add a pool of this `namespace` or one without any",
+        ),
+        _ => (
+            "",
+            "choose an address of a pool that serves it, or add it to the pool's `namespaces` or `services`",
+        ),
+    };
     POOL_REFUSES_SERVICE
         .at(wanted.span, format!("asked for by {who}"), format!("pool `{}` does not serve {who}", pool.name))
-        .because(pool.place, format!("serves only {}", limits.join(", ")))
+        .because(pool.place, format!("serves only {}{why}", limits.join(", ")))
         .about(pool.subject.clone())
-        .help(
-            "choose an address of a pool that serves it, or add it to the pool's `namespaces` or `services`",
-        )
+        .help(help)
 }

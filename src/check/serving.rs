@@ -3,13 +3,9 @@
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
 use crate::model::claims::AddressClaim;
+use crate::model::gateway::NAMESPACE_OF_ENVOY;
 use crate::model::load_balancer::Pool;
 use crate::model::service::Service;
-
-/// Whether a pool decides who may ask for one of its addresses by name. kube-vip's only give out.
-pub fn gates_addresses(model: &Model) -> bool {
-    model.load_balancer.provider != Provider::KubeVip
-}
 
 /// Whether a pool's service allocation lets a service in: its namespace, with or without the environment's suffix,
 /// and its name.
@@ -25,6 +21,13 @@ pub fn serves(model: &Model, pool: &Pool, service: &Service, suffix: &str) -> bo
     namespace && named
 }
 
+/// Whether a service may ask for one of a pool's addresses by name. A pool of kube-vip for every namespace gives none to
+/// one with pools of its own, but keeps away from what services there have.
+pub fn lets_have(model: &Model, pool: &Pool, service: &Service, suffix: &str) -> bool {
+    let for_all = model.load_balancer.provider == Provider::KubeVip && pool.namespaces.is_empty();
+    for_all || serves(model, pool, service, suffix)
+}
+
 /// The same for a load balancer that is no service of the inventory. Where its Service stands may be known as one of
 /// several namespaces.
 pub fn serves_another(pool: &Pool, namespaces: &[&str]) -> bool {
@@ -37,7 +40,11 @@ pub fn serves_another(pool: &Pool, namespaces: &[&str]) -> bool {
 pub fn namespaces_of_gateway(model: &Model) -> Vec<&str> {
     let gateway = model.ingress.as_ref().and_then(|ingress| ingress.written_gateway.as_ref());
     let own = gateway.map(|gateway| gateway.namespace.value.as_str());
-    own.into_iter().chain(model.charts.iter().map(|chart| chart.namespace.value.as_str())).collect()
+    let envoys = gateway.filter(|gateway| gateway.is_envoys()).map(|_| NAMESPACE_OF_ENVOY);
+    own.into_iter()
+        .chain(envoys)
+        .chain(model.charts.iter().map(|chart| chart.namespace.value.as_str()))
+        .collect()
 }
 
 /// Whether the load balancer of a claim may be given an address of this pool.
@@ -47,9 +54,6 @@ pub fn may_take(model: &Model, pool: &Pool, claim: &AddressClaim) -> bool {
         let asked = service.load_balancer.as_ref().and_then(|balancer| balancer.pool.as_ref());
         let suffix = &model.environments[place.environment].namespace_suffix;
         return asked.is_none_or(|asked| asked.value == pool.name) && serves(model, pool, service, suffix);
-    }
-    if !gates_addresses(model) {
-        return true;
     }
     let chart = claim.subject.strip_prefix("charts.");
     match chart.and_then(|name| model.charts.iter().find(|chart| chart.name == name)) {

@@ -6,11 +6,14 @@ use std::net::IpAddr;
 use crate::check::addresses::{DUPLICATE_ADDRESS, MOST_PARTNERS, Offers};
 use crate::check::ports::HOST_PORT_CLASH;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::inventory::ingress::ListenerProtocol;
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
 use crate::model::balancer::LoadBalancer;
 use crate::model::claims::{AddressClaim, ClaimKind, ServicePlace};
+use crate::model::gateway::{Gateway, Listener};
 use crate::model::service::Service;
+use crate::source::Span;
 
 /// Load balancers that ask for one address.
 pub fn shared_addresses(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
@@ -49,6 +52,9 @@ fn duplicate(
     reason: &str,
     offers: &mut Offers<'_>,
 ) -> Diagnostic {
+    if first.owner == second.owner && first.span != second.span {
+        return written_twice(address, first, second);
+    }
     let message = format!("{address} is claimed twice: by {} and by {}{reason}", first.owner, second.owner);
     let label = format!("claimed here by {}", second.owner);
     let mut diagnostic = DUPLICATE_ADDRESS.at(second.span, label, message);
@@ -77,11 +83,24 @@ fn duplicate(
     }
 }
 
+/// One list has it twice.
+fn written_twice(address: IpAddr, first: &AddressClaim, second: &AddressClaim) -> Diagnostic {
+    DUPLICATE_ADDRESS
+        .at(second.span, "once more", format!("{} has {address} twice", second.owner))
+        .because(first.span, "the first time")
+        .about(&second.subject)
+        .help("drop one of them")
+}
+
 /// The Gateway and the chart that serves it have one load balancer, if a reference says so.
 fn served_gateway(model: &Model, first: &AddressClaim, second: &AddressClaim) -> Option<String> {
     let gateway = [first, second].into_iter().find(|claim| claim.subject == "ingress.gateway")?;
     let other = if gateway.span == first.span { second } else { first };
     let name = other.subject.strip_prefix("charts.")?;
+    let serving = model.ingress.as_ref().and_then(|ingress| ingress.chart.as_deref());
+    if serving.is_some_and(|serving| serving != name) {
+        return None;
+    }
     let chart = model.charts.iter().find(|chart| chart.name == name)?;
     let (key, addresses) =
         chart.addresses.iter().find(|(_, list)| list.iter().any(|one| one.span == other.span))?;
@@ -95,44 +114,74 @@ fn served_gateway(model: &Model, first: &AddressClaim, second: &AddressClaim) ->
     ))
 }
 
-/// servicelb opens every port of a load balancer on every node: of two services with one port the second waits for
-/// ever.
+/// A port that servicelb opens on every node.
+struct NodePort<'m> {
+    pair: PortPair,
+    place: Span,
+    /// In words: "service `web`".
+    owner: String,
+    subject: String,
+    environment: &'m str,
+}
+
+/// servicelb opens every port of a load balancer on every node: of two with one port the second waits for ever.
 fn node_ports_of_servicelb(model: &Model, found: &mut Diagnostics) {
-    let mut taken: BTreeMap<PortPair, (&Service, &str)> = BTreeMap::new();
+    let mut taken: BTreeMap<PortPair, NodePort<'_>> = BTreeMap::new();
+    for port in node_ports(model) {
+        let Some(first) = taken.get(&port.pair) else {
+            taken.insert(port.pair, port);
+            continue;
+        };
+        let what = format!("port {}/{} of every node", port.pair.0, port.pair.1);
+        let message = match first.subject == port.subject {
+            true => {
+                format!("{} wants {what} in {} and in {}", first.owner, first.environment, port.environment)
+            }
+            false => format!("{} and {} both want {what}", first.owner, port.owner),
+        };
+        let mut diagnostic = HOST_PORT_CLASH.at(port.place, "taken by servicelb already", message);
+        if first.place != port.place {
+            diagnostic = diagnostic.because(first.place, format!("wanted here by {}", first.owner));
+        }
+        found.push(
+            diagnostic
+                .about(port.subject)
+                .about(first.subject.clone())
+                .help("give one of them another port, or no `ip`: a route by `host` needs none"),
+        );
+    }
+}
+
+/// The ports of all load balancers: the Gateway's first, which every environment has.
+fn node_ports(model: &Model) -> Vec<NodePort<'_>> {
+    let mut ports: Vec<NodePort<'_>> = Vec::new();
+    if let Some(gateway) = model.gateway_with_load_balancer() {
+        let of_listeners: BTreeMap<PortPair, &Listener> =
+            gateway.listeners.iter().rev().map(|one| ((one.port, transport(one)), one)).collect();
+        ports.extend(of_listeners.into_iter().map(|(pair, listener)| {
+            NodePort {
+                pair,
+                place: model
+                    .place_of("", &["ingress", "gateway", "listeners", &listener.name])
+                    .unwrap_or(gateway.place),
+                owner: format!("the Gateway `{}`", gateway.name),
+                subject: "ingress.gateway".to_owned(),
+                environment: "",
+            }
+        }));
+    }
     for environment in &model.environments {
         for service in environment.services().filter(|service| service.load_balancer.is_some()) {
-            for port in &service.ports {
-                let pair = (port.port.value, port.protocol.word());
-                let Some((first, other)) = taken.get(&pair).copied() else {
-                    taken.insert(pair, (service, &environment.name));
-                    continue;
-                };
-                let what = format!("port {}/{} of every node", pair.0, pair.1);
-                let message = match first.key == service.key {
-                    true => {
-                        format!("service `{}` wants {what} in {other} and in {}", first.key, environment.name)
-                    }
-                    false => format!("services `{}` and `{}` both want {what}", first.key, service.key),
-                };
-                let place = first
-                    .ports
-                    .iter()
-                    .find(|own| (own.port.value, own.protocol.word()) == pair)
-                    .map_or(first.place, |own| own.port.span);
-                let mut diagnostic =
-                    HOST_PORT_CLASH.at(port.port.span, "taken by servicelb already", message);
-                if place != port.port.span {
-                    diagnostic = diagnostic.because(place, format!("wanted here by service `{}`", first.key));
-                }
-                let diagnostic = diagnostic.about(service.subject());
-                found.push(
-                    diagnostic
-                        .about(format!("services.{}", first.key))
-                        .help("give one of them another port, or no `ip`: a route by `host` needs none"),
-                );
-            }
+            ports.extend(service.ports.iter().map(|port| NodePort {
+                pair: (port.port.value, port.protocol.word()),
+                place: port.port.span,
+                owner: format!("service `{}`", service.key),
+                subject: service.subject(),
+                environment: &environment.name,
+            }));
         }
     }
+    ports
 }
 
 /// Why two load balancers cannot share an address; `None` if they can. Of a chart's load balancers the ports are
@@ -156,6 +205,20 @@ pub fn ports_of(model: &Model, service: &Service) -> BTreeSet<PortPair> {
     let pair =
         |port: &crate::model::port::Port| (port.port.value, if told { port.protocol.word() } else { "" });
     service.ports.iter().map(pair).collect()
+}
+
+/// The same of the Gateway's load balancer: the ports of its listeners.
+pub fn ports_of_gateway(model: &Model, gateway: &Gateway) -> BTreeSet<PortPair> {
+    let told = model.tells_protocols();
+    gateway
+        .listeners
+        .iter()
+        .map(|listener| (listener.port, if told { transport(listener) } else { "" }))
+        .collect()
+}
+
+fn transport(listener: &Listener) -> &'static str {
+    if listener.protocol == ListenerProtocol::Udp { "UDP" } else { "TCP" }
 }
 
 /// Why two services cannot share an address; `None` if they can.
@@ -212,6 +275,22 @@ pub fn unlike(provider: Provider, one: Asking<'_>, other: Asking<'_>) -> Option<
         );
     }
     None
+}
+
+/// Who may share an address as far as ports let them: two of one bond, if [`unlike`] has no word against them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bond<'m> {
+    /// By the pool, without a key (kube-vip).
+    Pool,
+    /// By a key; with the external traffic policy Local only those with the same pods: name and namespace.
+    Key(&'m str, Option<(&'m str, &'m str)>),
+}
+
+/// What binds a service to others by its key.
+pub fn bond<'m>((service, balancer): Asking<'m>) -> Option<Bond<'m>> {
+    let key = balancer.share_key.as_ref().filter(|key| !key.is_empty())?;
+    let pods = (service.name.as_str(), service.namespace.as_str());
+    Some(Bond::Key(&key.value, balancer.local.then_some(pods)))
 }
 
 /// The service at a place, with its load balancer.

@@ -10,6 +10,7 @@ use crate::inventory;
 use crate::inventory::ingress::{GatewayTable, IssuerKind, ListenerProtocol};
 use crate::model::balancer::annotations;
 use crate::model::certificates::Certificate;
+use crate::model::chart::Chart;
 use crate::model::cluster::addresses;
 use crate::model::ingress::too_many;
 use crate::model::naming::{NameKind, check_host, check_name, optional_name, report_unknown};
@@ -17,10 +18,22 @@ use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::texts::{Texts, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Model};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 /// A Gateway has at most this many listeners: its kind says so.
 const MOST_LISTENERS: usize = 64;
+
+/// Classes whose controllers make a Service of type LoadBalancer for each Gateway: Cilium's, that of Envoy Gateway as its
+/// manual names it, and Istio's. What others do is not known: Traefik's Gateways are served by the Service of its chart.
+const WITH_LOAD_BALANCER: [&str; 3] = ["cilium", ENVOY, "istio"];
+
+const ENVOY: &str = "eg";
+
+/// Where Envoy Gateway makes those Services, if nobody says otherwise.
+pub const NAMESPACE_OF_ENVOY: &str = "envoy-gateway-system";
+
+/// Annotations of a Gateway that tell its Service's type or address (Istio hands them on).
+const OF_THE_SERVICE: [&str; 4] = ["service-type", "metallb", "ipam.cilium.io", "kube-vip"];
 
 /// A Gateway that is written.
 #[derive(Clone, Debug, Serialize)]
@@ -33,12 +46,18 @@ pub struct Gateway {
     pub class: String,
     /// The addresses that it asks the load balancer for.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Whether it asks for none.
+    #[serde(skip)]
+    pub any_address: bool,
     /// Annotations of its load balancer's Service.
     pub service_annotations: Texts,
     /// Its listeners, by name.
     pub listeners: Vec<Listener>,
     /// Its annotations.
     pub annotations: Texts,
+    /// The place of its table.
+    #[serde(skip)]
+    pub place: Span,
 }
 
 /// A listener of the Gateway.
@@ -65,6 +84,33 @@ pub struct GatewayName {
     pub name: String,
     /// One of its listeners.
     pub listener: Option<String>,
+}
+
+impl Gateway {
+    /// Whether Envoy Gateway serves it.
+    pub fn is_envoys(&self) -> bool {
+        self.class == ENVOY
+    }
+}
+
+impl Model {
+    /// The Gateway, if its controller is known to make a load balancer for it alone.
+    pub fn gateway_with_load_balancer(&self) -> Option<&Gateway> {
+        let gateway = self.ingress.as_ref()?.written_gateway.as_ref()?;
+        let on_host = |chart: &Chart| {
+            chart.chart == "cilium" && chart.values["gatewayAPI"]["hostNetwork"]["enabled"] == true
+        };
+        let told = |key: &String| OF_THE_SERVICE.iter().any(|part| key.contains(part));
+        let known = WITH_LOAD_BALANCER.contains(&gateway.class.as_str())
+            && !gateway.annotations.keys().any(told)
+            && !self.charts.iter().any(on_host);
+        known.then_some(gateway)
+    }
+
+    /// The same, if it takes whatever address the load balancer gives it.
+    pub fn gateway_for_any_address(&self) -> Option<&Gateway> {
+        self.gateway_with_load_balancer().filter(|gateway| gateway.any_address)
+    }
 }
 
 /// Lowers a Gateway that is written.
@@ -120,9 +166,11 @@ pub fn lower_gateway(
         class: optional_name(resolver, table.class.as_ref(), "a GatewayClass", NameKind::Subdomain)
             .unwrap_or_default(),
         addresses: addresses(resolver, table.ip.as_ref()),
+        any_address: table.ip.is_none(),
         service_annotations: Texts::new(),
         listeners,
         annotations: texts(resolver, &table.annotations),
+        place: table.span,
         name: name.value,
         namespace,
     }

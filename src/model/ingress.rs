@@ -29,6 +29,9 @@ pub struct Ingress {
     pub class: Option<String>,
     /// Traefik's entry points.
     pub entry_points: Vec<String>,
+    /// The chart that serves the hosts, as it is named.
+    #[serde(skip)]
+    pub chart: Option<String>,
     /// cert-manager's ClusterIssuer.
     pub issuer: Option<String>,
     /// Whether hosts are reached over TLS.
@@ -101,6 +104,7 @@ pub fn lower_ingress(
         provider,
         class: optional_name(resolver, table.class.as_ref(), "an ingress class", NameKind::Subdomain),
         entry_points: if entry_points.is_empty() { vec![default_entry.to_owned()] } else { entry_points },
+        chart: table.chart.as_ref().map(|name| resolver.quiet_text(name)),
         issuer,
         tls,
         namespace,
@@ -117,7 +121,7 @@ pub fn lower_ingress(
         routes: Vec::new(),
         dashboard: None,
     };
-    ingress.by_cilium = ingress.is_cilium(resolver, table, charts);
+    ingress.by_cilium = ingress.is_cilium(charts);
     check_provider(resolver, table, &ingress);
     ingress.routes = chart_routes(resolver, &ingress, charts);
     lower_dashboard(resolver, table, &mut ingress);
@@ -126,19 +130,13 @@ pub fn lower_ingress(
 
 impl Ingress {
     /// Cilium's chart is named as what serves the hosts, or the class is Cilium's own (its operator knows no other).
-    fn is_cilium(
-        &self,
-        resolver: &mut Resolver<'_>,
-        table: &inventory::ingress::Ingress,
-        charts: &[Chart],
-    ) -> bool {
+    fn is_cilium(&self, charts: &[Chart]) -> bool {
         let class = match &self.written_gateway {
             Some(gateway) => Some(gateway.class.as_str()),
             None => self.class.as_deref().filter(|_| self.provider == IngressProvider::Ingress),
         };
-        let named = table.chart.as_ref().map(|name| resolver.quiet_text(name));
         let served =
-            charts.iter().any(|chart| chart.chart == "cilium" && named.as_ref() == Some(&chart.name));
+            charts.iter().any(|chart| chart.chart == "cilium" && self.chart.as_ref() == Some(&chart.name));
         self.provider != IngressProvider::Traefik && (class == Some("cilium") || served)
     }
 

@@ -14,7 +14,8 @@
 //!   excepted.
 //! - The **load balancer** of a chart or of the Gateway is told by the one that it refers to, and by a service that
 //!   refers to it: the Gateway's address and that of the chart which serves it. Of two services each has a Service of
-//!   its own: they have to share.
+//!   its own: they have to share. So has a Gateway whose controller makes one for each (Envoy Gateway, Cilium, Istio),
+//!   and a chart is not the Gateway's if `ingress.chart` names another one.
 //! - A load balancer that refers to a **node** has that node's address from servicelb, or from whatever gives out
 //!   addresses where the inventory has no load balancer. With servicelb no reference is needed.
 //!
@@ -135,6 +136,7 @@ impl Group<'_> {
             (Part::Node, _) | (Part::Endpoint, Part::Node) => false,
             (Part::Balancer, Part::Node) => to && no_load_balancer(self.model),
             (Part::Balancer, Part::Balancer) if claim.service.is_some() => false,
+            (Part::Balancer, Part::Balancer) if self.apart_from_gateway(claim, other) => false,
             (Part::Balancer, Part::Balancer) if other.service.is_some() => to || from,
             (Part::Balancer, Part::Balancer) => to && !from,
             (Part::Balancer, _) => false,
@@ -146,6 +148,24 @@ impl Group<'_> {
             }
             (_, Part::Node) => to || from,
             _ => to && !from,
+        }
+    }
+
+    /// Whether the one is the Gateway, and the other surely not what serves it: its controller makes it a load balancer of
+    /// its own, which at most a chart names, or another chart serves the hosts.
+    fn apart_from_gateway(&self, one: &AddressClaim, other: &AddressClaim) -> bool {
+        let gateway = |claim: &AddressClaim| claim.subject == "ingress.gateway";
+        let other = match (gateway(one), gateway(other)) {
+            (true, false) => other,
+            (false, true) => one,
+            _ => return false,
+        };
+        match other.subject.strip_prefix("charts.") {
+            Some(chart) => {
+                let serving = self.model.ingress.as_ref().and_then(|ingress| ingress.chart.as_deref());
+                serving.is_some_and(|serving| serving != chart)
+            }
+            None => self.model.gateway_with_load_balancer().is_some(),
         }
     }
 
