@@ -1,7 +1,7 @@
 //! `bayplan ip`: who has which address, and what is free.
 
 use anyhow::{Result, anyhow, bail};
-use bayplan::ip::{Answer, From, asking_for_any, find, list, map, next};
+use bayplan::ip::{Answer, From, asking_for_any, find, limited, list, map, next};
 use bayplan::model::Model;
 use bayplan::source::Sources;
 
@@ -34,12 +34,14 @@ pub fn run(command: &IpCommand) -> Result<Exit> {
             let answer = next(&model, from, *count as usize).map_err(|reason| anyhow!(reason))?;
             let found = answer.json["addresses"].as_array().map_or(0, Vec::len);
             show(&answer, *format)?;
+            if from == From::Pools {
+                limited(&model, &answer).iter().for_each(|limit| say(quiet.quiet, limit));
+            }
             let any = asking_for_any(&model);
             if any > 0 && !*lan {
-                say(
-                    quiet.quiet,
-                    &format!("{any} with `ip = \"auto\"` may have got one of the free addresses"),
-                );
+                let gateway = model.gateway_for_any_address().is_some();
+                let who = if gateway { "that take any address" } else { "with `ip = \"auto\"`" };
+                say(quiet.quiet, &format!("{any} {who} may have got one of the free addresses"));
             }
             if found < *count as usize {
                 tell(&format!("only {found} of {count} are free\n"));

@@ -14,7 +14,8 @@ use crate::address::{RangeSet, parse_host};
 use crate::diagnostic::nearest;
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
-use crate::source::{Sources, Span};
+use crate::model::load_balancer::Pool;
+use crate::source::{Sources, Span, Spanned};
 
 /// An answer in both forms.
 #[derive(Clone, Debug)]
@@ -119,7 +120,7 @@ pub fn list(model: &Model, sources: &Sources) -> Answer {
 /// Where a free address is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From<'a> {
-    /// In the pools that give out addresses by themselves, or in all if none does.
+    /// In the pools that give out addresses by themselves, or in all if none does: first in those that serve everyone.
     Pools,
     /// In one pool.
     Pool(&'a str),
@@ -156,6 +157,8 @@ fn of_pools(model: &Model) -> Result<Vec<(Option<&str>, RangeSet)>, String> {
     }
     let any = pools.iter().any(|pool| pool.auto_assign);
     let named = pools.iter().zip(model.free_in_pools()).filter(|(pool, _)| pool.auto_assign || !any);
+    let (for_all, for_some): (Vec<_>, Vec<_>) = named.partition(|(pool, _)| for_all(pool));
+    let named = for_all.into_iter().chain(for_some);
     Ok(named.map(|(pool, free)| (Some(pool.name.as_str()), free)).collect())
 }
 
@@ -177,10 +180,33 @@ fn free_in_lan(model: &Model) -> RangeSet {
     lan.minus(&model.taken()).minus(&pools)
 }
 
-/// How many services ask for any address: one of them may have got a free one at run time.
+/// How many services, with the Gateway, ask for any address: one of them may have got a free one at run time.
 pub fn asking_for_any(model: &Model) -> usize {
     let balancers = model.services().filter_map(|service| service.load_balancer.as_ref());
-    balancers.filter(|balancer| balancer.addresses.is_empty() && !balancer.unread).count()
+    let services = balancers.filter(|balancer| balancer.addresses.is_empty() && !balancer.unread).count();
+    services + usize::from(model.gateway_for_any_address().is_some())
+}
+
+/// Which of the pools that the next free addresses were found in serve only some, in words.
+pub fn limited(model: &Model, answer: &Answer) -> Vec<String> {
+    let found = answer.json["addresses"].as_array().into_iter().flatten();
+    let found: Vec<&str> = found.filter_map(|row| row["pool"].as_str()).collect();
+    let pools = model.pools().iter().filter(|pool| found.contains(&pool.name.as_str()) && !for_all(pool));
+    let told = pools.map(|pool| {
+        let served = |what: &str, names: &[Spanned<String>]| {
+            let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+            (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+        };
+        let limits = [served("namespace", &pool.namespaces), served("service", &pool.services)];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        format!("pool `{}` serves only {}", pool.name, limits.join(" and "))
+    });
+    told.collect()
+}
+
+/// Whether a pool serves every namespace and service.
+fn for_all(pool: &Pool) -> bool {
+    pool.namespaces.is_empty() && pool.services.is_empty()
 }
 
 /// What is at an address: who has it, and which ranges it lies in.
@@ -189,7 +215,10 @@ pub fn asking_for_any(model: &Model) -> usize {
 ///
 /// If it is no address.
 pub fn find(model: &Model, sources: &Sources, address: &str) -> Result<Answer, String> {
-    let address = parse_host(address).map_err(|_| format!("`{address}` is not an address"))?;
+    let address = parse_host(address).map_err(|bad| match bad.help() {
+        Some(help) => format!("{bad}; {help}"),
+        None => bad.to_string(),
+    })?;
     let mut claims: Vec<&AddressClaim> =
         model.claims.iter().filter(|claim| claim.range.contains(address)).collect();
     claims.sort_by_key(|claim| (!is_single(claim), claim.range.len(), claim.span, claim.service));

@@ -55,6 +55,37 @@ fn the_next_free_address_is_named() {
 }
 
 #[test]
+fn pools_for_everyone_come_first_and_others_say_whom_they_serve() {
+    let desk = Desk::with(
+        "[metallb.pools.a]\naddresses = [\"10.0.0.60/32\"]\nnamespaces = [\"web\"]\nservices = [\"plex\"]\n\n\
+         [metallb.pools.b]\naddresses = [\"10.0.0.70/32\"]\n\n[stacks.web]\n\n\
+         [services.plex]\nstack = \"web\"\nimage = \"plex:1.2.3\"\nports.http = 80\n",
+    );
+    let said = desk.ok("ip next");
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("10.0.0.70\n", ""));
+    let said = desk.ok("ip next -n 2");
+    assert_eq!(said.out, "10.0.0.70\n10.0.0.60\n");
+    assert!(said.err.contains("pool `a` serves only namespace web and service plex"), "{}", said.err);
+    assert_eq!(desk.ok("ip next --pool a").err, "");
+}
+
+#[test]
+fn a_gateway_that_takes_any_address_is_counted() {
+    let gateway = "\n[ingress]\nprovider = \"gateway\"\n\n[ingress.gateway]\nname = \"web\"\nnamespace = \"gw\"\nclass = \"eg\"\n";
+    let said = Desk::with(&format!("{SMALL}{gateway}")).ok("ip next");
+    assert!(said.err.contains("1 that take any address may have got one"), "{}", said.err);
+}
+
+#[test]
+fn what_is_no_address_is_explained() {
+    let desk = Desk::with(SMALL);
+    let said = desk.run("ip find 192.168.1.065");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("leading zero") && said.err.contains("write `192.168.1.65`"), "{}", said.err);
+    assert!(desk.run("ip find ::ffff:192.168.1.65").err.contains("write `192.168.1.65`"));
+}
+
+#[test]
 fn an_address_is_found_with_whatever_it_lies_in() {
     let desk = Desk::with(SMALL);
     let found = json(&desk, "ip find 192.168.1.65 --format json");
