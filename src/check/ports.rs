@@ -51,6 +51,10 @@ fn duplicate_ports(service: &Service, found: &mut Diagnostics) {
     for port in ports {
         let Some(first) = seen.insert((port.port.value, port.protocol.word()), port) else { continue };
         seen.insert((port.port.value, port.protocol.word()), first);
+        // Two containers that listen on one port are told of that.
+        if first.container != port.container && first.target_port == port.target_port {
+            continue;
+        }
         let number = word(port.port.value, port.protocol);
         found.push(
             DUPLICATE_PORT
