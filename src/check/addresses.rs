@@ -1,9 +1,9 @@
 //! Addresses: one sweep over every claim, and one table that says what two kinds in one place mean.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::address::{Claim, Family, Pairs, Range, RangeSet, sweep};
+use crate::address::{Claim, Family, Pairs, Range, RangeSet, parse_cidr, sweep};
 use crate::check::exhaustion::exhausted;
 use crate::check::requests::requests;
 use crate::check::serving::may_take;
@@ -69,6 +69,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         if judged.insert(claim.span) {
             network_address(model, claim, found);
             outside_lan(model, claim, found);
+            unreachable(model, claim, found);
         }
         if judged_for.insert((claim.span, asked_pool(model, claim).map(|pool| pool.span))) {
             outside_pools(model, claim, &mut offers, found);
@@ -414,6 +415,38 @@ fn outside_lan(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
     }
     found
         .push(diagnostic.about(&claim.subject).help("mend the address, or add its network to `network.lan`"));
+}
+
+/// Networks that no address of a load balancer is reached in, and what they are.
+const UNREACHABLE: [(&str, &str); 6] = [
+    ("0.0.0.0/8", "this host, whichever it is"),
+    ("127.0.0.0/8", "each machine itself"),
+    ("224.0.0.0/4", "groups of machines"),
+    ("255.255.255.255/32", "everyone on the network"),
+    ("::/127", "each machine itself"),
+    ("ff00::/8", "groups of machines"),
+];
+
+/// A pool of such addresses, where it is not told already that they lie outside the LAN.
+fn unreachable(model: &Model, claim: &AddressClaim, found: &mut Diagnostics) {
+    let Some(pool) = claim.pool.map(|pool| &model.pools()[pool]) else { return };
+    let family = claim.range.family();
+    if pool.l2 && model.network.lan.iter().any(|lan| lan.family() == family) {
+        return;
+    }
+    let named = UNREACHABLE.iter().filter_map(|(text, what)| Some((parse_cidr(text).ok()?, what)));
+    // To kube-vip's cloud provider 0.0.0.0 is a wish for an address from DHCP.
+    let wish = model.load_balancer.provider == Provider::KubeVip
+        && claim.range == Range::single(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let mut reached = named.filter(|(range, _)| !wish && range.overlaps(claim.range));
+    let Some((range, what)) = reached.next() else { return };
+    let message = format!("{} holds addresses of {range}: they stand for {what}", claim.owner);
+    found.push(
+        ADDRESS_OUTSIDE_LAN
+            .at(claim.span, "no load balancer is reached there", message)
+            .about(&claim.subject)
+            .help("give the pool addresses of your network"),
+    );
 }
 
 /// A load balancer can only have an address of a pool. An inventory without pools leaves that to others.

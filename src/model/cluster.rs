@@ -190,6 +190,33 @@ fn host_of(endpoint: &str) -> &str {
     }
 }
 
+/// Of `service-cidr` the API server takes one network of each family, and of `pod-cidr` the controller manager. Cilium
+/// has pools of its own for pods, of as many networks as one likes.
+pub fn one_network_of_each_family(resolver: &mut Resolver<'_>, cluster: &Cluster, network: &Network) {
+    let pods = cluster.pod_cidrs.iter().filter(|_| !network.cilium);
+    for (key, cidrs) in
+        [("pod-cidr", pods.collect()), ("service-cidr", cluster.service_cidrs.iter().collect())]
+    {
+        let cidrs: Vec<&Spanned<Range>> = cidrs;
+        for (at, second) in cidrs.iter().enumerate() {
+            let family = second.family();
+            let Some(first) = cidrs[..at].iter().find(|first| first.family() == family) else { continue };
+            // Two that overlap are told of that.
+            if cidrs[..at].iter().any(|first| first.overlaps(second.value)) {
+                continue;
+            }
+            let message = format!("`cluster.{key}` has two {family} networks, and takes one of each family");
+            resolver.found.push(
+                BAD_VALUE
+                    .at(second.span, format!("the second of {family}"), message)
+                    .because(first.span, "the first")
+                    .about(format!("cluster.{key}"))
+                    .help("keep one network of each family, large enough for all"),
+            );
+        }
+    }
+}
+
 fn cidrs(
     resolver: &mut Resolver<'_>,
     texts: Option<&OneOrMany<inventory::value::CidrText>>,

@@ -302,6 +302,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     let nodes = node::lower_nodes(shared);
     let charts = chart::lower_charts(shared, gitops.as_ref());
     let network = cluster::lower_network(shared, &charts);
+    cluster::one_network_of_each_family(shared, &cluster, &network);
     let sops = sops::lower(shared);
     shared.escaping = flux::substitutes(gitops.as_ref(), Layer::Infrastructure, None);
     let chart_secrets = secret::lower_chart_secrets(shared, &charts);
