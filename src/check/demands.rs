@@ -40,7 +40,8 @@ pub fn demands(model: &Model, wanting: &[Wanting<'_>], mut left: Vec<u128>) -> (
     let mut groups = fixed(model);
     let mut demands: Vec<Demand> = Vec::new();
     for (by, one) in wanting.iter().enumerate() {
-        match bond_of(model, one) {
+        // Whom no pool serves nobody can take along.
+        match bond_of(model, one).filter(|_| !one.choice.slots.is_empty()) {
             Some(bond) => groups.entry(bond).or_default().wanting.push(by),
             None => demands.push(Demand { by, places: one.choice.slots.clone() }),
         }

@@ -29,7 +29,17 @@ pub fn shared_addresses(model: &Model, offers: &mut Offers<'_>, found: &mut Diag
         claims.sort_by_key(|claim| (claim.span, claim.service));
         // Of many, each is compared with the first few, and with whoever has one of its ports first.
         let mut ports: BTreeMap<PortPair, &AddressClaim> = BTreeMap::new();
+        let mut owners: BTreeMap<&str, &AddressClaim> = BTreeMap::new();
+        let mut twice: BTreeSet<Span> = BTreeSet::new();
         for (at, claim) in claims.iter().enumerate() {
+            // Of what is written twice the second one clashes with nobody else.
+            let first = *owners.entry(&claim.owner).or_insert(claim);
+            if first.span != claim.span {
+                if twice.insert(claim.span) {
+                    found.push(written_twice(address, first, claim));
+                }
+                continue;
+            }
             let own = claim.service.map(|place| ports_of(model, model.service_at(place))).unwrap_or_default();
             let rivals = own.iter().filter_map(|port| ports.get(port).copied());
             let mut earlier = claims[..at].iter().copied().take(MOST_PARTNERS).chain(rivals);
@@ -52,9 +62,6 @@ fn duplicate(
     reason: &str,
     offers: &mut Offers<'_>,
 ) -> Diagnostic {
-    if first.owner == second.owner && first.span != second.span {
-        return written_twice(address, first, second);
-    }
     let message = format!("{address} is claimed twice: by {} and by {}{reason}", first.owner, second.owner);
     let label = format!("claimed here by {}", second.owner);
     let mut diagnostic = DUPLICATE_ADDRESS.at(second.span, label, message);
