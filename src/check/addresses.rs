@@ -142,7 +142,7 @@ fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
             "pool-in-dhcp" => &dhcp,
             _ => &[cause.range].into_iter().collect(),
         };
-        found.push(overlap(code, fault, cause, taken, offers));
+        found.push(overlap(model, code, fault, cause, taken, offers));
     }
 }
 
@@ -177,6 +177,7 @@ fn fault_and_cause<'c>(
 
 /// One finding of the sweep. `taken` is what the range at fault must do without.
 fn overlap(
+    model: &Model,
     code: &'static Code,
     fault: &AddressClaim,
     cause: &AddressClaim,
@@ -213,7 +214,7 @@ fn overlap(
             "move the machine out of the range, or reserve its address in the DHCP server and cut the range",
         ),
         "duplicate-address" if fault.subject == cause.subject => diagnostic.help("drop one of them"),
-        _ => match (offers.near(fault), one_fact(fault, cause)) {
+        _ => match (offers.near(fault), one_fact(model, fault, cause)) {
             (Some(free), None) => diagnostic.help(format!("{free} is free")),
             (Some(free), Some(fact)) => diagnostic.help(format!("{free} is free; {fact}")),
             (None, Some(fact)) => diagnostic.help(fact),
@@ -226,18 +227,16 @@ fn overlap(
 }
 
 /// Two that are one and the same say so by a reference.
-fn one_fact(fault: &AddressClaim, cause: &AddressClaim) -> Option<String> {
+fn one_fact(model: &Model, fault: &AddressClaim, cause: &AddressClaim) -> Option<String> {
     let refers = |who: &AddressClaim, to: &AddressClaim| {
-        let (key, fact) = reference(who, to)?;
-        let owner = &who.owner;
-        Some(format!("if {owner} and {} are one and the same, write `{key} = \"{fact}\"`", to.owner))
+        let written = reference(model, who, to)?;
+        Some(format!("if {} and {} are one and the same, write `{written}`", who.owner, to.owner))
     };
     refers(fault, cause).or_else(|| refers(cause, fault))
 }
 
-/// The key of a claim that may say so, and the reference to the other one. What [`crate::model::claims`] takes for one
-/// fact, and no more.
-fn reference(who: &AddressClaim, to: &AddressClaim) -> Option<(&'static str, String)> {
+/// How a claim says that it is the other one: what [`crate::model::claims`] takes for one fact, and no more.
+fn reference(model: &Model, who: &AddressClaim, to: &AddressClaim) -> Option<String> {
     let key = match who.subject.split('.').next().unwrap_or_default() {
         _ if who.kind == ClaimKind::LoadBalancer && !who.subject.starts_with("charts.") => "ip",
         "nodes" => "ip",
@@ -250,12 +249,35 @@ fn reference(who: &AddressClaim, to: &AddressClaim) -> Option<(&'static str, Str
         },
     };
     let fact = match (key, to.subject.split('.').next().unwrap_or_default()) {
-        _ if to.subject.starts_with("network.reserved.") => format!("${{{}}}", to.subject),
-        ("server", "nodes" | "services") | ("gateway", "nodes") => format!("${{{}.ip}}", to.subject),
+        _ if to.subject.starts_with("network.reserved.") => {
+            format!("${{{}{}}}", to.subject, item(model, to))
+        }
+        ("server", "nodes" | "services") => format!("${{{}.ip}}", to.subject),
+        ("gateway", "nodes") if !in_list(model, to) => format!("${{{}.ip}}", to.subject),
         ("server" | "api-endpoint", _) if to.subject == "network.gateway" => "${network.gateway}".to_owned(),
         _ => return None,
     };
-    Some(if key == "api-endpoint" { (key, format!("https://{fact}:6443")) } else { (key, fact) })
+    Some(match key {
+        "api-endpoint" => format!("{key} = \"https://{fact}:6443\""),
+        _ if in_list(model, who) => fact,
+        _ => format!("{key} = \"{fact}\""),
+    })
+}
+
+/// Which one it is of several reserved addresses, as a reference says it.
+fn item(model: &Model, claim: &AddressClaim) -> String {
+    let mut reserved = model.network.reserved.iter().map(|reserved| &reserved.addresses);
+    let at = reserved.find_map(|list| {
+        let at = list.iter().position(|address| address.span == claim.span)?;
+        (list.len() > 1).then_some(at)
+    });
+    at.map(|at| format!(".{at}")).unwrap_or_default()
+}
+
+/// Whether it stands in the `ips` of a node.
+fn in_list(model: &Model, claim: &AddressClaim) -> bool {
+    let node = claim.subject.strip_prefix("nodes.");
+    node.is_some_and(|name| model.place_of("", &["nodes", name, "ips"]).is_some())
 }
 
 /// How to write a range without some addresses.
