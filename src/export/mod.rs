@@ -15,6 +15,7 @@ use crate::model::Model;
 use crate::model::endpoint;
 use crate::model::node::Node;
 use crate::object::emit::emit;
+use crate::report::visible;
 
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +58,10 @@ fn labels(node: &Node) -> BTreeMap<&str, &str> {
 fn by_hand(node: &Node) -> String {
     let role = "node-role.kubernetes.io/control-plane";
     let refused = node.labels.iter().filter(|(key, _)| is_refused(key) && *key != role);
-    let line =
-        |(key, value): (&String, &String)| format!("#   kubectl label node {} {key}={value}\n", node.name);
+    let line = |(key, value): (&String, &String)| {
+        let command = format!("kubectl label node {} {key}={value}", node.name);
+        format!("#   {}\n", visible(&command))
+    };
     let lines: String = refused.map(line).collect();
     match lines.is_empty() {
         true => lines,
@@ -132,8 +135,9 @@ fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Json {
 }
 
 fn file(model: &Model, node: &Node, what: &str, more: &str, value: &Json) -> File {
-    let (cluster, comment) = (&model.cluster.name, by_hand(node));
-    let text = format!("{SIGNATURE} {what}: {} of {cluster}.\n{more}{comment}{}", node.name, emit(value));
+    // One line, whatever the names are: what follows them is configuration.
+    let (name, cluster, comment) = (visible(&node.name), visible(&model.cluster.name), by_hand(node));
+    let text = format!("{SIGNATURE} {what}: {name} of {cluster}.\n{more}{comment}{}", emit(value));
     File { name: format!("{}.yaml", node.name), text }
 }
 

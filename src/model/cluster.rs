@@ -9,17 +9,17 @@ use crate::address::{Family, Range, parse_cidr, parse_range_or_host};
 use crate::inventory;
 use crate::inventory::network::Cni;
 use crate::inventory::value::{AddressText, OneOrMany, RangeText, Text};
-use crate::model::BAD_VALUE;
+use crate::model::{BAD_NAME, BAD_VALUE};
 use crate::model::chart::Chart;
 use crate::model::endpoint::check_endpoint;
 use crate::model::gitops::Gitops;
 use crate::model::naming::{NameKind, check_name};
 use crate::model::nfs::like_an_address;
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::texts::optional;
 use crate::model::zone::lower_time_zone;
+use crate::object::emit::unsafe_text;
 use crate::quantity::Quantity;
-use crate::source::Spanned;
+use crate::source::{Spanned, is_deceptive};
 
 /// The cluster's name, if the inventory gives none.
 pub const DEFAULT_NAME: &str = "cluster";
@@ -140,7 +140,7 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
         if read { resolver.address(&AddressText(host)) } else { None }
     });
     Cluster {
-        name: optional(resolver, table.name.as_ref()).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        name: lower_name(resolver, table.name.as_ref(), gitops.is_some()),
         kubernetes: kubernetes.map_or_else(|| DEFAULT_KUBERNETES.to_owned(), |text| text.value),
         version: version.unwrap_or(DEFAULT_VERSION),
         domain: lower_domain(resolver, table.domain.as_ref()),
@@ -152,6 +152,18 @@ pub fn lower_cluster(resolver: &mut Resolver<'_>, gitops: Option<&Gitops>) -> Cl
         timezone: table.timezone.as_ref().map(|zone| lower_time_zone(resolver, zone).value),
         inventory_namespace: gitops.map_or("default", |gitops| gitops.engine_namespace()).to_owned(),
     }
+}
+
+/// People may call their cluster as they like, in one line that shows all that it says. Where an engine delivers to it,
+/// the name is an object's, and is `judged` as one there.
+fn lower_name(resolver: &mut Resolver<'_>, written: Option<&Text>, judged: bool) -> String {
+    let Some(name) = written.map(|text| resolver.text(text)) else { return DEFAULT_NAME.to_owned() };
+    // What no YAML carries has been told.
+    if !judged && name.contains(is_deceptive) && unsafe_text(&name).is_none() {
+        let message = "the cluster's name has line ends or characters that do not show";
+        resolver.found.push(BAD_NAME.at(name.span, "not a name", message).help("write it in one line"));
+    }
+    name.value
 }
 
 fn lower_domain(resolver: &mut Resolver<'_>, written: Option<&Text>) -> String {
