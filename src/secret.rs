@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::check::secret_files::Wanted;
+use crate::check::secret_files::{Wanted, quoted};
 use crate::diagnostic::nearest;
 use crate::inventory::secret::SecretProvider;
 use crate::object::emit::emit;
+use crate::object::naming::{is_data_key, label_fault, subdomain_fault};
 
 /// What stands where a value belongs.
 pub const PLACEHOLDER: &str = "REPLACE-ME";
@@ -76,6 +77,19 @@ pub fn template(one: &Wanted<'_>, out: &str) -> String {
     format!("{}{}", head(one, out), emit(&object))
 }
 
+/// Why nothing is to be made of a secret: a name of it that Kubernetes refuses, which the commands would carry.
+pub fn refused(one: &Wanted<'_>) -> Option<String> {
+    let secret = one.secret;
+    let fault = |what: &str, name: &str, why: &str| format!("`{}` cannot name {what}: {why}", plain(name));
+    let named = subdomain_fault(&secret.name).map(|why| fault("a Secret", &secret.name, why));
+    let housed = || label_fault(one.namespace).map(|why| fault("a namespace", one.namespace, why));
+    let keyed = || {
+        let bad = secret.keys.iter().find(|key| !is_data_key(key))?;
+        Some(fault("a key of a Secret", bad, "letters, digits, `-`, `_` and `.` only"))
+    };
+    named.or_else(housed).or_else(keyed)
+}
+
 /// A name as one line can show it. Names that Kubernetes refuses are reported elsewhere, and printed all the same.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
@@ -83,13 +97,14 @@ fn plain(text: &str) -> String {
 
 /// What to do with it, as comments.
 fn head(one: &Wanted<'_>, out: &str) -> String {
-    let path = one.path().map(|path| plain(&format!("{out}/{path}"))).unwrap_or_default();
+    let path = one.path().map(|path| quoted(&plain(&format!("{out}/{path}")))).unwrap_or_default();
     let next = match one.secret.provider {
         SecretProvider::SealedSecrets => {
             format!("# then: kubeseal --format yaml < THIS-FILE > {path}\n# and delete this file.\n")
         }
         SecretProvider::Sops => {
-            format!("# then, as {path}:\n# sops --config {out}/sops.config encrypt --in-place {path}\n")
+            let config = quoted(&plain(&format!("{out}/sops.config")));
+            format!("# then, as {path}:\n# sops --config {config} encrypt --in-place {path}\n")
         }
         SecretProvider::ExternalSecrets => {
             "# The External Secrets operator makes this one; applied by hand it is replaced.\n".to_owned()

