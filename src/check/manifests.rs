@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::model::images::is_image;
 use crate::object::read::read_documents;
+use crate::object::schema::{Path, Step};
 use crate::object::{Id, Value};
 use crate::source::{FileId, Source, Span, Spanned};
 use crate::tree::TreePath;
@@ -14,7 +17,7 @@ codes! { Security:
     /// Whoever reads the repository reads the secret.
     SECRET_IN_CLEAR_TEXT = ("secret-in-clear-text", Error, "a Secret stands in the tree in clear text");
     /// kustomize would fail on it.
-    UNREADABLE_MANIFEST = ("unreadable-manifest", Warning, "a YAML file beside the rendered ones cannot be read, and is left out");
+    UNREADABLE_MANIFEST = ("unreadable-manifest", Warning, "a YAML or JSON file beside the rendered ones cannot be read, and is left out");
 }
 
 /// How many values all manifests of people may hold together: each takes some 200 bytes while a run goes on.
@@ -38,8 +41,10 @@ pub struct Manifest {
     pub file: FileId,
     /// Its text.
     pub text: String,
-    /// What it holds.
+    /// What it holds: its documents, and of a List what is in it.
     pub documents: Vec<Value>,
+    /// Where each of them stands: in which document of the file, and the way to it there.
+    pub places: Vec<(usize, Path)>,
 }
 
 impl Manifest {
@@ -76,19 +81,23 @@ pub fn manifests<'f>(
                     found.push(too_many(file));
                     break;
                 }
+                let (documents, places) = without_lists(documents);
                 report_secrets(file, source, &documents, found);
                 read.push(Manifest {
                     path: file.path.clone(),
                     file: file.file,
                     text: source.text.clone(),
                     documents,
+                    places,
                 });
             }
-            Err(_) if is_json(file.path.name()) => {}
+            Err(_) if is_json(file.path.name()) && is_data(&source.text) => {}
             Err(error) => {
                 let line =
                     source.text.lines().take(error.line.saturating_sub(1)).map(|line| line.len() + 1).sum();
-                let message = format!("`{}` is not YAML that Kubernetes takes: {}", file.path, error.message);
+                let form = if is_json(file.path.name()) { "JSON" } else { "YAML" };
+                let message =
+                    format!("`{}` is not {form} that Kubernetes takes: {}", file.path, error.message);
                 found.push(
                     UNREADABLE_MANIFEST
                         .at(Span::new(file.file, line..line), "", message)
@@ -99,6 +108,34 @@ pub fn manifests<'f>(
         }
     }
     read
+}
+
+/// JSON that is sound, and no manifest: nobody reads it as one.
+fn is_data(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok() && !text.contains("\"apiVersion\"")
+}
+
+/// Objects with what is in Lists in place of the Lists, as kustomize reads them, and where each stands.
+fn without_lists(documents: Vec<Value>) -> (Vec<Value>, Vec<(usize, Path)>) {
+    let mut objects = Vec::with_capacity(documents.len());
+    for (number, document) in documents.into_iter().enumerate() {
+        unpack(document, (number, Path::default()), &mut objects);
+    }
+    objects.into_iter().unzip()
+}
+
+/// A List may hold Lists; nesting is bounded by the reader.
+fn unpack(mut object: Value, (document, path): (usize, Path), objects: &mut Vec<(Value, (usize, Path))>) {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    // What SOPS has encrypted as a whole says so beside its items.
+    let is_list = kind.ends_with("List") && object.get("apiVersion").is_some() && object.get("sops").is_none();
+    let items = object.get_mut("items").filter(|_| is_list).and_then(Value::as_array_mut).map(std::mem::take);
+    let Some(items) = items else { return objects.push((object, (document, path))) };
+    for (index, item) in items.into_iter().enumerate() {
+        let mut way = path.clone();
+        way.0.extend([Step::Key("items".to_owned()), Step::Index(index)]);
+        unpack(item, (document, way), objects);
+    }
 }
 
 fn too_many(file: &HandWritten) -> Diagnostic {
@@ -171,10 +208,17 @@ fn is_json(name: &str) -> bool {
 }
 
 fn report_secrets(file: &HandWritten, source: &Source, documents: &[Value], found: &mut Diagnostics) {
-    let Some(secret) = documents.iter().find(|document| is_clear_secret(document)) else { return };
-    let name = Id::of(secret).map(|id| id.name).unwrap_or_default();
-    let at = source.text.find("Secret").unwrap_or(0);
-    let word = at..at + "Secret".len().min(source.text.len() - at);
+    let generates = is_kustomization(file.path.name());
+    let secret = match generates {
+        true => documents.iter().find_map(clear_generator),
+        false => documents.iter().find(|document| is_clear_secret(document)),
+    };
+    let Some(secret) = secret else { return };
+    let name = secret.pointer(if generates { "/name" } else { "/metadata/name" });
+    let name = name.and_then(Value::as_str).unwrap_or_default();
+    let word = if generates { "secretGenerator" } else { "Secret" };
+    let at = source.text.find(word).unwrap_or(0);
+    let word = at..at + word.len().min(source.text.len() - at);
     found.hide(Span::new(file.file, 0..word.start));
     found.hide(Span::new(file.file, word.end..source.text.len()));
     found.push(
@@ -183,6 +227,16 @@ fn report_secrets(file: &HandWritten, source: &Source, documents: &[Value], foun
             .about(format!("out/{}", file.path))
             .help("change what it holds, then seal it with kubeseal, encrypt it with sops, or keep it out of the repository"),
     );
+}
+
+/// What a kustomization makes a Secret from, if the values stand in it themselves.
+fn clear_generator(kustomization: &Value) -> Option<&Value> {
+    let clear = |literal: &Value| {
+        literal.as_str().and_then(|text| text.split_once('=')).is_some_and(|(_, value)| !value.is_empty())
+    };
+    kustomization.get("secretGenerator")?.as_array()?.iter().find(|one| {
+        one.get("literals").and_then(Value::as_array).is_some_and(|literals| literals.iter().any(clear))
+    })
 }
 
 /// A Secret with values, and without the mark that SOPS leaves.
@@ -249,9 +303,35 @@ mod tests {
         let clear =
             r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"web"},"data":{"a":"aHVudGVyMg=="}}"#;
         assert_eq!(judge_as("mine.json", clear), (1, vec!["secret-in-clear-text"]));
-        for other in [r#"{"title":"Dashboard"}"#, "{ broken", "[1, 2]"] {
+        for other in [r#"{"title":"Dashboard"}"#, r#"{"a":1,"a":2}"#, "[1, 2]"] {
             assert_eq!(judge_as("mine.json", other), (0, vec![]), "{other}");
         }
+        for broken in [r#"{"a":"#, r#"{"apiVersion":"v1","kind":"Service","kind":"Service"}"#] {
+            assert_eq!(judge_as("mine.json", broken), (0, vec!["unreadable-manifest"]), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_what_is_in_it() {
+        let item = |kind: &str, data: &str| {
+            format!("- {{apiVersion: v1, kind: {kind}, metadata: {{name: a}}, {data}: {{a: b}}}}\n")
+        };
+        let list = |items: &str| format!("apiVersion: v1\nkind: List\nitems:\n{items}");
+        assert_eq!(judge(&list(&item("ConfigMap", "data"))), (1, vec![]));
+        let both = [item("ConfigMap", "data"), item("Secret", "stringData")].concat();
+        assert_eq!(judge(&list(&both)), (1, vec!["secret-in-clear-text"]));
+        assert_eq!(judge(&format!("{}sops: {{version: '3.9.0'}}\n", list(&both))), (0, vec![]));
+        assert_eq!(judge(&list("- replicas: 3\n")), (0, vec![]));
+    }
+
+    #[test]
+    fn a_kustomization_may_make_secrets_of_what_is_no_clear_text() {
+        let judge = |source: &str| {
+            judge_as("kustomization.yaml", &format!("secretGenerator:\n- name: web\n  {source}\n")).1
+        };
+        assert_eq!(judge("literals: [user=me, password=hunter2]"), ["secret-in-clear-text"]);
+        assert_eq!(judge("literals: [password=]"), Vec::<&str>::new());
+        assert_eq!(judge("files: [password=secret.enc.txt]"), Vec::<&str>::new());
     }
 
     #[test]

@@ -307,9 +307,14 @@ impl<'m> Places<'m> {
         Self { manifest, documents: OnceCell::new() }
     }
 
-    /// The place of a value.
+    /// The place of a value in one of the file's objects.
     pub fn span(&self, document: usize, path: &Path) -> Span {
         let text = &self.manifest.text;
+        let (document, above) = match self.manifest.places.get(document) {
+            Some((document, above)) => (*document, above.0.as_slice()),
+            None => (document, [].as_slice()),
+        };
+        let path = &Path([above, &path.0].concat());
         let documents = self.documents.get_or_init(|| Documents::read(text, &|key| key));
         let place = documents.as_ref().and_then(|documents| documents.find(text, document, path));
         Span::new(self.manifest.file, place.map_or(0..0, |place| place.range))
