@@ -154,6 +154,7 @@ pub fn model(inputs: &Inputs) -> Outcome<Option<Model>> {
 fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics) -> Option<Model> {
     let Outcome { value: mut inventory, diagnostics } = parsed;
     found.absorb(diagnostics);
+    check::hidden::hide(&inventory.root, found);
     if !inventory.sound {
         return None;
     }

@@ -128,7 +128,8 @@ fn without_lists(documents: Vec<Value>) -> (Vec<Value>, Vec<(usize, Path)>) {
 fn unpack(mut object: Value, (document, path): (usize, Path), objects: &mut Vec<(Value, (usize, Path))>) {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
     // What SOPS has encrypted as a whole says so beside its items.
-    let is_list = kind.ends_with("List") && object.get("apiVersion").is_some() && object.get("sops").is_none();
+    let is_list =
+        kind.ends_with("List") && object.get("apiVersion").is_some() && object.get("sops").is_none();
     let items = object.get_mut("items").filter(|_| is_list).and_then(Value::as_array_mut).map(std::mem::take);
     let Some(items) = items else { return objects.push((object, (document, path))) };
     for (index, item) in items.into_iter().enumerate() {

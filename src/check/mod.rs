@@ -11,6 +11,7 @@ mod devices;
 pub mod engines;
 pub mod exhaustion;
 pub mod gitops;
+pub mod hidden;
 mod holders;
 pub mod host_ports;
 pub mod images;

@@ -80,7 +80,8 @@ impl Wanted<'_> {
 
     /// The command that prints it in clear text, with values to fill in.
     pub fn template(&self) -> String {
-        let environment = self.environment.map(|name| format!(" --environment {}", quoted(name))).unwrap_or_default();
+        let environment =
+            self.environment.map(|name| format!(" --environment {}", quoted(name))).unwrap_or_default();
         format!("bayplan secret template {}{environment}", quoted(&self.secret.key))
     }
 }

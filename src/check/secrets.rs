@@ -1,5 +1,7 @@
 //! What a secret looks like: the shapes of known tokens, names that tell, values that are none.
 
+use std::ops::Range;
+
 /// Known tokens: what they begin with, how many characters of their alphabet follow at least, and what they are.
 const TOKENS: &[(&str, usize, &str)] = &[
     ("ghp_", 30, "a GitHub token"),
@@ -56,16 +58,40 @@ fn in_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The first of the known tokens that a text holds. Tokens begin where a word does.
+/// The first of the known tokens that a text holds.
 fn token(text: &str) -> Option<&'static str> {
+    known_tokens(text, '.').map(|(_, token)| token).min_by_key(|(place, _)| *place).map(|(_, what)| what)
+}
+
+/// The known tokens of a text, and where each begins: where a word does, to which `joint` belongs.
+fn known_tokens(text: &str, joint: char) -> impl Iterator<Item = (usize, (usize, &'static str))> {
     let mut fresh = true;
-    let words = text.char_indices().filter(|(_, c)| {
+    let words = text.char_indices().filter(move |(_, c)| {
         let is_start = fresh && in_token(*c);
-        fresh = !(in_token(*c) || *c == '.');
+        fresh = !(in_token(*c) || *c == joint);
         is_start
     });
-    let long = words.map(|(at, _)| &text[at..]).take_while(|rest| rest.len() >= SHORTEST);
-    long.filter_map(token_at).min_by_key(|(place, _)| *place).map(|(_, what)| what)
+    let long = words.map(|(at, _)| at).take_while(|at| text.len() - at >= SHORTEST);
+    long.filter_map(|at| Some((at, token_at(&text[at..])?)))
+}
+
+/// Where a text holds what no report shows: known and signed tokens, and passwords in URLs.
+pub fn shown_by_none(text: &str) -> Vec<Range<usize>> {
+    let rest_of = |at: usize| {
+        let body = &text[at..];
+        at..at + body.find(|c: char| !in_token(c) && c != '.').unwrap_or(body.len())
+    };
+    let mut found: Vec<Range<usize>> = Vec::new();
+    if text.len() >= SHORTEST {
+        // In `${services.NAME.url}`, too.
+        found.extend(known_tokens(text, '-').map(|(at, _)| rest_of(at)));
+        let signed = text.match_indices("eyJ").map(|(at, _)| rest_of(at));
+        found.extend(signed.filter(|range| is_jwt(&text[range.clone()])).take(1));
+    }
+    if text.contains('@') {
+        found.extend(text.match_indices("://").filter_map(|(at, _)| password_at(text, at + 3)));
+    }
+    found
 }
 
 /// The token that a text begins with, and its place among the known ones: the prefix, and enough after it that is
@@ -109,13 +135,16 @@ fn is_webhook(text: &str) -> bool {
 
 /// `scheme://user:password@host` with a password that is meant.
 fn url_password(text: &str) -> bool {
-    text.contains('@')
-        && text.match_indices("://").any(|(at, _)| {
-            let rest = &text[at + 3..];
-            let authority = rest.split(['/', '?', '#', ' ', '"', '\'', '\n']).next().unwrap_or_default();
-            let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
-            password.is_some_and(|(_, password)| !is_no_secret(password))
-        })
+    text.contains('@') && text.match_indices("://").any(|(at, _)| password_at(text, at + 3).is_some())
+}
+
+/// The password of the URL whose authority begins here.
+fn password_at(text: &str, start: usize) -> Option<Range<usize>> {
+    let authority = text[start..].split(['/', '?', '#', ' ', '"', '\'', '\n']).next().unwrap_or_default();
+    let (user, _) = authority.rsplit_once('@')?;
+    let (name, password) = user.split_once(':')?;
+    let from = start + name.len() + 1;
+    (!is_no_secret(password)).then(|| from..from + password.len())
 }
 
 /// Whether a name announces a secret: `DB_PASSWORD`, `apiKey`, `--auth-token`.
@@ -126,7 +155,9 @@ pub fn telling(name: &str) -> Option<Telling> {
     if words.iter().any(|word| ["EXISTING", "PUBLIC", "PULL"].contains(&word.as_str())) {
         return None;
     }
-    let strong = ["PASSWORD", "PASSWD", "PASSPHRASE", "PASS"].contains(&one.as_str())
+    // `PGPASSWORD` is how PostgreSQL's own programs call it.
+    let strong = ["PASSWORD", "PASSWD", "PASSPHRASE"].iter().any(|end| one.ends_with(end))
+        || one == "PASS"
         || (one == "PWD" && words.len() > 1);
     if strong {
         return Some(Telling::Password);
@@ -291,7 +322,7 @@ fn bits(text: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SHORTEST, TOKENS, Telling, is_no_secret, looks_random, shape, telling};
+    use super::{SHORTEST, TOKENS, Telling, is_no_secret, looks_random, shape, shown_by_none, telling};
 
     #[test]
     fn tokens_are_known_by_their_shape() {
@@ -323,6 +354,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_by_none_is_the_secret_alone() {
+        let token = format!("ghp_{}", "0123456789abcdefghijklmnopqrstuvwxyzABCD");
+        let text = format!("no chart `{token}`, nor https://me:hunter2@h/x");
+        let shown: Vec<&str> = shown_by_none(&text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(shown, [token.as_str(), "hunter2"]);
+        assert_eq!(shown_by_none("service `plex` of https://me@h/x"), []);
+    }
+
+    #[test]
     fn no_token_is_shorter_than_the_shortest() {
         let lengths = TOKENS.iter().map(|(start, least, _)| start.len() + least);
         assert_eq!(lengths.min(), Some(SHORTEST));
@@ -330,7 +370,15 @@ mod tests {
 
     #[test]
     fn names_tell_by_their_last_words() {
-        for name in ["PASSWORD", "DB_PASSWORD", "adminPassword", "--db-password", "smtp.pass", "MYSQL_PWD"] {
+        for name in [
+            "PASSWORD",
+            "DB_PASSWORD",
+            "PGPASSWORD",
+            "adminPassword",
+            "--db-password",
+            "smtp.pass",
+            "MYSQL_PWD",
+        ] {
             assert_eq!(telling(name), Some(Telling::Password), "{name}");
         }
         for name in [

@@ -77,7 +77,7 @@ fn line_at(source: &Source, offset: usize) -> usize {
 }
 
 /// The line around `offset`, without its line end.
-fn line_range(text: &str, offset: usize) -> Range<usize> {
+pub(super) fn line_range(text: &str, offset: usize) -> Range<usize> {
     let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     start..text[offset..].find('\n').map_or(text.len(), |at| offset + at)
 }

@@ -9,6 +9,7 @@ mod github;
 mod json;
 pub mod page;
 mod sarif;
+mod secrecy;
 mod text;
 
 use std::str::FromStr;
@@ -68,7 +69,10 @@ pub fn render(
     style: Style,
 ) -> String {
     let found = in_file_order(diagnostics);
-    let masked = (!diagnostics.hidden().is_empty()).then(|| sources.masked(diagnostics.hidden()));
+    let hidden = secrecy::places(&found, diagnostics.hidden(), sources);
+    let discreet: Vec<_> = found.into_iter().map(|one| secrecy::discreet(one, &hidden, sources)).collect();
+    let found: Vec<&Diagnostic> = discreet.iter().map(AsRef::as_ref).collect();
+    let masked = (!hidden.is_empty()).then(|| sources.masked(&hidden));
     let sources = masked.as_ref().unwrap_or(sources);
     match format {
         Format::Text => text::render(&found, sources, style),

@@ -33,5 +33,6 @@ mod mutations;
 mod objects;
 mod render;
 mod renovate;
+mod secrecy;
 mod strangers;
 mod validate;
