@@ -89,11 +89,18 @@ fn past_class(after: &str) -> Result<&str, String> {
         rest = match first {
             ']' => return Ok(more),
             '\\' => more.chars().next().map_or(more, |escaped| &more[escaped.len_utf8()..]),
-            '[' if more.starts_with(':') => more[1..].split_once(":]").map_or(more, |(_, rest)| rest),
+            '[' if more.starts_with(':') => past_named_class(more),
             _ => more,
         };
     }
     Err("a `[` has no `]`".to_owned())
+}
+
+/// Behind `:alpha:]` and its like; elsewhere the bracket stands for itself. No name is longer than `^xdigit`.
+fn past_named_class(more: &str) -> &str {
+    const LONGEST: usize = 16;
+    let near = &more[1..more.floor_char_boundary(LONGEST)];
+    near.find(":]").map_or(more, |at| &more[1 + at + 2..])
 }
 
 fn past_group<'t>(after: &'t str, groups: &mut Groups<'t>) -> Result<&'t str, String> {
@@ -130,9 +137,13 @@ pub fn template(template: &str, regex: &str) -> Result<(), String> {
     }
     for (at, _) in template.match_indices('$').filter(|(at, _)| !template[..*at].ends_with('$')) {
         let after = &template[at + 1..];
-        let inner = after.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
-        let end = after.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(after.len());
-        let name = inner.unwrap_or(&after[..end]);
+        // In braces or not, a name ends with its letters; a brace without its other half stands for itself.
+        let name = after.strip_prefix('{').unwrap_or(after);
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+        if name.len() < after.len() && !name[end..].starts_with('}') {
+            continue;
+        }
+        let name = &name[..end];
         let known = match name.parse::<usize>() {
             Ok(number) => number <= groups.count,
             Err(_) => groups.names.contains(name),
@@ -188,6 +199,7 @@ mod tests {
             r"^*",
             r"[\]]",
             "[[:]",
+            "[[:^xdigit:]]",
             r"\pL\p{Greek}\x{10FFFF}\012",
             "()",
             "a||b",
@@ -222,11 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn brackets_in_brackets_are_read_once() {
+        let text = format!("[{}]", "[:".repeat(100_000));
+        assert_eq!(regex(&text), Ok(()));
+    }
+
+    #[test]
     fn groups_are_known_by_name_and_number() {
         let pattern = "^v(?P<a>[0-9]+)-(x)$";
         for text in ["$a", "${a}", "$2", "$0", "$1-${2}", "$$", "$", "plain", "$a-$2"] {
             assert_eq!(template(text, pattern), Ok(()), "{text}");
         }
+        // What no brace closes is no name, and a long row of such costs no more than its length.
+        assert_eq!(template(&"${".repeat(100_000), pattern), Ok(()));
         for text in ["$nope", "${b}", "$3", "$ax"] {
             assert!(template(text, pattern).is_err(), "{text}");
         }
