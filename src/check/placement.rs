@@ -149,7 +149,7 @@ fn set_by_the_cluster(model: &Model, key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let foreign = domain.ends_with("kubernetes.io") || domain.ends_with("k8s.io");
     let known = [HOSTNAME, CONTROL_PLANE].contains(&key);
-    foreign && !known && !model.nodes.iter().any(|node| node.labels.contains_key(key))
+    foreign && !known && !model.labels_nodes(key)
 }
 
 /// The taint that keeps ordinary pods off a node that is not schedulable.

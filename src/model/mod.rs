@@ -70,7 +70,7 @@ pub mod workload;
 pub mod written;
 pub mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
@@ -204,6 +204,9 @@ pub struct Model {
     /// Which pool holds an address, once somebody has asked.
     #[serde(skip)]
     pool_lookup: OnceLock<Lookup>,
+    /// Which labels the inventory gives to nodes, once somebody has asked.
+    #[serde(skip)]
+    node_labels: OnceLock<BTreeSet<String>>,
 }
 
 /// One deployment of the stacks.
@@ -270,6 +273,12 @@ impl Model {
     /// The node of this name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         named(&self.nodes, name, |node| &node.name)
+    }
+
+    /// Whether the inventory gives any node a label of this name.
+    pub fn labels_nodes(&self, label: &str) -> bool {
+        let labels = || self.nodes.iter().flat_map(|node| node.labels.keys().cloned()).collect();
+        self.node_labels.get_or_init(labels).contains(label)
     }
 
     /// The storage class of this name.
@@ -350,6 +359,7 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
         written: Arc::clone(&inventory.root),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
         pool_lookup: OnceLock::new(),
+        node_labels: OnceLock::new(),
     };
     gateway::ask_for_addresses(&mut model);
     (model.base, model.environments) = lower_environments(&mut resolver, &model);
