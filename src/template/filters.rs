@@ -15,7 +15,8 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::guard::{
-    LENGTH_LIMIT, STRING_LIMIT, WEIGH, check_size, fault, is_captured, limit, meter, weigh, weight,
+    LENGTH_LIMIT, STRING_LIMIT, WEIGH, WEIGH_LIST, check_size, fault, is_captured, limit, meter, weigh,
+    weigh_list, weight,
 };
 use super::holes::{Fault, FaultKind, Filler, has_marker};
 
@@ -120,6 +121,7 @@ pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText) {
     });
     environment.add_function("range", range);
     environment.add_function(WEIGH, weigh);
+    environment.add_function(WEIGH_LIST, weigh_list);
 }
 
 /// The names of all filters, for suggestions.

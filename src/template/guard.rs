@@ -3,7 +3,7 @@
 //! The engine counts instructions, not bytes: `{% set a = a ~ a %}` forty times over is a terabyte. So each
 //! place where a template gives a value a name (`set`, `for`, `macro`, `call`, `with`) gets a call behind it
 //! that weighs the value, and `*`, which repeats texts without a name, is refused. The calls are written
-//! into the text that the engine reads, never with a line break; `Guarded` maps places back. Filters weigh
+//! into the text that the engine reads, never with a line break; so are those around what `in` looks through; `Guarded` maps places back. Filters weigh
 //! what they are given and what they make, for the same reason.
 
 use std::ops::Range;
@@ -16,6 +16,9 @@ use super::holes::{DEPTH_LIMIT, Fault, FaultKind, has_marker, set_marker};
 
 /// The function that the calls name. Templates may not use the name themselves.
 pub(super) const WEIGH: &str = "__bayplan_weigh";
+
+/// The function that a list is put through before something is looked for in it. The name holds [`WEIGH`].
+pub(super) const WEIGH_LIST: &str = "__bayplan_weigh_list";
 
 /// The largest text that a template may make and keep, in bytes.
 pub(super) const STRING_LIMIT: usize = 1024 * 1024;
@@ -87,7 +90,10 @@ pub(super) fn guard(source: &str) -> Result<Guarded, (Range<usize>, String)> {
         check(tag)?;
     }
     check_elif(&tags)?;
-    Ok(insert(source, &calls(source, &tags)))
+    let calls = calls(source, &tags).into_iter().map(|call| (call.at, call.text()));
+    let mut additions: Vec<(usize, String)> = calls.chain(tags.iter().flat_map(searched)).collect();
+    additions.sort_by_key(|(at, _)| *at);
+    Ok(insert(source, &additions))
 }
 
 #[derive(Debug)]
@@ -135,6 +141,9 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
     if joins > JOIN_LIMIT {
         return Err((tag.range.clone(), format!("more than {JOIN_LIMIT} `~` and `+` in one tag")));
     }
+    if let Some(at) = tests_in(&tag.tokens) {
+        return Err((at..at + "is".len(), "`is in` is not for templates: write `in`".to_owned()));
+    }
     if tag.block && tag.word(0) == Some("autoescape") {
         return Err((
             tag.range.clone(),
@@ -145,6 +154,15 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
         return Err((tag.range.clone(), "`import` wants one name behind its `as`".to_owned()));
     }
     Ok(())
+}
+
+/// Where `is in` or `is not in` stands, which looks through a list that nobody has weighed.
+fn tests_in(tokens: &[Token<'_>]) -> Option<usize> {
+    tokens.windows(3).find_map(|three| match three {
+        [Token::Word("is", at), Token::Word("in", _), _]
+        | [Token::Word("is", at), Token::Word("not", _), Token::Word("in", _)] => Some(*at),
+        _ => None,
+    })
 }
 
 /// The engine takes any expression for the name that an import is given, and panics on all but a name.
@@ -315,6 +333,62 @@ fn calls<'a>(source: &'a str, tags: &[Tag<'a>]) -> Vec<Call<'a>> {
     calls
 }
 
+impl Call<'_> {
+    fn text(&self) -> String {
+        format!("{{% do {WEIGH}({}{}) {}", self.charge, self.names, self.closer)
+    }
+}
+
+/// What the right side of each `in` is put into: the engine counts one instruction however long the list is that it
+/// looks through. That side ends with what binds no tighter than `in` does.
+fn searched(tag: &Tag<'_>) -> Vec<(usize, String)> {
+    let tokens = tag.tokens.as_slice();
+    // The first `in` of a loop's head is none of these.
+    let is_in = |token: &Token<'_>| matches!(token, Token::Word("in", _));
+    let head = tokens.iter().position(is_in).filter(|_| tag.block && tag.word(0) == Some("for"));
+    let member = |at: usize| at > 0 && matches!(tokens[at - 1], Token::Sign('.', _));
+    let mut additions = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word("in", start) = token else { continue };
+        if head == Some(at) || member(at) {
+            continue;
+        }
+        let end = end_of_operand(tag, at + 1);
+        additions.push((start + "in".len(), format!(" {WEIGH_LIST}(")));
+        additions.push((end, ")".to_owned()));
+    }
+    additions
+}
+
+/// Where the operand ends that begins with a token: before a comparison, a word that joins conditions, or what closes
+/// or divides what it stands in.
+fn end_of_operand(tag: &Tag<'_>, first: usize) -> usize {
+    let mut depth = 0usize;
+    for (index, token) in tag.tokens.iter().enumerate().skip(first) {
+        let member = matches!(tag.tokens.get(index - 1), Some(Token::Sign('.', _)));
+        match token {
+            Token::Sign('(' | '[' | '{', _) => depth += 1,
+            Token::Sign(')' | ']' | '}', _) if depth > 0 => depth -= 1,
+            Token::Sign(')' | ']' | '}' | ',' | ':' | '=' | '!' | '<' | '>', at) if depth == 0 => return *at,
+            Token::Word(
+                "and" | "or" | "in" | "if" | "else" | "recursive" | "ignore" | "with" | "without",
+                at,
+            ) if depth == 0 && !member => {
+                return *at;
+            }
+            Token::Word("not", at)
+                if depth == 0
+                    && !member
+                    && matches!(tag.tokens.get(index + 1), Some(Token::Word("in", _))) =>
+            {
+                return *at;
+            }
+            _ => {}
+        }
+    }
+    tag.range.end - tag.closer.len()
+}
+
 /// The names that a tag gives values to, as further arguments. `None` if it gives none and repeats nothing.
 fn names(source: &str, tag: &Tag<'_>, word: &str) -> Option<String> {
     match word {
@@ -403,16 +477,15 @@ fn assigned(tokens: &[Token<'_>]) -> String {
     names
 }
 
-fn insert(source: &str, calls: &[Call<'_>]) -> Guarded {
-    let mut text = String::with_capacity(source.len() + calls.len() * 48);
-    let mut insertions = Vec::with_capacity(calls.len());
+fn insert(source: &str, additions: &[(usize, String)]) -> Guarded {
+    let mut text = String::with_capacity(source.len() + additions.len() * 48);
+    let mut insertions = Vec::with_capacity(additions.len());
     let mut from = 0;
-    for call in calls {
-        text.push_str(&source[from..call.at]);
-        from = call.at;
-        let before = text.len();
-        text.push_str(&format!("{{% do {WEIGH}({}{}) {}", call.charge, call.names, call.closer));
-        insertions.push((call.at, text.len() - before));
+    for (at, addition) in additions {
+        text.push_str(&source[from..*at]);
+        from = *at;
+        text.push_str(addition);
+        insertions.push((*at, addition.len()));
     }
     text.push_str(&source[from..]);
     Guarded { text, insertions }
@@ -477,6 +550,17 @@ pub(super) fn weigh(state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>
         meter.work(weight(value)?)?;
     }
     Ok(Value::from(()))
+}
+
+/// Charges what it takes to look for something in a value. In a map nothing is looked through.
+pub(super) fn weigh_list(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let work = match value.kind() {
+        ValueKind::Map => NODE_WEIGHT,
+        _ if is_given(&value) => NODE_WEIGHT + value.len().unwrap_or(0),
+        _ => weight(&value)?,
+    };
+    meter(state).work(work)?;
+    Ok(value)
 }
 
 /// What a value weighs. What the caller gives weighs nothing in itself: it is there anyway.

@@ -415,6 +415,8 @@ fn repetition_is_refused() {
         "{{ 'x' * 1000000000 }}",
         "{% set x = [1] * 1000000000 %}",
         "{{ 2 ** 9 }}",
+        "{{ 1 is in [1] }}",
+        "{{ 1 is not in([1]) }}",
         "{% autoescape false %}{% endautoescape %}",
     ] {
         let found = compile(&[("t.yaml.j2", text)]).diagnostics;
@@ -440,6 +442,33 @@ fn guards_do_not_change_what_is_written() {
     plain.set_syntax(syntax.build().unwrap());
     let wanted = plain.render_str(text, context! {}).unwrap().replace("{'a': {'b': 1}}", "{\"a\":{\"b\":1}}");
     assert_eq!(guarded, wanted);
+}
+
+#[test]
+fn looking_through_long_lists_again_and_again_is_limited() {
+    for text in [
+        "{% for i in range(100000) %}{{ 100001 in range(100000) }}{% endfor %}",
+        "{% set r = range(100000) %}{% for i in r if 0 - 1 in r %}{% endfor %}",
+        "{% set r = range(100000) %}{% for i in r if i not in (r) and i %}{% endfor %}",
+    ] {
+        fails(text, context! {}, "template-limit", "256 MiB");
+    }
+}
+
+#[test]
+fn what_stands_behind_in_is_what_stood_there() {
+    let text = "{{ 1 in [1, 2] and 3 not in [3] }} {{ 'a' in {'a': 1} if true else 0 }} {{ ('b' in 'abc') ~ 1 }}\n\
+                {% for x in [1, 2, 3] if x in [1, 3]|reverse %}{{ x }}{% endfor %} {{ [1 in [1], 2 in[2], 3] }}\n\
+                {{ {'k': 1 in [1]}.k }} {{ {'in': 4}.in }} {{- 1 in [2] == false -}}\n\
+                {% if not 1 in [0] + [1] %}no{% elif 2 in (1, 2) -%} yes {%- endif %}{{ 'x' in '' or 'y' in 'y' }}\n";
+    let engine = engine_of(&[("t.txt.j2", text)]);
+    let mut plain = minijinja::Environment::new();
+    let mut syntax = minijinja::syntax::SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    plain.set_syntax(syntax.build().unwrap());
+    let same = |text: String| text.replace(", ", ",").to_lowercase();
+    let wanted = plain.render_str(text, context! {}).unwrap();
+    assert_eq!(same(engine.text("t.txt.j2", &context! {}, FOR).unwrap()), same(wanted));
 }
 
 #[test]
