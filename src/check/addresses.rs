@@ -266,11 +266,8 @@ fn reference(model: &Model, who: &AddressClaim, to: &AddressClaim) -> Option<Str
 
 /// Which one it is of several reserved addresses, as a reference says it.
 fn item(model: &Model, claim: &AddressClaim) -> String {
-    let mut reserved = model.network.reserved.iter().map(|reserved| &reserved.addresses);
-    let at = reserved.find_map(|list| {
-        let at = list.iter().position(|address| address.span == claim.span)?;
-        (list.len() > 1).then_some(at)
-    });
+    let path: Vec<&str> = claim.subject.splitn(3, '.').collect();
+    let at = model.item_of(&path, claim.span);
     at.map(|at| format!(".{at}")).unwrap_or_default()
 }
 

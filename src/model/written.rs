@@ -30,6 +30,14 @@ impl Model {
         self.entry_of(environment, path).map(|entry| entry.key)
     }
 
+    /// Which item of a list of several stands at a place.
+    pub fn item_of(&self, path: &[&str], place: Span) -> Option<usize> {
+        match &self.entry_of("", path)?.node.value {
+            Value::Array(items) if items.len() > 1 => items.iter().position(|item| item.span == place),
+            _ => None,
+        }
+    }
+
     fn entry_of(&self, environment: &str, path: &[&str]) -> Option<&Entry> {
         let (last, above) = path.split_last()?;
         let own = ["environments", environment];
