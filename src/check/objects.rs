@@ -126,8 +126,6 @@ const HANDED: &[(&str, &str)] = &[
     ("services.*.monitor.metric-relabelings.[]", RELABELING),
     ("services.*.monitor.endpoints.[].relabelings.[]", RELABELING),
     ("services.*.monitor.endpoints.[].metric-relabelings.[]", RELABELING),
-    ("services.*.rbac.rules.[]", "rbac.authorization.k8s.io/v1 Role rules"),
-    ("services.*.rbac.cluster-rules.[]", "rbac.authorization.k8s.io/v1 ClusterRole rules"),
     ("ingress.middlewares.*.headers", "traefik.io/v1alpha1 Middleware spec.headers"),
     ("ingress.middlewares.*.spec", "traefik.io/v1alpha1 Middleware spec"),
 ];

@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
     ("services.*.dns", searches),
     ("services.*.field-env", told),
     ("services.*.sidecars.*.field-env", told),
+    ("services.*.rbac.rules.[]", mixed),
     ("services.*.rbac.cluster-rules.[]", mixed),
 ];
 

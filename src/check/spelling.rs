@@ -244,9 +244,10 @@ fn full(_: &str, node: &Node) -> Option<String> {
 
 fn path_in_volume(_: &str, node: &Node) -> Option<String> {
     let path = scalar(node)?;
-    let leaves = path.starts_with('/') || path.starts_with("..") || path.split('/').any(|step| step == "..");
-    let leaves = leaves.then(|| "it must not lead out of its folder".to_owned());
-    leaves.or_else(|| full("", node))
+    // What leads out of the volume is told elsewhere.
+    let hidden = path.starts_with("..") && path.split('/').all(|step| step != "..");
+    let hidden = hidden.then(|| "it must not begin with `..`".to_owned());
+    hidden.or_else(|| full("", node))
 }
 
 fn domain(_: &str, node: &Node) -> Option<String> {

@@ -69,8 +69,6 @@ pub(super) fn judge_value(value: &Value, of: &str, minor: Option<u32>, faults: &
         "monitoring.coreos.com/v1 ServiceMonitor spec.endpoints.relabelings" => {
             sense.relabeling(value, &Here::ROOT);
         }
-        "rbac.authorization.k8s.io/v1 Role rules" => sense.rule(value, true, &Here::ROOT),
-        "rbac.authorization.k8s.io/v1 ClusterRole rules" => sense.rule(value, false, &Here::ROOT),
         "traefik.io/v1alpha1 Middleware spec" => sense.middleware(value, &Here::ROOT),
         "traefik.io/v1alpha1 Middleware spec.headers" => sense.set_headers(value, &Here::ROOT),
         _ => {}

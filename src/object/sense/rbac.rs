@@ -22,7 +22,7 @@ impl Sense<'_> {
     }
 
     /// A rule is about resources or about URLs, and says what may be done.
-    pub(super) fn rule(&mut self, rule: &Value, namespaced: bool, here: &Here<'_>) {
+    fn rule(&mut self, rule: &Value, namespaced: bool, here: &Here<'_>) {
         let given = |key: &str| !items(rule, key).is_empty();
         if has(rule, "verbs") && !given("verbs") {
             self.fault(&here.key("verbs"), EMPTY);
