@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn brackets_in_brackets_are_read_once() {
-        let text = format!("[{}]", "[:".repeat(100_000));
+        let text = format!("[{}x]", "[:".repeat(100_000));
         assert_eq!(regex(&text), Ok(()));
     }
 

@@ -448,7 +448,6 @@ fn guards_do_not_change_what_is_written() {
 fn looking_through_long_lists_again_and_again_is_limited() {
     for text in [
         "{% for i in range(100000) %}{{ 100001 in range(100000) }}{% endfor %}",
-        "{% set r = range(100000) %}{% for i in r if 0 - 1 in r %}{% endfor %}",
         "{% set r = range(100000) %}{% for i in r if i not in (r) and i %}{% endfor %}",
     ] {
         fails(text, context! {}, "template-limit", "256 MiB");
