@@ -70,14 +70,15 @@ fn range_key(namespace: &str) -> String {
     format!("range-{namespace}")
 }
 
-/// Pools of one namespace are one list with one `allow-share`.
+/// Pools of one namespace are one list with one `allow-share`. Of many that differ, the first two are told: one word mends
+/// it for all.
 fn of_one_mind(resolver: &mut Resolver<'_>, sharing: &mut Sharing) {
     for (namespace, said) in sharing {
         said.sort_by_key(|said| said.place);
-        let mut said = said.iter();
-        let Some(first) = said.next() else { continue };
-        let differing = said.filter(|other| other.shares != first.shares);
-        differing.for_each(|other| resolver.found.push(disagreement(namespace, first, other)));
+        let differing = said.windows(2).find(|pair| pair[0].shares != pair[1].shares);
+        if let Some([first, other]) = differing {
+            resolver.found.push(disagreement(namespace, first, other));
+        }
     }
 }
 
