@@ -1,5 +1,6 @@
 //! Ports of nodes: each is there once on each node.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::holders::{Holder, each_service, taken_twice};
@@ -19,6 +20,9 @@ const SERVICELB_NODE: &str = "svccontroller.k3s.cattle.io/enablelb";
 /// What the pods of servicelb tolerate.
 const TOLERATED: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 
+/// For so many whose pods find no node it is looked who has taken it.
+const MOST_MET: usize = 16;
+
 /// Ports of nodes: those that a port asks for, on the host's network all, and with servicelb those of every service
 /// with an address, which it opens on every node (klipper-lb: a daemon set with a `hostPort` for each port).
 pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
@@ -28,6 +32,7 @@ pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
     each_service(model, |environment, service| {
         let on_host = service.host_network.is_some_and(|flag| flag.value);
         let mut own: BTreeSet<String> = BTreeSet::new();
+        let running = OnceCell::new();
         for port in &service.ports {
             if servicelb && service.load_balancer.is_some() {
                 let holder = Holder { environment, service, span: port.port.span };
@@ -39,7 +44,8 @@ pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
             };
             let Some(wanted) = wanted else { continue };
             let number = word(wanted.value, port.protocol);
-            crowded(model, service, &number, wanted.span, found);
+            let nodes = running.get_or_init(|| nodes(model, service).map(|nodes| nodes.len()));
+            crowded((service, *nodes), &number, wanted.span, found);
             if own.insert(number.clone()) {
                 groups.entry(number).or_default().push(Holder { environment, service, span: wanted.span });
             } else if port.host_port.is_some() && !on_host {
@@ -79,6 +85,7 @@ fn clashes(
 ) {
     let mut matching = Matching::new(vec![1; model.nodes.len().max(1)]);
     let mut placed: Vec<Wanting<'_, '_>> = Vec::new();
+    let mut unplaced = 0;
     let by_servicelb = opened.map(|holder| {
         let nodes = nodes_of_servicelb(model);
         Wanting { holder, pods: nodes.len(), nodes }
@@ -91,12 +98,14 @@ fn clashes(
             continue;
         }
         matching.take_away(&wanting.nodes, fitting as u128);
+        unplaced += 1;
+        let others = if unplaced <= MOST_MET { placed.as_slice() } else { &[] };
         // One that alone leaves no room: the two together have more pods than nodes.
         let fills = |other: &&Wanting<'_, '_>| {
             let together = wanting.nodes.len() + other.nodes.len() - common(&wanting.nodes, &other.nodes);
             wanting.pods + other.pods > together
         };
-        found.push(match placed.iter().find(fills) {
+        found.push(match others.iter().find(fills) {
             Some(other) => {
                 let by_servicelb = opened.is_some_and(|opened| std::ptr::eq(opened, other.holder));
                 let what = format!("port {number} of a node");
@@ -105,7 +114,7 @@ fn clashes(
                     false => "give one of them another port, or other nodes",
                 })
             }
-            None => crowded_out(number, &wanting, &placed),
+            None => crowded_out(number, &wanting, others),
         });
     }
 }
@@ -176,12 +185,12 @@ fn nodes_of_servicelb(model: &Model) -> Vec<usize> {
     (0..model.nodes.len()).filter(runs).collect()
 }
 
-/// More pods than nodes, each of which has the port once.
-fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &mut Diagnostics) {
+/// More pods than nodes that may run them, each of which has the port once.
+fn crowded((service, nodes): (&Service, Option<usize>), number: &str, span: Span, found: &mut Diagnostics) {
     let most = service.autoscale.as_ref().map(|autoscale| autoscale.max);
-    let (Some(nodes), Some(replicas)) = (nodes(model, service), most.or(service.replicas)) else { return };
+    let (Some(nodes), Some(replicas)) = (nodes, most.or(service.replicas)) else { return };
     let wanted = usize::try_from(replicas.value).unwrap_or(0);
-    if service.kind != Kind::DaemonSet && !nodes.is_empty() && wanted > nodes.len() {
+    if service.kind != Kind::DaemonSet && nodes > 0 && wanted > nodes {
         found.push(
             HOST_PORT_CLASH
                 .at(
@@ -190,11 +199,7 @@ fn crowded(model: &Model, service: &Service, number: &str, span: Span, found: &m
                     format!(
                         "{wanted} pods of service `{}` want port {number} of a node, and {} may run them",
                         service.key,
-                        if nodes.len() == 1 {
-                            "one node".to_owned()
-                        } else {
-                            format!("{} nodes", nodes.len())
-                        }
+                        if nodes == 1 { "one node".to_owned() } else { format!("{nodes} nodes") }
                     ),
                 )
                 .because(replicas.span, format!("{wanted} pods"))

@@ -7,9 +7,21 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::{SYNTAX, TOO_MUCH};
 use crate::source::{FileId, Span};
 
+/// An inventory in TOML may hold so many values: each takes some two hundred bytes once it is read.
+pub const VALUE_LIMIT: usize = 2_000_000;
+
 /// Reads TOML. Every syntax error is reported (the first of each line); what could be read is returned.
 /// Whether it can be judged: of a file with keys in the wrong tables only the syntax is worth a word.
 pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+    // Each value is behind one of these, but for the first of a list.
+    let values = text.bytes().filter(|byte| matches!(byte, b',' | b'=')).count();
+    if values > VALUE_LIMIT {
+        let message =
+            format!("the inventory holds about {values} values, more than the limit of {VALUE_LIMIT}");
+        let help = "split the inventory in two, each with an output folder of its own";
+        found.push(TOO_MUCH.at(Span::new(file, 0..0), "", message).help(help));
+        return (Node::new(Span::new(file, 0..text.len()), Value::Table(Box::default())), false);
+    }
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut sound = true;
     let mut shown: Vec<&str> = Vec::new();
@@ -203,4 +215,21 @@ fn toml_node(
 /// Whether a number stands as everybody would write it, as almost all do.
 fn is_plain_number(text: &str) -> bool {
     !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VALUE_LIMIT, from_toml};
+    use crate::diagnostic::Diagnostics;
+    use crate::inventory::TOO_MUCH;
+    use crate::source::FileId;
+
+    #[test]
+    fn a_heap_of_values_is_not_read() {
+        let text = format!("junk = [{}]", "1,".repeat(VALUE_LIMIT));
+        let mut found = Diagnostics::default();
+        let (root, sound) = from_toml(&text, FileId::default(), &mut found);
+        assert!(!sound && root.table().is_some_and(|table| table.is_empty()));
+        assert!(found.iter().map(|finding| finding.code.name).eq([TOO_MUCH.name]));
+    }
 }
