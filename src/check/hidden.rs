@@ -3,7 +3,7 @@
 
 use crate::check::secrets::{Telling, is_no_secret, looks_chosen, looks_random, telling};
 use crate::diagnostic::Diagnostics;
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::Node;
 use crate::object::naming::is_data_key;
 
 /// Keys of a secret that hold no secret.
@@ -16,27 +16,11 @@ const HOLDERS: &[&str] = &["authorization", "basic-auth", "basicauth", "cookie",
 /// Hides all of it.
 pub fn hide(root: &Node, found: &mut Diagnostics) {
     let declared = |name: &str| root.find(["secrets", name]).is_some();
-    walk(root, &mut Vec::new(), &mut |path, text, node| {
-        if is_hidden(path, text, &declared) {
+    root.each_scalar(&mut |path, _, node| {
+        if is_hidden(path, &node.scalar().unwrap_or_default(), &declared) {
             found.hide(node.span);
         }
     });
-}
-
-/// Nesting is bounded by the reader's own limit.
-fn walk<'n>(node: &'n Node, path: &mut Vec<&'n str>, see: &mut impl FnMut(&[&str], &str, &Node)) {
-    match &node.value {
-        Value::Array(items) => items.iter().for_each(|item| walk(item, path, see)),
-        Value::Table(table) => {
-            for (word, entry) in table.iter() {
-                path.push(word);
-                walk(&entry.node, path, see);
-                path.pop();
-            }
-        }
-        Value::String(text) => see(path, text, node),
-        _ => see(path, &node.scalar().unwrap_or_default(), node),
-    }
 }
 
 fn is_hidden(path: &[&str], text: &str, declared: &impl Fn(&str) -> bool) -> bool {

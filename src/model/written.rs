@@ -2,7 +2,7 @@
 //!
 //! For rules about the file itself: what the model means by a value is in the other types.
 
-use crate::inventory::node::{Entry, Node, Value};
+use crate::inventory::node::{Entry, Value};
 use crate::model::Model;
 use crate::source::Span;
 
@@ -47,24 +47,10 @@ impl Model {
 
     /// Calls `read` with every text of the inventory, in no order that matters.
     pub fn each_text(&self, mut read: impl FnMut(Written<'_>)) {
-        walk(&self.written, &mut Vec::new(), self.written.span, &mut read);
-    }
-}
-
-/// Nesting is bounded by the reader's own limit.
-fn walk<'m>(node: &'m Node, path: &mut Vec<&'m str>, key: Span, read: &mut impl FnMut(Written<'_>)) {
-    match &node.value {
-        Value::String(text) => read(Written { path, key, text, span: node.span }),
-        Value::Array(items) => items.iter().for_each(|item| walk(item, path, item.span, read)),
-        Value::Table(table) => {
-            // A list of `{ name, value }` is a map in Kubernetes' spelling: the name is the key.
-            let name = table.get("name").and_then(|entry| entry.node.text());
-            for (word, entry) in table.iter() {
-                path.push(name.filter(|_| word == "value").unwrap_or(word));
-                walk(&entry.node, path, entry.key, read);
-                path.pop();
+        self.written.each_scalar(&mut |path, key, node| {
+            if let Some(text) = node.text() {
+                read(Written { path, key, text, span: node.span });
             }
-        }
-        _ => {}
+        });
     }
 }

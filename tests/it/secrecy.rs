@@ -21,6 +21,7 @@ fn a_password_is_shown_nowhere() {
         "secret-env.DB_PASSWORD = \"HIDDEN\"",
         "env = { PGPASSWORD = \"HIDDEN\", DB_PASSWORD = \"HIDDEN\" }",
         "password = \"HIDDEN\"",
+        "env = [{ name = \"DB_PASSWORD\", value = \"HIDDEN\" }]",
         "monitor = { basic-auth = \"HIDDEN\" }",
         "probe = { http = \"/x\", headers = { Authorization = \"Bearer HIDDEN\" } }\nnode = \"x\"",
         "probe = { http = \"/x\", hedaers = { Authorization = \"Bearer HIDDEN\" } }",

@@ -142,6 +142,34 @@ impl Node {
         }
     }
 
+    /// Calls `read` with every value that is no list and no table, the keys that lead to it, and the place of the last
+    /// of them, or in a list its own; in no order that matters.
+    pub fn each_scalar<'n>(&'n self, read: &mut impl FnMut(&[&'n str], Span, &'n Self)) {
+        self.walk(&mut Vec::new(), self.span, read);
+    }
+
+    /// Nesting is bounded by the reader's own limit.
+    fn walk<'n>(
+        &'n self,
+        path: &mut Vec<&'n str>,
+        key: Span,
+        read: &mut impl FnMut(&[&'n str], Span, &'n Self),
+    ) {
+        match &self.value {
+            Value::Array(items) => items.iter().for_each(|item| item.walk(path, item.span, read)),
+            Value::Table(table) => {
+                // A list of `{ name, value }` is a map in Kubernetes' spelling: the name is the key.
+                let name = table.get("name").and_then(|entry| entry.node.text());
+                for (word, entry) in table.iter() {
+                    path.push(name.filter(|_| word == "value").unwrap_or(word));
+                    entry.node.walk(path, entry.key, read);
+                    path.pop();
+                }
+            }
+            _ => read(path, key, self),
+        }
+    }
+
     /// What stands at a path of keys below this node.
     pub fn find<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
         path.into_iter().try_fold(self, |node, key| node.table()?.get(key).map(|entry| &entry.node))
