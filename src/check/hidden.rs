@@ -29,7 +29,13 @@ fn is_hidden(path: &[&str], text: &str, declared: &impl Fn(&str) -> bool) -> boo
         ["secrets", _, key, rest @ ..] => {
             !(PLAIN.contains(key) && (rest.is_empty() || *key == "remote")) && !is_no_secret(text)
         }
-        _ if declared(text) || is_pointer(text) => false,
+        _ => is_told_of(path, text) && !declared(text) && !is_pointer(text),
+    }
+}
+
+/// Whether its keys say that a text is a secret, and it looks like one.
+fn is_told_of(path: &[&str], text: &str) -> bool {
+    match path {
         [.., "secret-env", _] => looks_chosen(text) || looks_random(text),
         // `password` of a monitor's `basic-auth` is the name of a key.
         [.., above, _] if holds(above) => looks_random(text),
@@ -48,13 +54,11 @@ fn holds(name: &str) -> bool {
 }
 
 fn announced(name: &str, text: &str) -> bool {
-    if text.is_empty() || is_no_secret(text) {
-        return false;
-    }
-    match telling(name) {
+    let looks_it = match telling(name) {
         _ if holds(name) => looks_random(text) || text.contains(' '),
         Some(Telling::Password) => true,
         Some(Telling::Key) => looks_random(text),
         None => false,
-    }
+    };
+    looks_it && !is_no_secret(text)
 }

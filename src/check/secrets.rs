@@ -147,8 +147,19 @@ fn password_at(text: &str, start: usize) -> Option<Range<usize>> {
     (!is_no_secret(password)).then(|| from..from + password.len())
 }
 
+/// How every name that announces a secret ends.
+const ENDS: [&str; 9] =
+    ["PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIALS"];
+
 /// Whether a name announces a secret: `DB_PASSWORD`, `apiKey`, `--auth-token`.
 pub fn telling(name: &str) -> Option<Telling> {
+    let bare = name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).as_bytes();
+    let ends =
+        |end: &[u8]| bare.len() >= end.len() && bare[bare.len() - end.len()..].eq_ignore_ascii_case(end);
+    // Most names need no more of a look.
+    if !ENDS.iter().any(|end| ends(end.as_bytes())) {
+        return None;
+    }
     let words = words(name);
     let last = |count: usize| words[words.len().saturating_sub(count)..].join("_");
     let (one, two) = (last(1), last(2));

@@ -113,13 +113,13 @@ fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static
         Some((name.trim(), text.trim().trim_matches(['"', '\'', ',']))).filter(|(name, _)| plain(name))
     });
     let candidates = [assigned, Some((*last, written.text))].into_iter().flatten().chain(settings);
-    candidates.filter(|(_, text)| !is_no_secret(text) && !names.contains(text)).find_map(|(name, text)| {
-        match telling(name)? {
-            Telling::Password => Some(("a password", name)),
-            // A variable holds the key itself; chart values often hold the name of an object that does.
-            Telling::Key if variable && looks_chosen(text) => Some(("a key or token", name)),
-            Telling::Key => looks_random(text).then_some(("a key or token", name)),
-        }
+    let mut told = candidates.filter_map(|(name, text)| Some((telling(name)?, name, text)));
+    told.find_map(|(telling, name, text)| match telling {
+        _ if is_no_secret(text) || names.contains(text) => None,
+        Telling::Password => Some(("a password", name)),
+        // A variable holds the key itself; chart values often hold the name of an object that does.
+        Telling::Key if variable && looks_chosen(text) => Some(("a key or token", name)),
+        Telling::Key => looks_random(text).then_some(("a key or token", name)),
     })
 }
 
