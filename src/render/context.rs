@@ -12,7 +12,7 @@ use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::render::kinds::Applied;
 use crate::render::plan::Job;
-use crate::template::{Watched, given, given_like, given_list, given_map, given_members, shared};
+use crate::template::{Watched, given, given_list, given_map, given_members, given_record, shared};
 
 type Members = Vec<(Value, Value)>;
 
@@ -179,8 +179,7 @@ fn stack_scope(stack: &Stack, like: Option<(&Stack, &StackScope)>) -> StackScope
     let of_service = |service: &Arc<Service>| match like.and_then(|like| alike(like, &service.key)) {
         // Most environments change few services.
         Some((known, value)) if Arc::ptr_eq(known, service) || known == service => value.clone(),
-        Some((_, value)) => given_like(service.as_ref(), value),
-        None => given(service.as_ref()),
+        _ => given_record(Arc::clone(service)),
     };
     let services: Vec<Value> = stack.services.iter().map(of_service).collect();
     let mut members = given_members(stack);

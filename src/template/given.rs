@@ -1,15 +1,19 @@
 //! Values that a caller gives to templates: known to be bounded, so that naming one costs nothing.
 
+mod record;
 mod serializer;
+mod watched;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectExt, ObjectRepr, ValueKind};
 use serde::Serialize;
 
+use record::GivenRecord;
+pub use record::given_record;
 use serializer::Given;
+pub use watched::Watched;
 
 /// A map of the caller's, in its own order.
 #[derive(Debug)]
@@ -138,73 +142,6 @@ impl Object for GivenList {
     }
 }
 
-/// A map of the caller's that remembers which of its members one render has read.
-#[derive(Debug)]
-pub struct Watched {
-    map: Arc<GivenMap>,
-    /// For each member; the last one stands for whatever concerns them all.
-    read: Box<[AtomicBool]>,
-}
-
-impl Watched {
-    /// Watches `map`; none if that is no map of the caller's.
-    pub fn new(map: &Value) -> Option<Arc<Self>> {
-        let map = map.downcast_object::<GivenMap>()?;
-        let read = (0..=map.values.len()).map(|_| AtomicBool::new(false)).collect();
-        Some(Arc::new(Self { map, read }))
-    }
-
-    /// Whether all that was read is the same in `other`, so that the same would be made of it.
-    pub fn reads_same(&self, other: &Value) -> bool {
-        let Some(other) = other.downcast_object_ref::<GivenMap>() else { return false };
-        if self.is_read(self.map.values.len()) || self.map.keys != other.keys {
-            return false;
-        }
-        let pairs = self.map.values.iter().zip(&other.values).enumerate();
-        let mut read = pairs.filter(|(at, _)| self.is_read(*at));
-        read.all(|(_, (value, other))| same(value, other))
-    }
-
-    fn is_read(&self, at: usize) -> bool {
-        self.read.get(at).is_none_or(|read| read.load(Relaxed))
-    }
-
-    fn note(&self, at: Option<usize>) {
-        if let Some(read) = self.read.get(at.unwrap_or(self.map.values.len())) {
-            read.store(true, Relaxed);
-        }
-    }
-
-    fn get(&self, key: &str) -> Option<Value> {
-        let at = self.map.keys.place(key);
-        self.note(at);
-        at.map(|at| self.map.values[at].clone())
-    }
-}
-
-impl Object for Watched {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Map
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.get(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        self.get(key)
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.note(None);
-        self.mapped_key_value_enumerator(|this| Box::new(this.map.entries()))
-    }
-
-    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
-        Some(self.map.values.len())
-    }
-}
-
 /// Whether two values of the caller's are the same in all that a template can see, the order of maps included.
 pub fn same(one: &Value, other: &Value) -> bool {
     if let (Some(one), Some(other)) = (one.as_str(), other.as_str()) {
@@ -223,6 +160,11 @@ pub fn same(one: &Value, other: &Value) -> bool {
         return std::ptr::eq(one, other)
             || one.0.len() == other.0.len()
                 && one.0.iter().zip(&other.0).all(|(one, other)| same(one, other));
+    }
+    if let (Some(one), Some(other)) =
+        (one.downcast_object_ref::<GivenRecord>(), other.downcast_object_ref::<GivenRecord>())
+    {
+        return one.is_same(other);
     }
     let plain = matches!(one.kind(), ValueKind::None | ValueKind::Bool | ValueKind::Number);
     plain && one.kind() == other.kind() && one.is_integer() == other.is_integer() && one == other
@@ -248,12 +190,11 @@ pub fn shared(map: &Value, like: &Value) -> Value {
 
 /// A value of the caller's. Maps keep their order; keys that are no texts become texts.
 pub fn given(value: &impl Serialize) -> Value {
-    value.serialize(Given(None)).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
+    part(value, Given::Whole)
 }
 
-/// The same, with the parts of `like` in the place of those that are the same: what two values share is kept once.
-pub fn given_like(value: &impl Serialize, like: &Value) -> Value {
-    value.serialize(Given(Some(like))).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
+fn part(value: &impl Serialize, wanted: Given) -> Value {
+    value.serialize(wanted).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
 }
 
 /// The members of a struct or map of the caller's, in its order.
@@ -275,45 +216,72 @@ pub fn given_list(items: impl IntoIterator<Item = Value>) -> Value {
 pub(super) fn is_given(value: &Value) -> bool {
     value.downcast_object_ref::<GivenMap>().is_some()
         || value.downcast_object_ref::<GivenList>().is_some()
+        || value.downcast_object_ref::<GivenRecord>().is_some()
         || value.downcast_object_ref::<Watched>().is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{GivenMap, given, given_like, same};
-    use proptest::collection::{btree_map, vec};
-    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
-    use serde_json::{Value as Json, json};
+    use std::sync::Arc;
 
-    fn tree() -> impl Strategy<Value = Json> {
-        let leaf = prop_oneof![
-            Just(Json::Null),
-            any::<bool>().prop_map(Json::from),
-            "[ab]{0,2}".prop_map(Json::from)
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                vec(inner.clone(), 0..4).prop_map(Json::from),
-                btree_map("[abc]", inner, 0..4).prop_map(|map| Json::Object(map.into_iter().collect())),
-            ]
-        })
+    use super::{GivenMap, Watched, given, given_record, same};
+    use minijinja::Value;
+    use serde::Serialize;
+
+    #[derive(Debug, Clone, Serialize)]
+    struct Pod {
+        name: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        args: Vec<&'static str>,
+        labels: std::collections::BTreeMap<&'static str, &'static str>,
     }
 
-    proptest! {
-        #[test]
-        fn what_it_is_like_changes_nothing(value in tree(), like in tree()) {
-            assert!(same(&given_like(&value, &given(&like)), &given(&value)), "{value} {like}");
+    fn pod(name: &'static str, args: &[&'static str]) -> Arc<Pod> {
+        Arc::new(Pod { name, args: args.to_vec(), labels: [("app", name)].into() })
+    }
+
+    #[test]
+    fn a_record_reads_as_the_whole_does() {
+        for pod in [pod("web", &["--all"]), pod("api", &[]), pod("web", &["--all", "--new"])] {
+            let (whole, record) = (given(&*pod), given_record(Arc::clone(&pod)));
+            for _ in 0..2 {
+                assert_eq!(format!("{record:?}"), format!("{whole:?}"));
+                for key in ["name", "args", "labels", "none"] {
+                    let read = |value: &Value| value.get_attr(key).unwrap();
+                    assert!(same(&read(&record), &read(&whole)) || read(&whole).is_undefined(), "{key}");
+                }
+            }
         }
     }
 
     #[test]
-    fn what_is_the_same_is_kept_once() {
-        let pod = json!({ "args": ["--all"], "labels": { "app": "web" } });
-        let like = given(&json!({ "name": "web", "pod": pod }));
-        let map = |value: &minijinja::Value| value.downcast_object::<GivenMap>().unwrap();
-        let other = given_like(&json!({ "name": "api", "pod": pod }), &like);
-        let (one, other) = (map(&like), map(&other));
-        assert!(std::ptr::eq(&*map(&one.values[1]), &*map(&other.values[1])));
-        assert!(std::sync::Arc::ptr_eq(&one.keys, &other.keys));
+    fn records_are_the_same_if_all_their_members_are() {
+        let record = |name, args: &[&'static str]| given_record(pod(name, args));
+        assert!(same(&record("web", &["--all"]), &record("web", &["--all"])));
+        assert!(!same(&record("web", &["--all"]), &record("api", &["--all"])));
+        assert!(!same(&record("web", &["--all"]), &record("web", &[])));
+    }
+
+    #[test]
+    fn what_was_not_read_makes_no_difference() {
+        let record = given_record(pod("web", &["--all"]));
+        let watched = Watched::new(&record).unwrap();
+        let read = |key: &str| Value::from_dyn_object(Arc::clone(&watched)).get_attr(key).unwrap();
+        let other = given_record(pod("api", &["--all"]));
+        read("args");
+        assert!(watched.reads_same(&other));
+        read("labels");
+        assert!(!watched.reads_same(&other));
+        assert!(watched.reads_same(&given_record(pod("web", &["--all"]))));
+        read("none");
+        assert!(!watched.reads_same(&given_record(pod("web", &["--all"]))));
+        assert!(watched.reads_same(&record));
+    }
+
+    #[test]
+    fn keys_of_a_kind_are_kept_once() {
+        let map = |value: &Value| value.downcast_object::<GivenMap>().unwrap();
+        let (one, other) = (given(&*pod("web", &["--all"])), given(&*pod("api", &["--new"])));
+        assert!(Arc::ptr_eq(&map(&one).keys, &map(&other).keys));
     }
 }

@@ -23,7 +23,7 @@ mod route;
 
 pub use engine::{Engine, FUEL, FUEL_PER_SERVICE, Kind, OUTPUT_LIMIT};
 pub use filters::YamlText;
-pub use given::{Watched, given, given_like, given_list, given_map, given_members, shared};
+pub use given::{Watched, given, given_list, given_map, given_members, given_record, shared};
 pub use locate::{Located, Rendition};
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
 

@@ -14,9 +14,16 @@ use serde::ser::{
 
 use super::{GivenList, GivenMap, Keys, given_map, tag};
 
-/// Turns what is serialized into a given value: into the very one that is given with it wherever it is the same.
+/// Turns what is serialized into a given value.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'l>(pub Option<&'l Value>);
+pub(super) enum Given {
+    /// All of it.
+    Whole,
+    /// Of a struct only the keys: a map without values.
+    Keys,
+    /// Of a struct only the member at this place.
+    Member(usize),
+}
 
 /// A value that no template could read.
 #[derive(Debug)]
@@ -42,82 +49,13 @@ impl From<Fault> for Error {
     }
 }
 
-/// Values one after the other, each beside the one in its place that it may be the same as. Nothing is kept before
-/// the first that differs.
-struct Row<'l> {
-    like: &'l [Value],
-    length: usize,
-    /// How many there are.
-    count: usize,
-    /// All of them, once one differs.
-    own: Option<Vec<Value>>,
-}
-
-impl<'l> Row<'l> {
-    /// `length` is how many there will be, as far as anybody knows.
-    fn new(like: &'l [Value], length: usize) -> Self {
-        Self { like, length, count: 0, own: None }
-    }
-
-    /// What the next value may be the same as.
-    fn next(&self) -> Option<&'l Value> {
-        self.like.get(self.count)
-    }
-
-    fn push(&mut self, value: Value) {
-        let same = self.next().is_some_and(|like| is_that(&value, like));
-        match &mut self.own {
-            Some(own) => own.push(value),
-            None if same => {}
-            None => self.own().push(value),
-        }
-        self.count += 1;
-    }
-
-    fn own(&mut self) -> &mut Vec<Value> {
-        let Self { like, length, count, own } = self;
-        own.get_or_insert_with(|| {
-            let mut values = Vec::with_capacity((*length).max(*count + 1));
-            values.extend(like.iter().take(*count).cloned());
-            values
-        })
-    }
-
-    /// Whether all values are those that they were held against.
-    fn is_same(&self) -> bool {
-        self.own.is_none() && self.count == self.like.len()
-    }
-
-    fn into_values(mut self) -> Vec<Value> {
-        std::mem::take(self.own())
-    }
-}
-
-/// Whether a value is the other one, or a plain one like it.
-fn is_that(one: &Value, other: &Value) -> bool {
-    match (one.as_object(), other.as_object()) {
-        (None, None) => super::same(one, other),
-        (Some(_), Some(_)) => {
-            let maps = (one.downcast_object_ref::<GivenMap>(), other.downcast_object_ref::<GivenMap>());
-            let lists = (one.downcast_object_ref::<GivenList>(), other.downcast_object_ref::<GivenList>());
-            matches!(maps, (Some(one), Some(other)) if std::ptr::eq(one, other))
-                || matches!(lists, (Some(one), Some(other)) if std::ptr::eq(one, other))
-        }
-        _ => false,
-    }
-}
-
 /// The elements of a list so far.
-pub(super) struct List<'l> {
-    like: Option<&'l Value>,
-    row: Row<'l>,
-}
+pub(super) struct List(Vec<Value>);
 
 /// The entries of a map so far.
-pub(super) struct Entries<'l> {
-    like: Option<&'l Value>,
-    names: Row<'l>,
-    values: Row<'l>,
+pub(super) struct Entries {
+    names: Vec<Value>,
+    values: Vec<Value>,
 }
 
 thread_local! {
@@ -126,49 +64,71 @@ thread_local! {
 }
 
 /// The fields of a struct so far.
-pub(super) struct Fields<'l> {
+pub(super) struct Fields {
+    wanted: Given,
     name: &'static str,
-    like: Option<&'l Value>,
-    /// The keys that it has so far in common with what it is like, or with the last one of its name.
+    /// The keys that it has so far in common with the last one of its name.
     keys: Option<Arc<Keys>>,
     /// Its own, from the first on that differs.
     own: Vec<&'static str>,
-    row: Row<'l>,
+    values: Vec<Value>,
+    /// How many there were.
+    count: usize,
 }
 
-impl SerializeStruct for Fields<'_> {
-    type Ok = Value;
-    type Error = Fault;
+impl Fields {
+    #[inline(never)]
+    fn take<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
+        if !matches!(self.wanted, Given::Member(_)) {
+            self.note(key);
+        }
+        if !matches!(self.wanted, Given::Keys) {
+            self.values.push(value.serialize(Given::Whole)?);
+        }
+        Ok(())
+    }
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
-        let at = self.row.count;
+    fn note(&mut self, key: &'static str) {
+        let at = self.count - 1;
         match &self.keys {
             Some(keys) if keys.fields.get(at) == Some(&key) => {}
             Some(keys) => {
                 self.own = keys.fields.iter().take(at).copied().chain([key]).collect();
                 self.keys = None;
-                // From here on the other's fields are others.
-                self.row.like = &self.row.like[..at.min(self.row.like.len())];
             }
             None => self.own.push(key),
         }
-        let value = value.serialize(Given(self.row.next()))?;
-        self.row.push(value);
-        Ok(())
     }
 
-    fn end(self) -> Result<Value, Fault> {
-        let Self { name, like, keys, own, row } = self;
-        let count = row.count;
-        let keys = match keys {
-            Some(keys) if keys.fields.len() == count => match like.filter(|_| row.is_same()) {
-                Some(like) => return Ok(like.clone()),
-                None => keys,
-            },
-            Some(keys) => remember(name, keys.fields[..count].to_vec()),
-            None => remember(name, own),
-        };
-        Ok(Value::from_object(GivenMap { keys, values: row.into_values() }))
+    fn into_keys(self) -> Arc<Keys> {
+        match self.keys {
+            Some(keys) if keys.fields.len() == self.count => keys,
+            Some(keys) => remember(self.name, keys.fields[..self.count].to_vec()),
+            None => remember(self.name, self.own),
+        }
+    }
+}
+
+impl SerializeStruct for Fields {
+    type Ok = Value;
+    type Error = Fault;
+
+    // Most calls pass over a member: a few instructions, where the rest is out of the way.
+    #[inline(always)]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
+        self.count += 1;
+        match self.wanted {
+            Given::Member(at) if at + 1 != self.count => Ok(()),
+            _ => self.take(key, value),
+        }
+    }
+
+    fn end(mut self) -> Result<Value, Fault> {
+        let values = std::mem::take(&mut self.values);
+        match self.wanted {
+            Given::Member(_) => Ok(values.into_iter().next().unwrap_or_default()),
+            Given::Whole | Given::Keys => Ok(Value::from_object(GivenMap { keys: self.into_keys(), values })),
+        }
     }
 }
 
@@ -178,25 +138,21 @@ fn remember(name: &'static str, fields: Vec<&'static str>) -> Arc<Keys> {
     keys
 }
 
-impl SerializeSeq for List<'_> {
+impl SerializeSeq for List {
     type Ok = Value;
     type Error = Fault;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
-        let value = value.serialize(Given(self.row.next()))?;
-        self.row.push(value);
+        self.0.push(value.serialize(Given::Whole)?);
         Ok(())
     }
 
     fn end(self) -> Result<Value, Fault> {
-        match self.like.filter(|_| self.row.is_same()) {
-            Some(like) => Ok(like.clone()),
-            None => Ok(Value::from_object(GivenList(self.row.into_values()))),
-        }
+        Ok(Value::from_object(GivenList(self.0)))
     }
 }
 
-impl SerializeTuple for List<'_> {
+impl SerializeTuple for List {
     type Ok = Value;
     type Error = Fault;
 
@@ -209,7 +165,7 @@ impl SerializeTuple for List<'_> {
     }
 }
 
-impl SerializeTupleStruct for List<'_> {
+impl SerializeTupleStruct for List {
     type Ok = Value;
     type Error = Fault;
 
@@ -222,29 +178,23 @@ impl SerializeTupleStruct for List<'_> {
     }
 }
 
-impl SerializeMap for Entries<'_> {
+impl SerializeMap for Entries {
     type Ok = Value;
     type Error = Fault;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
-        let key = key.serialize(Given(self.names.next()))?;
+        let key = key.serialize(Given::Whole)?;
         self.names.push(if key.as_str().is_some() { key } else { Value::from(key.to_string()) });
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
-        let value = value.serialize(Given(self.values.next()))?;
-        self.values.push(value);
+        self.values.push(value.serialize(Given::Whole)?);
         Ok(())
     }
 
     fn end(self) -> Result<Value, Fault> {
-        let keys = match self.like.filter(|_| self.names.is_same()) {
-            Some(like) if self.values.is_same() => return Ok(like.clone()),
-            like => like.and_then(|like| Some(Arc::clone(&like.downcast_object_ref::<GivenMap>()?.keys))),
-        };
-        let keys = keys.unwrap_or_else(|| shared_keys(self.names.into_values()));
-        Ok(Value::from_object(GivenMap { keys, values: self.values.into_values() }))
+        Ok(Value::from_object(GivenMap { keys: shared_keys(self.names), values: self.values }))
     }
 }
 
@@ -273,15 +223,15 @@ fn shared_keys(names: Vec<Value>) -> Arc<Keys> {
     })
 }
 
-impl<'l> Serializer for Given<'l> {
+impl Serializer for Given {
     type Ok = Value;
     type Error = Fault;
-    type SerializeSeq = List<'l>;
-    type SerializeTuple = List<'l>;
-    type SerializeTupleStruct = List<'l>;
+    type SerializeSeq = List;
+    type SerializeTuple = List;
+    type SerializeTupleStruct = List;
     type SerializeTupleVariant = Impossible<Value, Fault>;
-    type SerializeMap = Entries<'l>;
-    type SerializeStruct = Fields<'l>;
+    type SerializeMap = Entries;
+    type SerializeStruct = Fields;
     type SerializeStructVariant = Impossible<Value, Fault>;
 
     fn serialize_bool(self, value: bool) -> Result<Value, Fault> {
@@ -333,8 +283,7 @@ impl<'l> Serializer for Given<'l> {
     }
 
     fn serialize_str(self, value: &str) -> Result<Value, Fault> {
-        let same = self.0.filter(|like| like.as_str() == Some(value));
-        Ok(same.map_or_else(|| Value::from(value), Value::clone))
+        Ok(Value::from(value))
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<Value, Fault> {
@@ -376,20 +325,18 @@ impl<'l> Serializer for Given<'l> {
         variant: &'static str,
         value: &T,
     ) -> Result<Value, Fault> {
-        Ok(given_map(vec![(Value::from(variant), value.serialize(Given(None))?)]))
+        Ok(given_map(vec![(Value::from(variant), value.serialize(Given::Whole)?)]))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<List<'l>, Fault> {
-        let list = self.0.and_then(|like| like.downcast_object_ref::<GivenList>());
-        let values = list.map(|list| list.0.as_slice()).unwrap_or_default();
-        Ok(List { like: self.0.filter(|_| list.is_some()), row: Row::new(values, length.unwrap_or(0)) })
+    fn serialize_seq(self, length: Option<usize>) -> Result<List, Fault> {
+        Ok(List(Vec::with_capacity(length.unwrap_or(0))))
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<List<'l>, Fault> {
+    fn serialize_tuple(self, length: usize) -> Result<List, Fault> {
         self.serialize_seq(Some(length))
     }
 
-    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<List<'l>, Fault> {
+    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<List, Fault> {
         self.serialize_seq(Some(length))
     }
 
@@ -403,24 +350,19 @@ impl<'l> Serializer for Given<'l> {
         Err(Fault(format!("`{name}::{variant}` is nothing that templates can read")))
     }
 
-    fn serialize_map(self, length: Option<usize>) -> Result<Entries<'l>, Fault> {
-        let map = self.0.and_then(|like| like.downcast_object_ref::<GivenMap>());
-        let names = map.map(|map| map.keys.names.as_slice()).unwrap_or_default();
-        let values = map.map(|map| map.values.as_slice()).unwrap_or_default();
-        let length = length.unwrap_or(0);
-        let (names, values) = (Row::new(names, length), Row::new(values, length));
-        Ok(Entries { like: self.0.filter(|_| map.is_some()), names, values })
+    fn serialize_map(self, length: Option<usize>) -> Result<Entries, Fault> {
+        let room = || Vec::with_capacity(length.unwrap_or(0));
+        Ok(Entries { names: room(), values: room() })
     }
 
-    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields<'l>, Fault> {
-        let map = self.0.and_then(|like| like.downcast_object_ref::<GivenMap>());
-        let keys = match map {
-            Some(map) => Some(Arc::clone(&map.keys)),
-            None => KEYS.with_borrow(|known| known.get(name).cloned()),
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields, Fault> {
+        let known = || KEYS.with_borrow(|known| known.get(name).cloned());
+        let (keys, values) = match self {
+            Self::Whole => (known(), Vec::with_capacity(length)),
+            Self::Keys => (known(), Vec::new()),
+            Self::Member(_) => (None, Vec::new()),
         };
-        let values = map.map(|map| map.values.as_slice()).unwrap_or_default();
-        let like = self.0.filter(|_| map.is_some());
-        Ok(Fields { name, like, keys, own: Vec::new(), row: Row::new(values, length) })
+        Ok(Fields { wanted: self, name, keys, own: Vec::new(), values, count: 0 })
     }
 
     fn serialize_struct_variant(
