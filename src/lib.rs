@@ -30,7 +30,7 @@ pub mod tree;
 
 use std::sync::Arc;
 
-use crate::check::manifests::{HandWritten, Manifest, image_updates, manifests};
+use crate::check::manifests::{HandWritten, Manifest, Unread, image_updates, manifests, report_unread};
 use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
@@ -40,7 +40,7 @@ use crate::model::{Model, undeclared, values_file};
 use crate::object::emit::emit;
 use crate::progress::Progress;
 use crate::render::Templates;
-use crate::source::{FileId, Source, Sources};
+use crate::source::{BUILT_IN, FileId, Source, Sources};
 use crate::template::{Engine, TemplateFile, TemplateSet};
 use crate::tree::{Tree, TreePath};
 
@@ -57,6 +57,8 @@ pub struct Inputs {
     pub hand_written: Vec<HandWritten>,
     /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
     pub rendered: bool,
+    /// Files of people in the output folder whose text is not known.
+    pub unread: Vec<Unread>,
     /// The files that the inventory names: [`wanted_files`], [`Inputs::add_file`].
     pub files: Files,
     /// The file of the tree that Flux writes new images to, as it stands.
@@ -96,6 +98,11 @@ impl Inputs {
         self.hand_written.iter().map(|file| (file, self.sources.get(file.file)))
     }
 
+    fn manifests(&self, found: &mut Diagnostics) -> Vec<Manifest> {
+        report_unread(&self.unread, found);
+        manifests(self.hand_written(), found)
+    }
+
     /// The inventory's own file name.
     fn origin(&self) -> &str {
         let path = &self.sources.get(self.inventory).path;
@@ -124,7 +131,7 @@ pub fn resolved(inputs: &Inputs) -> Option<(Model, usize)> {
 /// that puts the rest in doubt is all that is said.
 pub fn check(inputs: &Inputs) -> Outcome<Option<Checked>> {
     let mut found = Diagnostics::default();
-    let written = manifests(inputs.hand_written(), &mut found);
+    let written = inputs.manifests(&mut found);
     judge(inputs, inputs.parse(), &written, found)
 }
 
@@ -172,7 +179,7 @@ fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics)
 /// What the rules say, and which manifests people have put into the output folder.
 fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<Manifest>) {
     let mut found = Diagnostics::default();
-    let manifests = manifests(inputs.hand_written(), &mut found);
+    let manifests = inputs.manifests(&mut found);
     let parsed = inputs.ahead.take().unwrap_or_else(|| inputs.parse());
     (judge(inputs, parsed, &manifests, found), manifests)
 }
@@ -215,7 +222,7 @@ fn drop_aside(value: impl Send + 'static) {
 pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
     let mut builtin = Vec::with_capacity(template::builtin::BUILTIN.len());
     for (path, text) in template::builtin::BUILTIN {
-        let file = inputs.sources.add(Source::new(format!("(built in)/{path}"), *text));
+        let file = inputs.sources.add(Source::new(format!("{BUILT_IN}{path}"), *text));
         builtin.push(TemplateFile { path: (*path).to_owned(), file, text: (*text).to_owned() });
     }
     let own = own_templates(inputs).map(|(path, file, text)| TemplateFile {

@@ -171,6 +171,9 @@ fn stars(text: &str) -> String {
     text.char_indices().map(star).collect()
 }
 
+/// What the paths of built-in templates begin with.
+pub const BUILT_IN: &str = "(built in)/";
+
 /// Every text that a run has read. Spans point into it.
 #[derive(Clone, Debug, Default)]
 pub struct Sources(Vec<Source>);
@@ -190,6 +193,13 @@ impl Sources {
                 source.masked(secrets.iter().filter(|secret| secret.file == FileId(file)))
             });
         Self(masked.collect())
+    }
+
+    /// Gives the files other paths. Built-in templates keep theirs: they are no files.
+    pub fn rename(&mut self, name: impl Fn(&str) -> String) {
+        for source in self.0.iter_mut().filter(|source| !source.path.starts_with(BUILT_IN)) {
+            source.path = name(&source.path);
+        }
     }
 
     /// The text that `id` names. `id` must come from [`Sources::add`] on this value.

@@ -1,6 +1,6 @@
 //! Many ranges as one set.
 
-use super::range::{Range, number};
+use super::range::{Family, Range, number};
 use std::net::IpAddr;
 
 /// A set of addresses of both families, kept as ranges. Two sets with the same addresses are equal, however
@@ -37,6 +37,12 @@ fn joined(a: Range, b: Range) -> Option<Range> {
 }
 
 impl RangeSet {
+    /// The addresses of one family.
+    #[must_use]
+    pub fn of_family(&self, family: Family) -> Self {
+        self.ranges.iter().copied().filter(|range| range.family() == family).collect()
+    }
+
     /// The addresses that are here and not in `taken`. Takes n log n.
     pub fn minus(&self, taken: &Self) -> Self {
         let mut left = Vec::new();

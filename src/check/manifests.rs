@@ -32,6 +32,17 @@ pub struct HandWritten {
     pub file: FileId,
 }
 
+/// A file in the tree that a person put there, and whose text is not known.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Where it is, as a text without content.
+    pub file: FileId,
+    /// Its path below the output folder.
+    pub path: TreePath,
+    /// Why, in words that follow its name.
+    pub reason: &'static str,
+}
+
 /// A hand-written file that was read.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -70,7 +81,7 @@ pub fn manifests<'f>(
 ) -> Vec<Manifest> {
     let mut read = Vec::new();
     let mut count = 0;
-    for (file, source) in files.filter(|(file, _)| is_yaml(file.path.name()) || is_json(file.path.name())) {
+    for (file, source) in files.filter(|(file, _)| is_manifest(file.path.name())) {
         match read_documents(&source.text) {
             // JSON may be anything; what is no manifest is nobody's business.
             Ok(documents)
@@ -108,6 +119,18 @@ pub fn manifests<'f>(
         }
     }
     read
+}
+
+/// Reports manifests whose text is not known: nobody could tell what is in them.
+pub fn report_unread(files: &[Unread], found: &mut Diagnostics) {
+    for Unread { file, path, reason } in files.iter().filter(|file| is_manifest(file.path.name())) {
+        let message = format!("`{path}` {reason}, so nothing in it is checked and no kustomization lists it");
+        found.push(
+            UNREADABLE_MANIFEST
+                .at(Span::new(*file, 0..0), "", message)
+                .help("mend or split it, or move it out of the tree"),
+        );
+    }
 }
 
 /// JSON that is sound, and no manifest: nobody reads it as one.
@@ -195,6 +218,10 @@ fn entries(text: &str) -> BTreeMap<&str, Range<usize>> {
         start += line.len();
     }
     found
+}
+
+fn is_manifest(name: &str) -> bool {
+    is_yaml(name) || is_json(name)
 }
 
 /// Files that begin with a dot are somebody's settings.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use bayplan::{catalog, findings as all_findings, report};
+use bayplan::findings as all_findings;
 
 use super::args::{Findings, Input, Output, When};
 use super::progress::watched;
-use super::{Exit, inputs, print, say, stdout_style};
+use super::{Exit, inputs, report, say, stdout_style};
 use crate::disk::read_existing;
 
 /// Checks the inventory and reports what was found.
@@ -20,13 +20,7 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     inputs.levels = findings.levels()?;
     let progress = Arc::clone(&inputs.progress);
     let diagnostics = watched(&progress, quiet, || all_findings(&mut inputs));
-    print(&report::render(
-        findings.format,
-        &diagnostics,
-        &inputs.sources,
-        catalog::codes(),
-        stdout_style(color),
-    ))?;
+    report(findings.format, &diagnostics, inputs.sources, stdout_style(color))?;
     if diagnostics.is_empty() {
         say(quiet, &format!("{}: nothing to object to", found.path.display()));
     }

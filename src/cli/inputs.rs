@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bayplan::check::manifests::HandWritten;
+use bayplan::check::manifests::{HandWritten, Unread};
 use bayplan::model::images;
 use bayplan::source::Source;
 use bayplan::tree::{Entry, Existing, TreePath};
@@ -77,6 +77,10 @@ pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
     for (path, text) in existing.hand_written() {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
         inputs.hand_written.push(HandWritten { path: path.clone(), file });
+    }
+    for (path, reason) in existing.unread() {
+        let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), ""));
+        inputs.unread.push(Unread { file, path: path.clone(), reason });
     }
     inputs.rendered = existing.iter().next().is_some();
     let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));

@@ -1,11 +1,13 @@
 //! `bayplan ip`: who has which address, and what is free.
 
 use anyhow::{Result, anyhow, bail};
+use bayplan::address::Family;
 use bayplan::ip::{Answer, From, asking_for_any, find, limited, list, map, next};
 use bayplan::model::Model;
+use bayplan::report::visible_json;
 use bayplan::source::Sources;
 
-use super::args::{Input, IpCommand, Listing};
+use super::args::{Input, IpCommand, IpFamily, Listing};
 use super::{Exit, inputs, print, say, tell};
 
 /// Answers the question.
@@ -24,14 +26,18 @@ pub fn run(command: &IpCommand) -> Result<Exit> {
             let (model, sources) = model(input)?;
             show(&find(&model, &sources, address).map_err(|reason| anyhow!(reason))?, *format)
         }
-        IpCommand::Next { pool, lan, count, input, format, quiet } => {
+        IpCommand::Next { pool, lan, family, count, input, format, quiet } => {
             let model = model(input)?.0;
             let from = match pool {
                 Some(pool) => From::Pool(pool),
                 None if *lan => From::Lan,
                 None => From::Pools,
             };
-            let answer = next(&model, from, *count as usize).map_err(|reason| anyhow!(reason))?;
+            let family = family.map(|family| match family {
+                IpFamily::Ipv4 => Family::V4,
+                IpFamily::Ipv6 => Family::V6,
+            });
+            let answer = next(&model, from, family, *count as usize).map_err(|reason| anyhow!(reason))?;
             let found = answer.json["addresses"].as_array().map_or(0, Vec::len);
             show(&answer, *format)?;
             if from == From::Pools {
@@ -69,7 +75,7 @@ fn model(input: &Input) -> Result<(Model, Sources)> {
 fn show(answer: &Answer, format: Listing) -> Result<Exit> {
     print(&match format {
         Listing::Text => answer.text.clone(),
-        Listing::Json => format!("{:#}\n", answer.json),
+        Listing::Json => visible_json(&format!("{:#}\n", answer.json)),
     })?;
     Ok(Exit::Clean)
 }

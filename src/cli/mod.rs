@@ -11,6 +11,7 @@ pub mod export;
 pub mod init;
 pub mod inputs;
 pub mod ip;
+pub mod paths;
 pub mod progress;
 pub mod render;
 pub mod rules;
@@ -19,12 +20,15 @@ pub mod secret;
 pub mod templates;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
+use bayplan::catalog;
 use bayplan::diagnostic::{Diagnostics, Level};
-use bayplan::report::{Style, visible};
+use bayplan::report::{Format, Style, visible};
+use bayplan::source::Sources;
 
 use clap::Parser;
 
@@ -127,6 +131,19 @@ pub fn print(text: &str) -> Result<()> {
     let mut out = AutoStream::always(io::stdout()).lock();
     unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
         .context("cannot write to standard output")
+}
+
+/// Writes findings to standard output.
+///
+/// # Errors
+///
+/// If they cannot be written.
+pub fn report(format: Format, found: &Diagnostics, mut sources: Sources, style: Style) -> Result<()> {
+    // What services show beside the lines of a repository they look for from its top.
+    if matches!(format, Format::Github | Format::Sarif) {
+        sources.rename(|path| paths::from_top(Path::new(path)));
+    }
+    print(&bayplan::report::render(format, found, &sources, catalog::codes(), style))
 }
 
 /// Writes a message to standard error as a line of its own, unless `quiet`.

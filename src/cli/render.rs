@@ -9,12 +9,13 @@ use bayplan::diagnostic::Diagnostics;
 use bayplan::report::{Format, Style, visible};
 use bayplan::source::Sources;
 use bayplan::tree::{Medium, Plan, Tree};
-use bayplan::{Inputs, catalog, compile, report};
+use bayplan::{Inputs, catalog, compile};
 
 use super::args::{Findings, Input, Output, When};
 use super::inputs::{self, Found};
+use super::paths::from_top;
 use super::progress::watched;
-use super::{Exit, print, say, stdout_style, tell};
+use super::{Exit, print, report, say, stdout_style, tell};
 use crate::disk::{Lock, Report, apply, read_existing};
 
 /// What `render` may do.
@@ -80,17 +81,16 @@ pub fn run(
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
     let levels = findings.levels()?;
     let lock = if mode == Mode::Check { None } else { Some(Lock::take(&out)?) };
-    let compared = compare_with(&found, input, levels, &out, mode == Mode::Force, quiet)?;
+    let mut compared = compare_with(&found, input, levels, &out, mode == Mode::Force, quiet)?;
     let style = stdout_style(color);
-    print(&report::render(
-        findings.format,
-        &compared.diagnostics,
-        &compared.sources,
-        catalog::codes(),
-        style,
-    ))?;
+    // Programs get one document, so what is stale is among the findings; people get a list.
+    if let (Some(plan), Mode::Check, false) = (&compared.plan, mode, findings.format == Format::Text) {
+        let stale = plan.report_stale(&out.display().to_string(), &mut compared.sources);
+        compared.diagnostics.absorb(stale);
+    }
+    report(findings.format, &compared.diagnostics, compared.sources, style)?;
     if let (Some(plan), Format::Text) = (&compared.plan, findings.format) {
-        print(&shown(&plan.diff_of_edits(&out.display().to_string(), Medium::Terminal), style))?;
+        print(&shown(&plan.diff_of_edits(&from_top(&out), Medium::Terminal), style))?;
     }
     let exit = Exit::of(&compared.diagnostics, findings.deny_warnings());
     let Some(plan) = compared.plan.filter(|_| mode == Mode::Check || exit == Exit::Clean) else {
@@ -103,7 +103,7 @@ pub fn run(
             say(quiet, &summary(&report, &out));
             Ok(Exit::Clean)
         }
-        None => tell_stale(&plan, &out, exit, quiet),
+        None => tell_stale(&plan, &out, exit, findings.format, quiet),
     }
 }
 
@@ -119,19 +119,15 @@ fn summary(report: &Report, out: &Path) -> String {
 }
 
 /// The list of what is stale, missing or left over.
-fn tell_stale(plan: &Plan, out: &Path, exit: Exit, quiet: bool) -> Result<Exit> {
+fn tell_stale(plan: &Plan, out: &Path, exit: Exit, format: Format, quiet: bool) -> Result<Exit> {
     if !plan.is_stale() {
         say(quiet, &format!("{}: up to date", out.display()));
         return Ok(exit);
     }
-    let mut lines = String::new();
-    let missing = plan.create.keys().map(|path| ("missing", path));
-    let stale = plan.change.keys().map(|path| ("stale", path));
-    let left = plan.remove.keys().map(|path| ("left over", path));
-    for (what, path) in missing.chain(stale).chain(left) {
-        lines.push_str(&format!("{what:<10}{}\n", visible(&format!("{}/{path}", out.display()))));
+    if format == Format::Text {
+        let line = |(what, path)| format!("{what:<10}{}\n", visible(&format!("{}/{path}", out.display())));
+        print(&plan.stale().map(line).collect::<String>())?;
     }
-    print(&lines)?;
     say(quiet, "the tree is not what the inventory says: run `bayplan render` and commit what it writes");
     Ok(Exit::Findings)
 }
@@ -141,8 +137,8 @@ pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<
     let compared = compare(input, output, quiet)?;
     if !compared.diagnostics.is_empty() {
         let style = super::stderr_style(color);
-        tell(&report::render(
-            report::Format::Text,
+        tell(&bayplan::report::render(
+            Format::Text,
             &compared.diagnostics,
             &compared.sources,
             catalog::codes(),
@@ -151,16 +147,17 @@ pub fn diff(input: &Input, output: &Output, quiet: bool, color: When) -> Result<
     }
     let Some(plan) = compared.plan else { return Ok(Exit::Findings) };
     let style = stdout_style(color);
-    let folder = compared.out.display().to_string();
-    print(&shown(&plan.diff(&folder, medium(style)), style))?;
+    print(&shown(&plan.diff(&from_top(&compared.out), medium(style)), style))?;
     if !plan.is_stale() {
-        say(quiet, &format!("{folder}: up to date"));
+        say(quiet, &format!("{}: up to date", compared.out.display()));
     }
     Ok(if plan.is_stale() || compared.diagnostics.has_errors() { Exit::Findings } else { Exit::Clean })
 }
 
+/// The runner of a workflow reads its log, and obeys what looks like a command.
 fn medium(style: Style) -> Medium {
-    if style.width.is_some() { Medium::Terminal } else { Medium::Pipe }
+    let logged = ["GITHUB_ACTIONS", "TF_BUILD"].iter().any(|name| std::env::var_os(name).is_some());
+    if style.width.is_some() || logged { Medium::Terminal } else { Medium::Pipe }
 }
 
 fn shown(diff: &str, style: Style) -> String {

@@ -74,7 +74,8 @@ impl Survey<'_> {
         match open_below(root, path.components()) {
             Ok(Some(folder)) => self.list(&folder, Some(path)),
             Ok(None) => Ok(Entries::new()),
-            Err(error) if may_skip(&error) => Ok(Entries::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Entries::new()),
+            // What may not be read may be ours, or a manifest that a kustomization has to list.
             Err(error) => {
                 Err(error).with_context(|| format!("cannot open `{}`", shown(self.root, Some(path))))
             }
@@ -92,17 +93,11 @@ impl Survey<'_> {
             }
             Ok(entry) => Ok(Some(entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if may_skip(&error) => Ok(Some(Entry::NotUtf8)),
             Err(error) => {
                 Err(error).with_context(|| format!("cannot read `{}`", shown(self.root, Some(path))))
             }
         }
     }
-}
-
-/// What vanished meanwhile is gone; what we may not read is not ours.
-fn may_skip(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
 }
 
 pub(super) fn read_entry(folder: &Folder, name: &str) -> io::Result<Entry> {
@@ -123,5 +118,5 @@ pub(super) fn read_entry(folder: &Folder, name: &str) -> io::Result<Entry> {
     Ok(String::from_utf8(bytes).map_or(Entry::NotUtf8, Entry::File))
 }
 
-/// Other people's files are read up to this size: manifests are far smaller, and data does not matter.
-const MAX_THEIRS: u64 = 1 << 20;
+/// Other people's files are read up to this size: bundles of CRDs have a few MiB, and data does not matter.
+const MAX_THEIRS: u64 = 8 << 20;

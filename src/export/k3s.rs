@@ -1,7 +1,10 @@
 //! `/etc/rancher/k3s/config.yaml`, one for each node.
 
+use std::net::IpAddr;
+
 use serde_json::{Value as Json, json};
 
+use crate::address::Family;
 use crate::export::{
     File, brings_network, certificate_names, control_planes, endpoint, file, labels, present, strings, taints,
 };
@@ -25,7 +28,31 @@ pub fn export(model: &Model) -> Result<Vec<File>, String> {
     if control_planes(model).next().is_none() {
         return Err("the inventory has no node with `role = \"control-plane\"`".to_owned());
     }
+    model.nodes.iter().try_for_each(|node| check_families(model, node))?;
     Ok(model.nodes.iter().map(|node| config(model, node)).collect())
+}
+
+/// k3s does not start where `node-ip` lacks a family that the networks of pods and services have.
+fn check_families(model: &Model, node: &Node) -> Result<(), String> {
+    let cidrs = model.cluster.pod_cidrs.iter().chain(&model.cluster.service_cidrs);
+    let mut families = cidrs.map(|cidr| cidr.family());
+    let has = |family: &Family| node.addresses.iter().any(|address| Family::of(address.value) == *family);
+    match families.find(|family| !has(family)) {
+        Some(family) if !node.addresses.is_empty() => Err(format!(
+            "node `{}` has no {family} address, which pods or services have: k3s would not start; give it one in `ips`",
+            node.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The node's addresses, those of the cluster's first family first: k3s takes it for the primary one.
+fn addresses(model: &Model, node: &Node) -> Vec<String> {
+    let cidrs = model.cluster.pod_cidrs.iter().chain(&model.cluster.service_cidrs);
+    let first = cidrs.map(|cidr| cidr.family()).next();
+    let mut addresses: Vec<IpAddr> = node.addresses.iter().map(|address| address.value).collect();
+    addresses.sort_by_key(|address| first.is_some_and(|first| Family::of(*address) != first));
+    addresses.iter().map(IpAddr::to_string).collect()
 }
 
 fn config(model: &Model, node: &Node) -> File {
@@ -34,7 +61,7 @@ fn config(model: &Model, node: &Node) -> File {
     let several = control_planes(model).count() > 1;
     let mut entries = vec![
         ("node-name", json!(node.name)),
-        ("node-ip", json!(joined(node.addresses.iter().map(|address| address.to_string())))),
+        ("node-ip", json!(joined(addresses(model, node).into_iter()))),
         ("node-label", labels_of(node)),
         ("node-taint", taints_of(node)),
         ("server", if founder { Json::Null } else { json!(endpoint(model)) }),

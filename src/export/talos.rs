@@ -36,7 +36,7 @@ fn patch(model: &Model, node: &Node) -> Result<Json, String> {
         ("nodeLabels", node_labels(model, node)),
         ("nodeTaints", if control_plane { node_taints(node) } else { Json::Null }),
     ]);
-    Ok(json!({ "machine": machine, "cluster": cluster(model, control_plane) }))
+    Ok(json!({ "machine": machine, "cluster": cluster(model, node) }))
 }
 
 /// The kubelet takes its address from the LAN, never from a bridge or a VPN.
@@ -130,22 +130,20 @@ fn node_taints(node: &Node) -> Json {
 }
 
 /// What all machines must say alike; the rest only where the control plane runs.
-fn cluster(model: &Model, control_plane: bool) -> Json {
+fn cluster(model: &Model, node: &Node) -> Json {
     let facts = &model.cluster;
-    let only = |value: Json| if control_plane { value } else { Json::Null };
+    let only = |value: Json| if node.role == Role::ControlPlane { value } else { Json::Null };
     let network = present(vec![
         ("cni", if brings_network(model) { json!({ "name": "none" }) } else { Json::Null }),
         ("dnsDomain", json!(facts.domain)),
         ("podSubnets", strings(facts.pod_cidrs.iter())),
         ("serviceSubnets", strings(facts.service_cidrs.iter())),
     ]);
-    let schedulable =
-        model.nodes.iter().any(|node| node.role == Role::ControlPlane && node.schedulable).then_some(true);
     present(vec![
         ("clusterName", json!(facts.name)),
         ("controlPlane", present(vec![("endpoint", json!(endpoint(model)))])),
         ("network", network),
         ("apiServer", only(present(vec![("certSANs", strings(certificate_names(model)))]))),
-        ("allowSchedulingOnControlPlanes", only(json!(schedulable))),
+        ("allowSchedulingOnControlPlanes", only(json!(node.schedulable.then_some(true)))),
     ])
 }

@@ -6,6 +6,7 @@ use crate::address::{Range, RangeSet};
 use crate::ip::{Answer, is_single, owner, word};
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
+use crate::report::visible;
 
 /// A line of the map.
 struct Line {
@@ -125,7 +126,7 @@ fn span(range: Range) -> String {
 fn drawn(title: &str, lines: &[Line]) -> String {
     let indented = |line: &Line| format!("{}{}", "  ".repeat(line.depth + 1), span(line.range));
     let width = lines.iter().map(|line| indented(line).len()).max().unwrap_or(0);
-    let row = |line: &Line| format!("{:<width$}  {}\n", indented(line), line.what);
+    let row = |line: &Line| format!("{:<width$}  {}\n", indented(line), visible(&line.what));
     format!("{title}\n{}", lines.iter().map(row).collect::<String>())
 }
 

@@ -6,15 +6,17 @@ mod map;
 
 pub use map::map;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde_json::{Value as Json, json};
 
-use crate::address::{RangeSet, parse_host};
+use crate::address::{Family, RangeSet, parse_host};
 use crate::diagnostic::nearest;
 use crate::model::Model;
 use crate::model::claims::{AddressClaim, ClaimKind};
 use crate::model::load_balancer::Pool;
+use crate::report::visible;
 use crate::source::{Sources, Span, Spanned};
 
 /// An answer in both forms.
@@ -81,13 +83,15 @@ fn described(model: &Model, sources: &Sources, claim: &AddressClaim) -> Json {
     })
 }
 
-/// Columns as wide as what stands in them.
+/// Columns as wide as what stands in them. Names may be anything that TOML takes.
 fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
@@ -128,13 +132,13 @@ pub enum From<'a> {
     Lan,
 }
 
-/// The next free addresses, at most `count`. Fewer if no more are free.
+/// The next free addresses, of one family if that is asked for, at most `count`. Fewer if no more are free.
 ///
 /// # Errors
 ///
 /// If there is no such pool, or none at all, or no LAN.
-pub fn next(model: &Model, from: From<'_>, count: usize) -> Result<Answer, String> {
-    let free = match from {
+pub fn next(model: &Model, from: From<'_>, family: Option<Family>, count: usize) -> Result<Answer, String> {
+    let mut free = match from {
         From::Pools => of_pools(model)?,
         From::Pool(name) => vec![(Some(name), of_pool(model, name)?)],
         From::Lan if model.network.lan.is_empty() => {
@@ -142,6 +146,9 @@ pub fn next(model: &Model, from: From<'_>, count: usize) -> Result<Answer, Strin
         }
         From::Lan => vec![(None, free_in_lan(model))],
     };
+    if let Some(family) = family {
+        free.iter_mut().for_each(|(_, set)| *set = set.of_family(family));
+    }
     let each = free.iter().flat_map(|(pool, set)| set.addresses().map(move |address| (*pool, address)));
     let found: Vec<(Option<&str>, IpAddr)> = each.take(count).collect();
     let text = found.iter().map(|(_, address)| format!("{address}\n")).collect();
@@ -199,7 +206,7 @@ pub fn limited(model: &Model, answer: &Answer) -> Vec<String> {
         };
         let limits = [served("namespace", &pool.namespaces), served("service", &pool.services)];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
-        format!("pool `{}` serves only {}", pool.name, limits.join(" and "))
+        visible(&format!("pool `{}` serves only {}", pool.name, limits.join(" and "))).into_owned()
     });
     told.collect()
 }

@@ -66,7 +66,7 @@ fn first_chars(text: &str, count: usize) -> &str {
 }
 
 /// JSON text whose strings spell such characters as `\uXXXX`: the same value, harmless on a screen.
-pub(super) fn visible_json(json: &str) -> String {
+pub fn visible_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         if c != '\n' && is_deceptive(c) || c == '[' && begins_command(&safe) {

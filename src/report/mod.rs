@@ -17,7 +17,7 @@ use std::str::FromStr;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Label};
 use crate::source::{Position, Sources};
 
-pub use escape::visible;
+pub use escape::{visible, visible_json};
 pub use text::Style;
 
 /// How findings are written.

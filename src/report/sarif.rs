@@ -41,6 +41,7 @@ fn rule(code: &Code) -> Value {
     json!({
         "id": code.name,
         "shortDescription": { "text": code.summary },
+        "fullDescription": { "text": first_paragraph(code) },
         "help": {
             "text": format!("{}\n\n`bayplan explain {}` says more.", code.summary, code.name),
             "markdown": code.explain,
@@ -48,6 +49,14 @@ fn rule(code: &Code) -> Value {
         "defaultConfiguration": { "level": code.level },
         "properties": { "tags": [code.family] },
     })
+}
+
+/// What the page of a rule begins with, below its title; its summary where it has no page.
+fn first_paragraph(code: &Code) -> String {
+    let mut paragraphs = code.explain.split("\n\n").map(str::trim);
+    let first = paragraphs.find(|text| !text.is_empty() && !text.starts_with('#'));
+    let text = first.unwrap_or(code.summary).replace(['\n', '`'], " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn results(found: &[&Diagnostic], sources: &Sources, known: &IndexMap<&str, &Code>) -> Vec<Value> {

@@ -48,6 +48,15 @@ impl Existing {
         })
     }
 
+    /// The files whose text is not known, and why, ordered by path.
+    pub fn unread(&self) -> impl Iterator<Item = (&TreePath, &'static str)> {
+        self.0.iter().filter_map(|(path, entry)| match entry {
+            Entry::NotUtf8 => Some((path, "is not UTF-8")),
+            Entry::TooLarge => Some((path, "is larger than the limit for files that bayplan did not write")),
+            _ => None,
+        })
+    }
+
     /// Paths and what stands there, ordered by path.
     pub fn iter(&self) -> std::collections::btree_map::Iter<'_, TreePath, Entry> {
         self.0.iter()

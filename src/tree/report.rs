@@ -11,6 +11,8 @@ codes! {
     PATH_TAKEN = ("path-taken", Tree, Error, "something that bayplan did not write stands where a file is to be rendered");
     /// A symbolic link stands at a wanted path or on the way to it.
     SYMLINK_IN_TREE = ("symlink-in-tree", Tree, Error, "a symbolic link stands where a file or folder is to be rendered");
+    /// What is committed is not what would be rendered.
+    STALE_FILE = ("stale-file", Tree, Error, "a file of the tree is not what the inventory and the templates make of it");
     /// Two wanted paths are one on a file system that ignores case.
     PATHS_DIFFER_IN_CASE_ONLY = ("paths-differ-in-case-only", Tree, Error, "two rendered paths differ only in upper and lower case: on macOS and Windows they are one");
 }
@@ -23,6 +25,25 @@ impl Plan {
         let mut found = Diagnostics::default();
         for (path, trouble) in &self.conflicts {
             found.push(trouble.report(path, folder, sources));
+        }
+        found
+    }
+
+    /// What is missing, stale or left over, each with its path.
+    pub fn stale(&self) -> impl Iterator<Item = (&'static str, &TreePath)> {
+        let missing = self.create.keys().map(|path| ("missing", path));
+        let stale = self.change.keys().map(|path| ("stale", path));
+        let left = self.remove.keys().map(|path| ("left over", path));
+        missing.chain(stale).chain(left)
+    }
+
+    /// The same as findings. Adds one source for each, without text.
+    pub fn report_stale(&self, folder: &str, sources: &mut Sources) -> Diagnostics {
+        let mut found = Diagnostics::default();
+        for (what, path) in self.stale() {
+            let file = sources.add(Source::new(below(folder, path), ""));
+            let finding = STALE_FILE.at(Span::new(file, 0..0), "", format!("`{path}` is {what}"));
+            found.push(finding.help("run `bayplan render`, and commit what it writes"));
         }
         found
     }

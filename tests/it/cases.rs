@@ -28,6 +28,7 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "missing-secret-key",
     "undeclared-secret-key",
     "misnamed-secret",
+    "stale-file",
     "stale-image-update",
     "unreadable-manifest",
     "patch-without-object",

@@ -187,6 +187,38 @@ fn manifests_of_other_people_are_kept_and_listed() {
 }
 
 #[test]
+fn a_manifest_that_cannot_be_read_is_told() {
+    let desk = rendered();
+    fs::write(desk.path("out/apps/home/base/own.yaml"), b"kind: Secret # \xff\n").unwrap();
+    assert_said(&desk.run("check"), 0, &["unreadable-manifest", "own.yaml` is not UTF-8"]);
+    let large = "x: y\n".repeat(2 << 20);
+    desk.write("out/apps/home/base/own.yaml", &large);
+    assert_said(&desk.run("check"), 0, &["unreadable-manifest", "own.yaml` is larger than"]);
+    desk.write("out/apps/home/base/own.bin", &large);
+    fs::remove_file(desk.path("out/apps/home/base/own.yaml")).unwrap();
+    assert_said(&desk.run("check"), 0, &["nothing to object to"]);
+}
+
+/// Modes stop nobody who is root.
+#[cfg(unix)]
+#[test]
+fn a_manifest_that_may_not_be_read_stops_the_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = rendered();
+    desk.write("out/apps/home/base/own.yaml", "kind: ConfigMap\n");
+    for closed in ["out/apps/home/base/own.yaml", "out/apps/home"] {
+        let mode = |mode| fs::set_permissions(desk.path(closed), fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o000);
+        let is_root = fs::read(desk.path("out/apps/home/base/own.yaml")).is_ok();
+        for line in ["check", "render", "render --check"] {
+            let said = desk.run(line);
+            assert!(is_root || said.code == Some(2) && said.err.contains(closed), "{line}: {}", said.all());
+        }
+        mode(0o755);
+    }
+}
+
+#[test]
 fn somebody_elses_file_in_the_way_is_a_finding_even_if_forced() {
     let desk = rendered();
     desk.write(WEB, "mine: true\n");

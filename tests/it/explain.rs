@@ -25,6 +25,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "missing-secret-key",
     "undeclared-secret-key",
     "misnamed-secret",
+    "stale-file",
     "stale-image-update",
     "paths-differ-in-case-only",
     "symlink-in-tree",

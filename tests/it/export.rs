@@ -108,3 +108,30 @@ ports.http = 80
     assert!(all.contains("- servicelb"), "{all}");
     assert!(all.contains("node-role.kubernetes.io/control-plane:NoSchedule"), "{all}");
 }
+
+const DUAL: &str = "[cluster]\npod-cidr = [\"10.42.0.0/16\", \"fd00:42::/56\"]\nservice-cidr = [\"10.43.0.0/16\", \"fd00:43::/112\"]\n";
+
+#[test]
+fn k3s_is_given_every_family_of_its_networks_the_first_one_first() {
+    let node = |ips: &str| format!("{DUAL}\n[nodes.s1]\nips = [{ips}]\nrole = \"control-plane\"\n");
+    let said = Desk::with(&node("\"192.168.1.11\"")).run("export k3s");
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("node `s1` has no IPv6 address"), "{}", said.err);
+    let said = Desk::with(&node("\"fd00:1::11\", \"192.168.1.11\"")).ok("export k3s");
+    assert!(said.out.contains("node-ip: \"192.168.1.11,fd00:1::11\"\n"), "{}", said.out);
+}
+
+#[test]
+fn talos_lets_pods_onto_the_control_planes_that_take_them() {
+    let desk = Desk::with(
+        "[network]\nlan = \"192.168.1.0/24\"\ngateway = \"192.168.1.1\"\n[nodes]\n\
+         c1 = { ip = \"192.168.1.11\", role = \"control-plane\" }\n\
+         c2 = { ip = \"192.168.1.12\", role = \"control-plane\", schedulable = true }\n\
+         w1 = { ip = \"192.168.1.13\" }\n",
+    );
+    desk.ok("export talos --out patches");
+    let lets = |name: &str| {
+        desk.read(&format!("patches/{name}.yaml")).contains("allowSchedulingOnControlPlanes: true")
+    };
+    assert!(!lets("c1") && lets("c2"));
+}

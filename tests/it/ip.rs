@@ -181,6 +181,14 @@ fn what_only_one_family_of_services_can_have_is_offered_alone() {
 }
 
 #[test]
+fn either_family_can_be_asked_for() {
+    let desk = Desk::with("[network]\nlan = [\"192.168.1.0/30\", \"fd00:1::/64\"]\n");
+    assert_eq!(desk.ok("ip next --lan").out, "192.168.1.1\n");
+    assert_eq!(desk.ok("ip next --lan --family ipv6").out, "fd00:1::1\n");
+    assert_eq!(desk.run("ip next --lan --family ipv4 -n 9").out, "192.168.1.1\n192.168.1.2\n");
+}
+
+#[test]
 fn machines_that_are_only_named_are_taken() {
     let desk = Desk::with(
         "[network]\nlan = \"192.168.1.0/29\"\ngateway = \"192.168.1.1\"\ndns = [\"192.168.1.2\", \"9.9.9.9\"]\n\n[metallb.bgp.peers.router]\nmy-asn = 64500\npeer-asn = 64501\npeer-address = \"192.168.1.3\"\n",

@@ -13,6 +13,7 @@ mod ip;
 mod kustomize;
 mod overlays;
 mod perturb;
+mod programs;
 mod whole;
 
 mod cases;

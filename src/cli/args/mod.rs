@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use nested::{IpCommand, SecretCommand, Target, TemplatesCommand};
+pub use nested::{IpCommand, IpFamily, SecretCommand, Target, TemplatesCommand};
 pub use options::{Findings, Input, Listing, Output, Quiet};
 
 use options::RuleName;

@@ -83,7 +83,8 @@ pub enum IpCommand {
         after_help = "Examples:
   bayplan ip next
   bayplan ip next --pool default --count 3
-  bayplan ip next --lan                          for a new node"
+  bayplan ip next --lan                          for a new node
+  bayplan ip next --lan --family ipv6            and its other address"
     )]
     Next {
         /// The pool to look in
@@ -92,6 +93,9 @@ pub enum IpCommand {
         /// Look in the LAN, for a machine
         #[arg(long, conflicts_with = "pool")]
         lan: bool,
+        /// Of this family only [default: IPv4 before IPv6]
+        #[arg(long, value_enum)]
+        family: Option<IpFamily>,
         /// How many
         #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         count: u16,
@@ -171,4 +175,13 @@ pub enum TemplatesCommand {
         #[command(flatten)]
         quiet: Quiet,
     },
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IpFamily {
+    /// 32-bit addresses.
+    Ipv4,
+    /// 128-bit addresses.
+    Ipv6,
 }
