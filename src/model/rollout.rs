@@ -1,5 +1,7 @@
 //! How a service's pods are replaced, in detail, and in which order a stateful set starts them.
 
+use std::sync::{Arc, LazyLock};
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -16,7 +18,7 @@ use crate::source::{Span, Spanned};
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Rollout {
     /// `rollingUpdate`, in Kubernetes' spelling.
-    pub rolling_update: Json,
+    pub rolling_update: Arc<Json>,
     /// Whether the inventory says how many pods may be replaced at a time.
     #[serde(skip)]
     pub asks_for_steps: bool,
@@ -44,6 +46,11 @@ impl Rollout {
     }
 }
 
+/// Kubernetes' own defaults, but ours: what nobody has applied stays when the strategy becomes Recreate, and is refused
+/// beside it.
+static OF_DEPLOYMENTS: LazyLock<Arc<Json>> =
+    LazyLock::new(|| Arc::new(json!({ "maxSurge": "25%", "maxUnavailable": "25%" })));
+
 /// Lowers how pods are replaced.
 pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind) -> Rollout {
     let mut rollout = Rollout {
@@ -54,17 +61,14 @@ pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind
         ..Rollout::default()
     };
     report_misplaced(resolver, key, table, kind);
-    let mut update = serde_json::Map::new();
     if kind == Kind::Deployment {
-        // Kubernetes' own defaults, but ours: what nobody has applied stays when the strategy becomes Recreate, and
-        // is refused beside it.
-        update.extend(["maxSurge", "maxUnavailable"].map(|name| (name.to_owned(), json!("25%"))));
-        rollout.rolling_update = Json::Object(update.clone());
+        rollout.rolling_update = Arc::clone(&OF_DEPLOYMENTS);
     }
     let Some(written) = table.rollout.as_ref().and_then(OrOff::on) else { return rollout };
     check_count(resolver, written.partition.as_ref(), "pods");
     check_count(resolver, written.history.as_ref(), "revisions");
     report_standstill(resolver, key, written, kind);
+    let mut update = rollout.rolling_update.as_object().cloned().unwrap_or_default();
     for (name, share) in [("maxSurge", &written.max_surge), ("maxUnavailable", &written.max_unavailable)] {
         if let Some(share) = share {
             // A deployment may have its pods more than twice meanwhile.
@@ -83,7 +87,7 @@ pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind
         rollout.asks_for_steps = true;
     }
     if !update.is_empty() {
-        rollout.rolling_update = Json::Object(update);
+        rollout.rolling_update = Arc::new(Json::Object(update));
     }
     rollout.min_ready = whole(written.min_ready.as_ref());
     rollout.progress_deadline = whole(written.progress_deadline.as_ref());

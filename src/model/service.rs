@@ -63,7 +63,7 @@ pub struct Service {
     /// How the number of pods follows the load.
     pub autoscale: Option<Box<Autoscale>>,
     /// How many pods must stay while nodes are drained.
-    pub disruption_budget: Option<Budget>,
+    pub disruption_budget: Option<Box<Budget>>,
     /// How a job runs.
     pub job: Option<Box<Job>>,
     /// Containers that Kubernetes starts before its own, in order: those that prepare, then native sidecars.
@@ -382,7 +382,7 @@ pub fn lower_service(
         claim_templates: claim_templates(&volumes),
         claim_retention: workload.claim_retention,
         autoscale: workload.autoscale.map(Box::new),
-        disruption_budget: workload.budget,
+        disruption_budget: workload.budget.map(Box::new),
         job: workload.job.map(Box::new),
         init_containers,
         sidecars,

@@ -79,7 +79,7 @@ pub enum Source {
         node: Option<String>,
     },
     /// A claim of each pod's own.
-    ClaimTemplate(ClaimTemplate),
+    ClaimTemplate(Box<ClaimTemplate>),
     /// An NFS export.
     Nfs(NfsPath),
     /// A folder that lives as long as the pod.
@@ -202,7 +202,7 @@ fn source_of(
 ) -> Option<(Source, Json)> {
     if let Some(table) = &written.claim_template {
         let template = lower_claim_template(resolver, around, name, table);
-        return Some((Source::ClaimTemplate(template), Json::Null));
+        return Some((Source::ClaimTemplate(Box::new(template)), Json::Null));
     }
     if let Some(claim) = &written.claim {
         let claim = resolver.text(claim);

@@ -143,7 +143,7 @@ pub fn lower_workload(
 /// The claims that each pod of a service gets for itself.
 pub fn claim_templates(volumes: &[Volume]) -> Vec<ClaimTemplate> {
     let templates = volumes.iter().filter_map(|volume| match &volume.from {
-        Source::ClaimTemplate(template) => Some(template.clone()),
+        Source::ClaimTemplate(template) => Some(template.as_ref().clone()),
         _ => None,
     });
     templates.collect()

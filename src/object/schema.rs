@@ -183,7 +183,9 @@ impl Here<'_> {
     pub(super) const ROOT: Here<'static> = Here { parent: None, key: "", index: None };
 
     pub(super) fn path(&self) -> Path {
-        let mut steps = Vec::new();
+        // Many are kept until the whole tree is known.
+        let length = std::iter::successors(Some(self), |here| here.parent).count() - 1;
+        let mut steps = Vec::with_capacity(length);
         let mut here = self;
         while let Some(parent) = here.parent {
             steps.push(match here.index {

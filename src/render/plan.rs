@@ -119,6 +119,7 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
         };
         expansion.expand();
     }
+    jobs.shrink_to_fit();
     // What is written for one stack or service stands for it in place of what is written for all.
     let own = |job: &Job<'_>| layer_of(job.template).is_some_and(|(stack, _)| !stack.contains('{'));
     let taken: BTreeSet<Place> = jobs.iter().filter(|job| own(job)).map(|job| job.place.clone()).collect();
