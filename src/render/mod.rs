@@ -36,7 +36,7 @@ use crate::render::links::Linked;
 use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
-use crate::template::{Engine, Kind, Rendition, TemplateSet};
+use crate::template::{Engine, Kind, Origin, Rendition, TemplateSet};
 use crate::tree::{Tree, TreePath};
 
 codes! {
@@ -98,6 +98,9 @@ pub fn render(
     let run = Run { model, contexts: &contexts, templates, progress };
     for (number, job) in late {
         files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
+    }
+    if let Some(exhausted) = exhausted(templates) {
+        return Outcome { value: None, diagnostics: exhausted };
     }
     patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);
@@ -287,6 +290,10 @@ fn rendered<'a>(
     }
     let contexts = contexts.after(&noted.applied);
     outcomes.extend(late.iter().map(|job| render(&contexts, job)));
+    if let Some(exhausted) = exhausted(templates) {
+        diagnostics.absorb(exhausted);
+        return Vec::new();
+    }
     let jobs: Vec<Job<'_>> = early.into_iter().chain(late).collect();
     let mut made = Vec::with_capacity(jobs.len());
     let mut faults = Vec::new();
@@ -299,6 +306,17 @@ fn rendered<'a>(
     diagnostics.extend(counted(faults));
     patches::report_unmet(model, &noted.there, diagnostics);
     made
+}
+
+/// That all templates together do more than they may: the one finding then, as the others depend on who was first. It
+/// is told of a template that is the user's.
+fn exhausted(templates: Templates<'_>) -> Option<Diagnostics> {
+    let listed = || templates.set.list().filter(|template| !template.partial);
+    let own = listed().find(|template| template.origin != Origin::BuiltIn).or_else(|| listed().next())?;
+    let exhausted = templates.engine.exhausted(templates.set.get(own.path)?.file)?;
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.push(exhausted);
+    Some(diagnostics)
 }
 
 /// The first of all faults that are alike, with the number of the others.

@@ -7,8 +7,11 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::source::{FileId, Span};
-use crate::template::{Route, TEMPLATE_PATH, TemplateSet};
+use crate::template::{Route, TEMPLATE_LIMIT, TEMPLATE_PATH, TemplateSet};
 use crate::tree::TreePath;
+
+/// The most renders of a run: so many templates as there may be, for so many services, would fill any memory.
+const JOB_LIMIT: usize = 1_000_000;
 
 /// One template, to be rendered once.
 #[derive(Clone, Debug)]
@@ -119,13 +122,21 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
         };
         expansion.expand();
     }
-    jobs.shrink_to_fit();
+    if jobs.len() >= JOB_LIMIT {
+        // The last one is of the template that was too many.
+        let file = jobs.pop().map(|job| job.file).unwrap_or_default();
+        jobs.clear();
+        let message = format!("the templates are to be rendered more than the limit of {JOB_LIMIT} times");
+        let help = "have fewer templates for each service, or split the inventory in two";
+        diagnostics.push(TEMPLATE_LIMIT.at(Span::new(file, 0..0), "", message).help(help));
+    }
     // What is written for one stack or service stands for it in place of what is written for all.
     let own = |job: &Job<'_>| layer_of(job.template).is_some_and(|(stack, _)| !stack.contains('{'));
     let taken: BTreeSet<Place> = jobs.iter().filter(|job| own(job)).map(|job| job.place.clone()).collect();
     if !taken.is_empty() {
         jobs.retain(|job| own(job) || !taken.contains(&job.place));
     }
+    jobs.shrink_to_fit();
     jobs
 }
 
@@ -251,6 +262,9 @@ impl<'a> Expansion<'_, 'a> {
     }
 
     fn push(&mut self, mut job: Job<'a>, layered: bool) {
+        if self.jobs.len() >= JOB_LIMIT {
+            return;
+        }
         let path = self.route.expand(&values(&job, self.model)).map_err(|bad| bad.message);
         let path = path.and_then(|path| TreePath::parse(&path).map_err(|bad| bad.to_string()));
         let path = match path {

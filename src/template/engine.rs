@@ -16,9 +16,10 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde_json::Value as Json;
 
 use super::filters::{self, YamlText};
-use super::guard::{Guarded, fault, guard, meter};
-use super::holes::{Fault, FaultKind, Filler, Skeleton, has_marker, literals, readable};
+use super::guard::{Guarded, fault, finish, guard, meter};
+use super::holes::{Fault, FaultKind, Filler, OBJECT_LIMIT, Skeleton, has_marker, literals, readable};
 use super::route::is_partial;
+use super::total::Total;
 use super::{
     TEMPLATE_ERROR, TEMPLATE_LIMIT, TEMPLATE_SYNTAX, TEMPLATE_UNDEFINED, TEMPLATE_YAML, TemplateFile,
     TemplateSet,
@@ -68,6 +69,7 @@ pub struct Engine {
     text: Environment<'static>,
     templates: BTreeMap<String, Compiled>,
     fuel: u64,
+    total: Arc<Total>,
     pub(super) skeletons: RwLock<BTreeMap<Box<str>, Arc<Skeleton>>>,
 }
 
@@ -85,7 +87,8 @@ impl Engine {
         let fuel = FUEL + FUEL_PER_SERVICE.saturating_mul(services as u64);
         let mut diagnostics = Diagnostics::default();
         let mut base = environment(fuel);
-        filters::register(&mut base, yaml);
+        let total = Arc::new(Total::default());
+        filters::register(&mut base, yaml, Arc::clone(&total));
         let mut templates = BTreeMap::new();
         for template in set.files() {
             match compile(&mut base, template) {
@@ -106,6 +109,7 @@ impl Engine {
             text: with(write_text),
             templates,
             fuel,
+            total,
             skeletons: RwLock::default(),
         };
         Outcome { value, diagnostics }
@@ -120,7 +124,10 @@ impl Engine {
         let render = Render { engine: self, template, context, what_for };
         let (text, holes) = render.run(&self.objects)?;
         let skeleton = self.skeleton(&text).map_err(|fault| render.in_output(&fault, &text))?;
-        skeleton.fill(&holes).map_err(|fault| render.in_output(&fault, &text))
+        let filled = skeleton.fill(&holes);
+        let made = filled.as_ref().map_or(OBJECT_LIMIT, |(_, size)| *size);
+        self.total.make(made).map_err(|fault| render.too_much(&fault))?;
+        filled.map(|(objects, _)| objects).map_err(|fault| render.in_output(&fault, &text))
     }
 
     /// The text that `template` renders with these names: Markdown or plain, by its file name.
@@ -133,7 +140,17 @@ impl Engine {
             Kind::Objects | Kind::Text => &self.text,
         };
         let render = Render { engine: self, template, context, what_for };
-        render.run(environment).map(|(text, _)| text)
+        let (text, _) = render.run(environment)?;
+        self.total.make(text.len()).map_err(|fault| render.too_much(&fault))?;
+        Ok(text)
+    }
+
+    /// That all renders together were more than they may be: then what else was found depends on who was first.
+    /// It is told of `file`.
+    pub fn exhausted(&self, file: FileId) -> Option<Diagnostic> {
+        let fault = self.total.check().err()?;
+        let help = "let your own templates do and write less, or split the inventory in two";
+        Some(TEMPLATE_LIMIT.at(Span::new(file, 0..0), "", fault.message).help(help))
     }
 
     /// The text of a template with markers, and their values.
@@ -285,6 +302,7 @@ struct Render<'a> {
 impl Render<'_> {
     /// The text, and the values of its holes.
     fn run(&self, environment: &Environment<'static>) -> Result<(String, Vec<Value>), Diagnostic> {
+        self.engine.total.begin().map_err(|fault| self.too_much(&fault))?;
         let template = environment.get_template(self.template).map_err(|error| self.failed(&error))?;
         let mut out = Limited { bytes: Vec::with_capacity(4096), full: false };
         let captured = template.render_captured_to(self.context.clone(), &mut out);
@@ -296,9 +314,14 @@ impl Render<'_> {
             }
             Err(error) => return Err(self.failed(&error)),
         };
-        let holes = captured.with_state_mut(|state| std::mem::take(&mut meter(state).holes));
+        let holes = captured.with_state_mut(finish).map_err(|fault| self.too_much(&fault))?;
         // Only whole strings were written.
         Ok((String::from_utf8(out.bytes).unwrap_or_default(), holes))
+    }
+
+    /// More than all renders together may use.
+    fn too_much(&self, fault: &Fault) -> Diagnostic {
+        self.report(&TEMPLATE_LIMIT, self.template, 0..0, "", &fault.message)
     }
 
     fn report(

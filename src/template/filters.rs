@@ -8,17 +8,19 @@
 //! Ours: `json` (and `tojson`), `yaml`, `string`, `join`, `times`, `digest`, `b64encode`, `slug`, `prose`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
-use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
+use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions, tests as looks};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::guard::{
-    LENGTH_LIMIT, STRING_LIMIT, WEIGH, WEIGH_LIST, check_size, fault, is_captured, limit, meter, weigh,
-    weigh_list, weight,
+    LENGTH_LIMIT, STRING_LIMIT, WEIGH, WEIGH_ALL, WEIGH_JOINED, WEIGH_LIST, WEIGH_TEXT, check_size, fault,
+    is_captured, limit, meter, weigh, weigh_all, weigh_joined, weigh_list, weigh_text, weight, whole_weight,
 };
 use super::holes::{Fault, FaultKind, Filler, has_marker};
+use super::total::Total;
 
 /// Filters of the engine that only rearrange what they are given.
 fn kept() -> [(&'static str, Value); 34] {
@@ -70,6 +72,37 @@ fn layout() -> [(&'static str, Value); 4] {
     ]
 }
 
+/// Tests of the engine that look at more than the outside of what they are given.
+fn looking() -> [(&'static str, Value); 22] {
+    let [eq, ne] = [Value::from_function(looks::is_eq), Value::from_function(looks::is_ne)];
+    let [lt, le] = [Value::from_function(looks::is_lt), Value::from_function(looks::is_le)];
+    let [gt, ge] = [Value::from_function(looks::is_gt), Value::from_function(looks::is_ge)];
+    [
+        ("eq", eq.clone()),
+        ("equalto", eq.clone()),
+        ("==", eq),
+        ("ne", ne.clone()),
+        ("!=", ne),
+        ("lt", lt.clone()),
+        ("lessthan", lt.clone()),
+        ("<", lt),
+        ("le", le.clone()),
+        ("<=", le),
+        ("gt", gt.clone()),
+        ("greaterthan", gt.clone()),
+        (">", gt),
+        ("ge", ge.clone()),
+        (">=", ge),
+        ("in", Value::from_function(looks::is_in)),
+        ("startingwith", Value::from_function(looks::is_startingwith)),
+        ("endingwith", Value::from_function(looks::is_endingwith)),
+        ("lower", Value::from_function(looks::is_lower)),
+        ("upper", Value::from_function(looks::is_upper)),
+        ("sameas", Value::from_function(looks::is_sameas)),
+        ("divisibleby", Value::from_function(looks::is_divisibleby)),
+    ]
+}
+
 /// Filters of ours, for suggestions.
 const OURS: [&str; 11] =
     ["b64encode", "digest", "join", "json", "prose", "safe", "slug", "string", "times", "tojson", "yaml"];
@@ -80,8 +113,8 @@ const REMOVED: [&str; 7] = ["batch", "e", "escape", "format", "pprint", "slice",
 /// How a value is written as YAML text, for payloads that are YAML inside a text.
 pub type YamlText = fn(&Json) -> String;
 
-/// Gives an environment the filters and functions of this file.
-pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText) {
+/// Gives an environment the filters and functions of this file. Its renders count in `total`.
+pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText, total: Arc<Total>) {
     for name in REMOVED {
         environment.remove_filter(name);
     }
@@ -89,6 +122,14 @@ pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText) {
     for (name, original) in kept() {
         environment.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| {
             measured(state, name, &original, args, true)
+        });
+    }
+    for (name, original) in looking() {
+        environment.add_test(name, move |state: &mut State<'_, '_>, args: Rest<Value>| {
+            for value in args.iter() {
+                meter(state).work(whole_weight(value)?)?;
+            }
+            original.call(state, &args)
         });
     }
     for (name, original) in layout() {
@@ -120,8 +161,14 @@ pub(super) fn register(environment: &mut Environment<'static>, yaml: YamlText) {
         false => Ok::<_, Error>(prose(&as_text(state, value)?)),
     });
     environment.add_function("range", range);
-    environment.add_function(WEIGH, weigh);
+    environment.add_function(WEIGH, move |state: &mut State<'_, '_>, bytes: usize, values: Rest<Value>| {
+        weigh(state, &total, bytes, &values)
+    });
     environment.add_function(WEIGH_LIST, weigh_list);
+    environment.add_function(WEIGH_ALL, weigh_all);
+    environment.add_function(WEIGH_TEXT, weigh_text);
+    environment.add_filter(WEIGH_TEXT, weigh_text);
+    environment.add_filter(WEIGH_JOINED, weigh_joined);
 }
 
 /// The names of all filters, for suggestions.
@@ -143,6 +190,9 @@ fn measured(
         values.push(value);
     }
     check_growth(name, &values)?;
+    if matches!(name, "dictsort" | "groupby" | "max" | "min" | "sort" | "unique") {
+        weigh_order(state, name, &values)?;
+    }
     let result = original.call(state, &values)?;
     meter(state).work(weight(&result)?)?;
     Ok(result)
@@ -161,6 +211,38 @@ fn argument(state: &mut State<'_, '_>, value: Value, fill: bool) -> Result<Value
         return Ok(listed);
     }
     Ok(value)
+}
+
+/// Charges what it takes to compare the members of a list with each other, the caller's to their ends.
+fn weigh_order(state: &mut State<'_, '_>, name: &str, values: &[Value]) -> Result<(), Error> {
+    let (values, named): (&[Value], Kwargs) = from_args(values)?;
+    let Some((list, others)) = values.split_first() else { return Ok(()) };
+    let by = named.peek::<String>(if name == "dictsort" { "by" } else { "attribute" }).ok();
+    let by = by.or_else(|| others.iter().find_map(|other| other.as_str().map(str::to_owned)));
+    let rounds = list.len().unwrap_or_default().checked_ilog2().unwrap_or_default() as usize + 1;
+    let meter = meter(state);
+    let mut charge = |value: Option<Value>| match value {
+        Some(value) => meter.work(whole_weight(&value)?.saturating_mul(rounds)),
+        None => Ok(()),
+    };
+    for item in list.try_iter().into_iter().flatten() {
+        match by.as_deref() {
+            Some("value") if name == "dictsort" => charge(list.get_item(&item).ok())?,
+            Some(by) if name != "dictsort" => {
+                by.split(',').try_for_each(|path| charge(member(item.clone(), path)))?;
+            }
+            _ => charge(Some(item))?,
+        }
+    }
+    Ok(())
+}
+
+/// What `attribute="pod.ports.0"` leads to.
+fn member(item: Value, path: &str) -> Option<Value> {
+    path.trim().split('.').try_fold(item, |item, part| match part.parse::<usize>() {
+        Ok(index) => item.get_item_by_index(index).ok(),
+        Err(_) => item.get_attr(part).ok(),
+    })
 }
 
 /// Refuses what would come out far larger than it went in, before it does.

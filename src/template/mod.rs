@@ -20,6 +20,7 @@ mod guard;
 mod holes;
 mod locate;
 mod route;
+mod total;
 
 pub use engine::{Engine, FUEL, FUEL_PER_SERVICE, Kind, OUTPUT_LIMIT};
 pub use filters::YamlText;

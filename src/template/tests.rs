@@ -455,6 +455,69 @@ fn looking_through_long_lists_again_and_again_is_limited() {
 }
 
 #[test]
+fn long_values_that_operators_and_tests_work_on_again_and_again_are_limited() {
+    let set = "{% set l = range(100000) %}{% set m = range(100000)|list %}\
+               {% set t = m|join('-') %}{% for i in range(100000) %}";
+    for worked_on in [
+        "l == m",
+        "t != t",
+        "i <= t",
+        "t < t > i",
+        "t is eq t",
+        "t is not ne(t)",
+        "[t, t]|select('==', t)|list|length",
+        "range(99)|select('in', m)|list|length",
+        "t is upper",
+        "t is endingwith t",
+        "loop.changed(t)",
+        "loop.changed(i, t if i else t)",
+        "t ~ i",
+        "i ~ t ~ i",
+        "t + 'x'",
+        "'x' + t",
+        "t[i:]",
+        "t[i]",
+        "[{'t': t}][0].t[i + 1]",
+        "{'k': 1}[t]",
+    ] {
+        fails(
+            &format!("{set}{{{{ 1 if {worked_on} }}}}{{% endfor %}}"),
+            context! {},
+            "template-limit",
+            "256 MiB",
+        );
+    }
+    let given = super::given(&vec![vec!["a"; 1000]; 2]);
+    let lists = "{% set l = range(50000)|map(attribute='k', default=x[0])|list %}";
+    fails(&format!("{lists}{{{{ l|sort|length }}}}"), context! { x => given }, "template-limit", "256 MiB");
+    let listed = "{% set l = range(100000)|list %}{{ 1 if [l, l] ~ '' }}";
+    fails(listed, context! {}, "template-limit", "beside `~`");
+}
+
+#[test]
+fn what_operators_work_on_is_what_stood_there() {
+    let text = "{% set l, m, t, d = [1, 2], [[3, 4], 'x'], 'text', {'k': {'in': [5]}, '[': 6} %}\
+                {{ l == [1, 2] }} {{ [1]==l }} {{ 1 < 2 <= 2 == true }} {{ l != m and not t == 'text' or t>'a' }}\n\
+                {{ t ~ 1 ~ l[0] ~ -1 }} {{ 1 + 2 - 1 }} {{ 'a' + t[1:3] + t[-1] }} {{ t[::-1] }} {{ t[l[0] + 1:] }}\n\
+                {{ m[0][1] }} {{ d.k.in[0] }} {{ d['['] }} {{ d['k']['in'][0] }} {{ d[('k')] }} {{ (m + l)[2] }} {{ {'a': 7}['a'] }}\n\
+                {% for i in[1, 1, 2] if i == l[0] or i is eq 2 %}{{ 'n' if loop.changed(i, 1 == 1) else-1 }}{% endfor %}\n\
+                {% if l[0] == 1 -%} one {%- elif m[0] ~ '' == t %} no {% endif %}{{ 1.5e+3 + 1 }} {{ l is eq [1, 2] and 3 is not eq [3] }}\n\
+                {{ t|replace('t' ~ 'e', d.k['in'][0] ~ '=') }} {{ t == 'x' if t != 'text' else t ~ '!' }} {{ 'ab'[0] }}{{ t is endingwith('xt') }}\n\
+                {% macro m2(a, b=1 == 1) %}{{ a ~ b }}{% endmacro %}{{ m2('x' ~ t, b=l[1] < 3) }} {{ m2(a=t) ~ m2(1) }}\n";
+    let engine = engine_of(&[("t.txt.j2", text)]);
+    let mut plain = minijinja::Environment::new();
+    let mut syntax = minijinja::syntax::SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    plain.set_syntax(syntax.build().unwrap());
+    let same = |text: String| text.replace(", ", ",").replace('\'', "\"").to_lowercase();
+    let wanted = plain.render_str(text, context! {}).unwrap();
+    assert_eq!(
+        same(engine.text("t.txt.j2", &context! {}, FOR).unwrap()).replace(": ", ":"),
+        same(wanted).replace(": ", ":")
+    );
+}
+
+#[test]
 fn what_stands_behind_in_is_what_stood_there() {
     let text = "{{ 1 in [1, 2] and 3 not in [3] }} {{ 'a' in {'a': 1} if true else 0 }} {{ ('b' in 'abc') ~ 1 }}\n\
                 {% for x in [1, 2, 3] if x in [1, 3]|reverse %}{{ x }}{% endfor %} {{ [1 in [1], 2 in[2], 3] }}\n\

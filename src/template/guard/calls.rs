@@ -1,7 +1,7 @@
-//! What is put into a template: calls that weigh what gets a name, and what `in` looks through.
+//! Calls that are put into a template to weigh what gets a name.
 
+use super::WEIGH;
 use super::tags::{Tag, Token};
-use super::{WEIGH, WEIGH_LIST};
 
 /// A call to put in, and the tag behind which it goes.
 pub(super) struct Call<'a> {
@@ -51,56 +51,6 @@ impl Call<'_> {
     }
 }
 
-/// What the right side of each `in` is put into: the engine counts one instruction however long the list is that it
-/// looks through. That side ends with what binds no tighter than `in` does.
-pub(super) fn searched(tag: &Tag<'_>) -> Vec<(usize, String)> {
-    let tokens = tag.tokens.as_slice();
-    // The first `in` of a loop's head is none of these.
-    let is_in = |token: &Token<'_>| matches!(token, Token::Word("in", _));
-    let head = tokens.iter().position(is_in).filter(|_| tag.block && tag.word(0) == Some("for"));
-    let member = |at: usize| at > 0 && matches!(tokens[at - 1], Token::Sign('.', _));
-    let mut additions = Vec::new();
-    for (at, token) in tokens.iter().enumerate() {
-        let Token::Word("in", start) = token else { continue };
-        if head == Some(at) || member(at) {
-            continue;
-        }
-        let end = end_of_operand(tag, at + 1);
-        additions.push((start + "in".len(), format!(" {WEIGH_LIST}(")));
-        additions.push((end, ")".to_owned()));
-    }
-    additions
-}
-
-/// Where the operand ends that begins with a token: before a comparison, a word that joins conditions, or what closes
-/// or divides what it stands in.
-fn end_of_operand(tag: &Tag<'_>, first: usize) -> usize {
-    let mut depth = 0usize;
-    for (index, token) in tag.tokens.iter().enumerate().skip(first) {
-        let member = matches!(tag.tokens.get(index - 1), Some(Token::Sign('.', _)));
-        match token {
-            Token::Sign('(' | '[' | '{', _) => depth += 1,
-            Token::Sign(')' | ']' | '}', _) if depth > 0 => depth -= 1,
-            Token::Sign(')' | ']' | '}' | ',' | ':' | '=' | '!' | '<' | '>', at) if depth == 0 => return *at,
-            Token::Word(
-                "and" | "or" | "in" | "if" | "else" | "recursive" | "ignore" | "with" | "without",
-                at,
-            ) if depth == 0 && !member => {
-                return *at;
-            }
-            Token::Word("not", at)
-                if depth == 0
-                    && !member
-                    && matches!(tag.tokens.get(index + 1), Some(Token::Word("in", _))) =>
-            {
-                return *at;
-            }
-            _ => {}
-        }
-    }
-    tag.range.end - tag.closer.len()
-}
-
 /// The names that a tag gives values to, as further arguments. `None` if it gives none and repeats nothing.
 fn names(source: &str, tag: &Tag<'_>, word: &str) -> Option<String> {
     match word {
@@ -133,11 +83,11 @@ fn targets(source: &str, tokens: &[Token<'_>]) -> String {
     let end = |token: &Token<'_>| match token {
         Token::Word(word, at) => at + word.len(),
         Token::Sign(_, at) => at + 1,
-        Token::Text => 0,
+        Token::Text(_) => 0,
     };
     let start = tokens.iter().find_map(|token| match token {
         Token::Word(_, at) | Token::Sign(_, at) => Some(*at),
-        Token::Text => None,
+        Token::Text(_) => None,
     });
     let text =
         start.and_then(|start| source.get(start..tokens.last().map_or(start, end))).unwrap_or_default();

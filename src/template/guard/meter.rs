@@ -1,10 +1,13 @@
 //! What one render may keep, write and work on.
 
-use minijinja::value::{Rest, ValueKind};
+use std::sync::Arc;
+
+use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::template::given::is_given;
 use crate::template::holes::{DEPTH_LIMIT, Fault, FaultKind, has_marker, set_marker};
+use crate::template::total::{BYTES_PER_STEP, Total};
 
 /// The largest text that a template may make and keep, in bytes.
 pub(in crate::template) const STRING_LIMIT: usize = 1024 * 1024;
@@ -29,7 +32,15 @@ pub(in crate::template) struct Meter {
     pub(in crate::template) holes: Vec<Value>,
     /// The marker written last.
     marker: String,
+    /// What all renders use, and how much of it is this one's so far.
+    total: Option<Arc<Total>>,
+    charged: u64,
+    /// The instructions so far, as far as anybody has looked.
+    fuel: u64,
 }
+
+/// So many steps are counted together: all renders share one counter.
+const STEPS_AT_ONCE: u64 = 1024;
 
 impl Meter {
     /// Counts bytes that were or will be written.
@@ -52,6 +63,19 @@ impl Meter {
         }
     }
 
+    /// Counts what was used since the last time as used by all renders together.
+    fn charge(&mut self, at_least: u64) -> Result<(), Fault> {
+        let work = self.weighed.saturating_add(self.written) / BYTES_PER_STEP;
+        let steps = self.fuel.saturating_add(work as u64).saturating_sub(self.charged);
+        match &self.total {
+            Some(total) if steps >= at_least => {
+                self.charged += steps;
+                total.work(steps)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps a value, and says what stands for it in the output.
     pub(in crate::template) fn keep(&mut self, value: &Value) -> Result<&str, Error> {
         self.work(match value.as_str() {
@@ -65,23 +89,44 @@ impl Meter {
     }
 }
 
+/// A render that fails has worked, too.
+impl Drop for Meter {
+    fn drop(&mut self) {
+        // Whoever renders next is told.
+        let _ = self.charge(1);
+    }
+}
+
+/// The values of a render that is done, once it is counted.
+pub(in crate::template) fn finish(state: &mut State<'_, '_>) -> Result<Vec<Value>, Fault> {
+    let fuel = state.fuel_levels().map_or(0, |(consumed, _)| consumed);
+    let meter = meter(state);
+    meter.fuel = fuel;
+    meter.charge(1)?;
+    Ok(std::mem::take(&mut meter.holes))
+}
+
 /// The meter of the render that `state` belongs to.
 pub(in crate::template) fn meter<'a>(state: &'a mut State<'_, '_>) -> &'a mut Meter {
     state.get_or_insert_extension_with(Meter::default)
 }
 
 /// What the calls call: charges `bytes` of text, and weighs the values.
-#[expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
 pub(in crate::template) fn weigh(
     state: &mut State<'_, '_>,
+    total: &Arc<Total>,
     bytes: usize,
-    values: Rest<Value>,
+    values: &[Value],
 ) -> Result<Value, Error> {
+    let fuel = state.fuel_levels().map_or(0, |(consumed, _)| consumed);
     let meter = meter(state);
+    meter.total.get_or_insert_with(|| Arc::clone(total));
+    meter.fuel = fuel;
     meter.write(bytes)?;
-    for value in values.iter() {
+    for value in values {
         meter.work(weight(value)?)?;
     }
+    meter.charge(STEPS_AT_ONCE).map_err(fault)?;
     Ok(Value::from(()))
 }
 
@@ -96,33 +141,65 @@ pub(in crate::template) fn weigh_list(state: &mut State<'_, '_>, value: Value) -
     Ok(value)
 }
 
+/// Charges what it takes to compare with a value: all that is in it, the caller's, too.
+pub(in crate::template) fn weigh_all(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    meter(state).work(whole_weight(&value)?)?;
+    Ok(value)
+}
+
+/// Charges what it takes to take a text apart or to add to it. Of lists the engine makes no copies for that.
+pub(in crate::template) fn weigh_text(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    meter(state).work(NODE_WEIGHT + value.as_str().map_or(0, str::len))?;
+    Ok(value)
+}
+
+/// Charges what it takes to write a value out as one side of `~`.
+pub(in crate::template) fn weigh_joined(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let work = match value.as_str() {
+        Some(text) => NODE_WEIGHT + text.len(),
+        None => whole_weight(&value)?,
+    };
+    if value.as_str().is_none() && work > STRING_LIMIT {
+        return Err(limit("the limit of 1 MiB for one text is exceeded by a list or map beside `~`"));
+    }
+    meter(state).work(work)?;
+    Ok(value)
+}
+
 /// What a value weighs. What the caller gives weighs nothing in itself: it is there anyway.
 pub(in crate::template) fn weight(value: &Value) -> Result<usize, Error> {
     let mut left = VALUE_LIMIT;
-    weigh_value(value, &mut left, 0)?;
+    weigh_value(value, false, &mut left, 0)?;
     Ok(VALUE_LIMIT - left)
 }
 
-fn weigh_value(value: &Value, left: &mut usize, depth: usize) -> Result<(), Error> {
+/// What a value weighs with all that the caller has put into it.
+pub(in crate::template) fn whole_weight(value: &Value) -> Result<usize, Error> {
+    let mut left = VALUE_LIMIT;
+    weigh_value(value, true, &mut left, 0)?;
+    Ok(VALUE_LIMIT - left)
+}
+
+fn weigh_value(value: &Value, whole: bool, left: &mut usize, depth: usize) -> Result<(), Error> {
     if depth > DEPTH_LIMIT {
         return Err(limit(format!("the depth limit of {DEPTH_LIMIT} levels is exceeded")));
     }
     check_size(value)?;
     spend(left, NODE_WEIGHT + value.as_str().map_or(0, str::len))?;
-    if is_given(value) {
+    if !whole && is_given(value) {
         return Ok(());
     }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {
             for item in value.try_iter().into_iter().flatten() {
-                weigh_value(&item, left, depth + 1)?;
+                weigh_value(&item, whole, left, depth + 1)?;
             }
         }
         ValueKind::Map => {
             let pairs = value.as_object().and_then(|object| object.try_iter_pairs());
             for (key, item) in pairs.into_iter().flatten() {
-                weigh_value(&key, left, depth + 1)?;
-                weigh_value(&item, left, depth + 1)?;
+                weigh_value(&key, whole, left, depth + 1)?;
+                weigh_value(&item, whole, left, depth + 1)?;
             }
         }
         _ => {}

@@ -3,26 +3,36 @@
 //! The engine counts instructions, not bytes: `{% set a = a ~ a %}` forty times over is a terabyte. So each
 //! place where a template gives a value a name (`set`, `for`, `macro`, `call`, `with`) gets a call behind it
 //! that weighs the value, and `*`, which repeats texts without a name, is refused. The calls are written
-//! into the text that the engine reads, never with a line break; so are those around what `in` looks through; `Guarded` maps places back. Filters weigh
-//! what they are given and what they make, for the same reason.
+//! into the text that the engine reads, never with a line break; so are those around what operators work on; `Guarded` maps
+//! places back. Filters and tests weigh what they are given and what they make, for the same reason.
 
 mod calls;
 mod meter;
+mod operands;
 mod tags;
 
 use std::ops::Range;
 
-use calls::{calls, searched};
+use calls::calls;
+use operands::operands;
 use tags::{Tag, Token, tags};
 
 pub(super) use meter::{
-    LENGTH_LIMIT, STRING_LIMIT, check_size, fault, is_captured, limit, meter, weigh, weigh_list, weight,
+    LENGTH_LIMIT, STRING_LIMIT, check_size, fault, finish, is_captured, limit, meter, weigh, weigh_all,
+    weigh_joined, weigh_list, weigh_text, weight, whole_weight,
 };
 
 /// The function that the calls name. Templates may not use the name themselves.
 pub(super) const WEIGH: &str = "__bayplan_weigh";
 /// The function that a list is put through before something is looked for in it. The name holds [`WEIGH`].
 pub(super) const WEIGH_LIST: &str = "__bayplan_weigh_list";
+
+/// The function that the right side of a comparison is put through, to its last member.
+pub(super) const WEIGH_ALL: &str = "__bayplan_weigh_all";
+/// The function and filter that texts are put through where they are taken apart or added.
+pub(super) const WEIGH_TEXT: &str = "__bayplan_weigh_text";
+/// The filter that both sides of `~` are put through.
+pub(super) const WEIGH_JOINED: &str = "__bayplan_weigh_joined";
 
 /// The most `~` and `+` in one tag.
 const JOIN_LIMIT: usize = 16;
@@ -81,7 +91,8 @@ pub(super) fn guard(source: &str) -> Result<Guarded, (Range<usize>, String)> {
     }
     check_elif(&tags)?;
     let calls = calls(source, &tags).into_iter().map(|call| (call.at, call.text()));
-    let mut additions: Vec<(usize, String)> = calls.chain(tags.iter().flat_map(searched)).collect();
+    let operands = tags.iter().flat_map(operands).map(|addition| (addition.at, addition.text));
+    let mut additions: Vec<(usize, String)> = calls.chain(operands).collect();
     additions.sort_by_key(|(at, _)| *at);
     Ok(insert(source, &additions))
 }

@@ -16,15 +16,28 @@ pub(super) struct Tag<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token<'a> {
     Word(&'a str, usize),
-    Text,
+    Text(usize),
     Sign(char, usize),
 }
 
 impl Tag<'_> {
+    /// Where what it says ends.
+    pub(super) fn end(&self) -> usize {
+        self.range.end - self.closer.len()
+    }
+
     pub(super) fn word(&self, index: usize) -> Option<&str> {
         match self.tokens.get(index) {
             Some(Token::Word(word, _)) => Some(word),
             _ => None,
+        }
+    }
+}
+
+impl Token<'_> {
+    pub(super) fn at(&self) -> usize {
+        match self {
+            Token::Word(_, at) | Token::Text(at) | Token::Sign(_, at) => *at,
         }
     }
 }
@@ -87,7 +100,7 @@ fn tag(source: &str, open: usize) -> Option<Tag<'_>> {
         }
         at += match first {
             '"' | '\'' => {
-                tokens.push(Token::Text);
+                tokens.push(Token::Text(at));
                 text_length(rest, first)?
             }
             c if c.is_alphanumeric() || c == '_' => {

@@ -72,8 +72,9 @@ impl Skeleton {
         Ok(Skeleton { documents: documents.collect::<Result<_, Fault>>()? })
     }
 
-    /// The objects with these values in the holes. Each must be a mapping; nulls vanish.
-    pub(in crate::template) fn fill(&self, holes: &[Value]) -> Result<Vec<Json>, Fault> {
+    /// The objects with these values in the holes, and how many bytes and nodes they are. Each must be a mapping; nulls
+    /// vanish.
+    pub(in crate::template) fn fill(&self, holes: &[Value]) -> Result<(Vec<Json>, usize), Fault> {
         let mut filler = Filler::new(holes);
         let mut objects = Vec::with_capacity(self.documents.len());
         for (line, document) in &self.documents {
@@ -86,7 +87,7 @@ impl Skeleton {
                 }
             }
         }
-        Ok(objects)
+        Ok((objects, filler.spent()))
     }
 }
 
