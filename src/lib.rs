@@ -35,7 +35,7 @@ use crate::check::settings::Levels;
 use crate::check::{Checked, secret_files};
 use crate::diagnostic::{Diagnostics, Level, Outcome};
 use crate::inventory::Inventory;
-use crate::inventory::files::Files;
+use crate::inventory::files::{self, Files};
 use crate::model::{Model, undeclared, values_file};
 use crate::object::emit::emit;
 use crate::progress::Progress;
@@ -166,10 +166,12 @@ fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics)
         return None;
     }
     inventory.files = inputs.files.clone();
+    if !files::check(&inventory, found) || !values_file::graft(&mut inventory, found) {
+        return None;
+    }
     if let Some(file) = inputs.image_updates {
         inventory.image_updates = image_updates(inputs.sources.get(file), file, found);
     }
-    values_file::graft(&mut inventory, found);
     let resolved = model::resolve(&inventory);
     drop_aside(inventory);
     found.absorb(resolved.diagnostics);

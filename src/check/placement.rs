@@ -75,10 +75,7 @@ pub fn allowed<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>>
 
 /// Whether a patch of the service says anything of one of these keys.
 pub fn patched(service: &Service, words: &[&str]) -> bool {
-    service.patches.iter().chain(&service.patches_of_stack).any(|(_, patch)| {
-        let text = patch.to_string();
-        words.iter().any(|word| text.contains(&format!("\"{word}\"")))
-    })
+    service.patches.name(words) || service.patches_of_stack.iter().any(|patches| patches.name(words))
 }
 
 /// How many pods a service has at most: for a daemon set one on each node that it may run on.

@@ -251,7 +251,8 @@ fn ports(ports: &[Port], container: Option<&str>) -> Json {
 /// The workload with its patches, and the place of the last; `None` without any, or where they do not fit.
 fn patched(template: &Json, service: &Service) -> Option<(Json, Span)> {
     let kind = service.kind.object_kind();
-    let patches = service.patches_of_stack.iter().chain(&service.patches);
+    let of_stack = service.patches_of_stack.iter().flat_map(|patches| patches.iter());
+    let patches = of_stack.chain(service.patches.iter());
     let mut patches = patches.filter(|(target, _)| target.split('/').next() == Some(kind)).peekable();
     patches.peek()?;
     let spec = match service.kind {

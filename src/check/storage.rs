@@ -236,7 +236,7 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
                 _ => None,
             })
             .collect();
-        let patches = stack.services.iter().flat_map(|service| &service.patches);
+        let patches = stack.services.iter().flat_map(|service| service.patches.iter());
         let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
         for claim in &stack.claims {
             let used = stack.services.is_empty()

@@ -28,7 +28,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     let values: String = model.charts.iter().map(|chart| chart.values.to_string()).collect();
     let mut readings: BTreeMap<&str, Reading<'_>> = BTreeMap::new();
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
-        let patches = stack.services.iter().flat_map(|service| &service.patches);
+        let patches = stack.services.iter().flat_map(|service| service.patches.iter());
         let patches: String = patches.chain(&stack.patches).map(|(_, patch)| patch.to_string()).collect();
         let stores: String = stack.secret_stores.iter().map(|store| store.provider.to_string()).collect();
         let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);

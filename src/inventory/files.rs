@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Tables;
+use crate::diagnostic::Diagnostics;
 use crate::inventory::value::Text;
+use crate::inventory::{Inventory, TOO_MUCH, Tables};
 use crate::source::{FileId, Source};
+
+/// What the files of all dashboards may come to: those of a stack are there once for the defaults and once for each
+/// environment.
+pub const DASHBOARDS_LIMIT: usize = 64 << 20;
 
 /// What was read of the files that an inventory names; what could not be read has a reason.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +36,35 @@ impl Files {
             None => Err("it is not there".to_owned()),
         }
     }
+}
+
+/// Reports dashboards that are too much, taken together. Whether they are not.
+pub fn check(inventory: &Inventory, found: &mut Diagnostics) -> bool {
+    let tables = &inventory.tables;
+    let everywhere = tables.environments.len() + 1;
+    let of_stacks = tables.stacks.values().map(|entry| (everywhere, &entry.value));
+    let changed = tables.environments.values().flat_map(|environment| environment.stacks.values());
+    let stacks = of_stacks.chain(changed.map(|entry| (1, &entry.value)));
+    let dashboards = stacks.flat_map(|(times, stack)| {
+        let files = stack.dashboards.values().filter_map(|dashboard| dashboard.value.on()?.file.as_ref());
+        files.map(move |file| (times, file))
+    });
+    let mut taken = 0usize;
+    for (times, path) in dashboards {
+        let size = inventory.files.get(path).map_or(0, |(_, source)| source.text.len());
+        taken = taken.saturating_add(size.saturating_mul(times));
+        if taken > DASHBOARDS_LIMIT {
+            let limit = DASHBOARDS_LIMIT >> 20;
+            let message = format!(
+                "the dashboards of all stacks and environments are more than the limit of {limit} MiB"
+            );
+            let help =
+                "leave dashboards out, or split the inventory in two, each with an output folder of its own";
+            found.push(TOO_MUCH.at(path.span, "more than the limit with this one", message).help(help));
+            return false;
+        }
+    }
+    true
 }
 
 /// The paths that an inventory names, each once, as far as they stay below its folder.

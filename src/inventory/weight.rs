@@ -1,6 +1,8 @@
 //! How large an inventory becomes: every service and stack is there once for each environment, so that a small file
 //! can stand for more than any memory holds.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::TOO_MUCH;
 use crate::inventory::node::{Node, Table, Value};
@@ -41,13 +43,23 @@ fn of_all(root: &Node) -> usize {
         weights.fold(0, usize::saturating_add)
     };
     let services = members(root, "services");
-    let shared = services.into_iter().flatten().map(|(_, entry)| of_stack_env(stacks, &entry.node));
+    let shared = services.into_iter().flatten().map(|(_, entry)| of_stack(stacks, &entry.node));
     let once = [own(stacks), own(services), shared.fold(0, usize::saturating_add)];
     let once = once.into_iter().fold(0, usize::saturating_add);
     let environments = members(root, "environments");
+    // How many services each stack has.
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    let names = services.into_iter().flatten().filter_map(|(_, entry)| entry.node.find(["stack"])?.text());
+    names.for_each(|name| *sizes.entry(name).or_default() += 1);
     let changes = environments.into_iter().flatten().map(|(_, entry)| {
         let env = entry.node.find(["env"]).map_or(0, of);
-        of(&entry.node).saturating_add(env.saturating_mul(services.map_or(0, Table::len)))
+        let patches = members(&entry.node, "stacks").into_iter().flatten().map(|(stack, entry)| {
+            let sharing = sizes.get(stack.as_str()).copied().unwrap_or(0);
+            entry.node.find(["patch"]).map_or(0, of).saturating_mul(sharing)
+        });
+        let patches = patches.fold(0, usize::saturating_add);
+        let env = env.saturating_mul(services.map_or(0, Table::len));
+        of(&entry.node).saturating_add(env).saturating_add(patches)
     });
     let times = environments.map_or(0, Table::len).saturating_add(1);
     changes.fold(once.saturating_mul(times), usize::saturating_add)
@@ -57,14 +69,16 @@ fn members<'n>(node: &'n Node, key: &'n str) -> Option<&'n Table> {
     node.find([key])?.table()
 }
 
-/// Each service takes over the variables of its stack.
-fn of_stack_env(stacks: Option<&Table>, service: &Node) -> usize {
+/// Each service takes over the variables of its stack, and its objects the patches.
+fn of_stack(stacks: Option<&Table>, service: &Node) -> usize {
     let stack = service.find(["stack"]).and_then(Node::text);
     let stack = stack.and_then(|name| stacks?.get(name));
-    stack.and_then(|entry| entry.node.find(["env"])).map_or(0, of)
+    let part = |key| stack.and_then(|entry| entry.node.find([key])).map_or(0, of);
+    part("env").saturating_add(part("patch"))
 }
 
-fn of(node: &Node) -> usize {
+/// What a value weighs, with all that is in it.
+pub fn of(node: &Node) -> usize {
     let below = match &node.value {
         Value::String(text) | Value::Datetime(text) => text.len(),
         Value::Array(items) => items.iter().map(of).fold(0, usize::saturating_add),

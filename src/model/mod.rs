@@ -39,6 +39,7 @@ pub mod monitoring;
 pub mod naming;
 pub mod nfs;
 pub mod node;
+pub mod patches;
 pub mod patterns;
 pub mod pod;
 pub mod pointers;

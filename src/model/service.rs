@@ -23,6 +23,7 @@ use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::node::gpus;
+use crate::model::patches::{Patches, lower_patches};
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
 use crate::model::port::{Port, behind, lower_ports, main_port, service_type, speaks_http};
@@ -158,10 +159,10 @@ pub struct Service {
     pub annotated: Annotations,
     /// Changes to its objects, by kind.
     #[serde(skip)]
-    pub patches: Vec<(Spanned<String>, Json)>,
+    pub patches: Patches,
     /// Changes that its stack makes to all objects of a kind, or to one of its own name.
     #[serde(skip)]
-    pub patches_of_stack: Vec<(Spanned<String>, Json)>,
+    pub patches_of_stack: Vec<Arc<Patches>>,
     /// Where people reach it.
     pub url: String,
     /// Where other services reach it.
@@ -227,12 +228,6 @@ pub struct Dependency {
     pub name: Spanned<String>,
     /// Whether it is a chart, not a service.
     pub chart: bool,
-}
-
-/// Of a stack's patches those that change the objects of a service.
-fn of_stack(patches: &[(Spanned<String>, Json)], name: &str) -> Vec<(Spanned<String>, Json)> {
-    let about = |target: &str| target.split_once('/').is_none_or(|(_, named)| named == name);
-    patches.iter().filter(|(target, _)| about(target)).cloned().collect()
 }
 
 /// Lowers one service. What cannot be resolved is reported and left out.
@@ -362,12 +357,8 @@ pub fn lower_service(
         labels: texts(resolver, &table.labels),
         annotations: texts(resolver, &table.annotations),
         annotated: Annotations::default(),
-        patches_of_stack: stack.map(|stack| of_stack(&stack.patches, &name)).unwrap_or_default(),
-        patches: table
-            .patch
-            .iter()
-            .map(|(kind, entry)| (Spanned::new(kind.clone(), entry.key), resolver.value(&entry.value.0)))
-            .collect(),
+        patches_of_stack: stack.map(|stack| stack.patches_of_services.of(&name)).unwrap_or_default(),
+        patches: Patches::new(lower_patches(resolver, &table.patch)),
         url,
         internal_url,
         external: (fixed && speaks_http(table)) || (!hosts.is_empty() && around.model.ingress.is_some()),

@@ -21,6 +21,7 @@ use crate::model::flux::substitutes;
 use crate::model::gitops::brings_along;
 use crate::model::marks::secure;
 use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
+use crate::model::patches::{OfStack, lower_patches};
 use crate::model::policy::{Closed, PodSecurityLevels, lower_isolate, lower_pod_security};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::secret::{Secret, SecretStore, lower_secrets, lower_stores};
@@ -96,6 +97,9 @@ pub struct Stack {
     /// Changes to its objects, by kind or kind and name.
     #[serde(skip)]
     pub patches: Vec<(Spanned<String>, serde_json::Value)>,
+    /// The same for each of its services.
+    #[serde(skip)]
+    pub patches_of_services: OfStack,
     /// What the inventory says of its Application.
     #[serde(skip)]
     pub argocd: crate::model::argocd::OfStack,
@@ -241,6 +245,7 @@ fn lower_stack(
     let pod_security_levels = lower_pod_security(resolver, table.pod_security.as_ref());
     let closed = lower_isolate(table.isolate.as_ref());
     let by_a_chart = model.charts.iter().any(|chart| chart.namespace.value == namespace.value);
+    let patches = lower_patches(resolver, &table.patch);
     let mut stack = Stack {
         writes_namespace: !by_a_chart && !brings_along(model.gitops.as_ref(), &namespace),
         description: optional(resolver, table.description.as_ref()),
@@ -270,11 +275,8 @@ fn lower_stack(
         after_stacks,
         after_charts,
         wave: 0,
-        patches: table
-            .patch
-            .iter()
-            .map(|(target, entry)| (Spanned::new(target.clone(), entry.key), resolver.value(&entry.value.0)))
-            .collect(),
+        patches_of_services: OfStack::new(&patches),
+        patches,
         argocd: crate::model::argocd::lower_stack(resolver, table.argocd.as_ref(), name),
         flux: model.gitops.as_ref().map_or_else(Default::default, |gitops| {
             crate::model::flux::apply::lower_stack(resolver, &gitops.flux, table.flux.as_ref(), &namespace)

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostics;
-use crate::inventory::Inventory;
 use crate::inventory::node::{Entry, Node, Value, from_yaml};
 use crate::inventory::record::{Decode, Reader};
 use crate::inventory::value::{Passthrough, PassthroughTable};
+use crate::inventory::{Inventory, TOO_MUCH, weight};
 use crate::model::UNREADABLE_FILE;
 use crate::source::{FileId, Source, Span};
 
-/// Lays the files' contents under the values of their charts. What is in them is found at its own place.
-pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) {
+/// What the values of all such files may weigh: each chart has its own of a file that several name.
+const VALUES_LIMIT: usize = 64 << 20;
+
+/// Lays the files' contents under the values of their charts. What is in them is found at its own place. Whether they
+/// are not too much.
+pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) -> bool {
+    let mut weight = 0usize;
     let mut grafts: Vec<(String, Node)> = Vec::new();
     for (name, chart) in &mut inventory.tables.charts {
         let Some(path) = &chart.value.values_file else { continue };
@@ -34,6 +39,14 @@ pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) {
             }
         };
         let Some(under) = read(name, file, source, found) else { continue };
+        weight = weight.saturating_add(weight::of(&under.0.0));
+        if weight > VALUES_LIMIT {
+            let limit = VALUES_LIMIT >> 20;
+            let message = format!("the values files of all charts are more than the limit of {limit} MiB");
+            let help = "write only what differs from the chart's own values, or split the inventory in two";
+            found.push(TOO_MUCH.at(path.span, "more than the limit with this one", message).help(help));
+            return false;
+        }
         let values = match &chart.value.values {
             Some(own) => under.merged(own),
             None => under,
@@ -50,6 +63,7 @@ pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) {
             chart.insert("values".to_owned(), Entry { key, node: values });
         }
     }
+    true
 }
 
 fn table<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {

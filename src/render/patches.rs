@@ -37,7 +37,7 @@ pub fn of_service(service: &Service, objects: &mut [Value]) -> Vec<Diagnostic> {
     }
     let places = places(objects);
     let whose = format!("service `{}`", service.key);
-    for (kind, patch) in &service.patches {
+    for (kind, patch) in service.patches.iter() {
         let own = places.get(&format!("{kind}/{}", service.name)).or_else(|| places.get(kind.as_str()));
         // Only a stack's patches are for one by name.
         let at = own.filter(|_| !kind.contains('/')).and_then(|places| places.first());

@@ -28,6 +28,27 @@ fn what_is_no_dashboard_is_told_at_its_line() {
     assert!(desk.run("check").out.contains("unreadable-file"));
 }
 
+#[test]
+fn one_file_that_many_name_is_counted_each_time() {
+    let stacks = |count: usize| -> String {
+        (0..count).map(|at| format!("[stacks.s{at}]\ndashboards.d = {{ file = \"d.json\" }}\n")).collect()
+    };
+    let desk = Desk::with(&stacks(70));
+    desk.write("d.json", &format!("{{ \"a\": \"{}\" }}", "x".repeat(1_000_000)));
+    let said = desk.run("check").out;
+    assert!(said.contains("too-much") && said.contains("dashboards of all stacks"), "{said}");
+    let charts = (0..9).map(|at| {
+        format!(
+            "[charts.c{at}]\nrepository = \"https://charts.example.com\"\nchart = \"c\"\nversion = \"1.0.0\"\n\
+             namespace = \"c{at}\"\nvalues-file = \"v.yaml\"\n"
+        )
+    });
+    let desk = Desk::with(&charts.collect::<String>());
+    desk.write("v.yaml", &format!("a:\n{}", "- b\n".repeat(150_000)));
+    let said = desk.run("check").out;
+    assert!(said.contains("too-much") && said.contains("values files of all charts"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn no_symbolic_link_leads_out() {

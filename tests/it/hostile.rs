@@ -145,6 +145,11 @@ fn a_small_inventory_may_not_stand_for_a_large_one() {
     let variables: String = (0..2_000).map(|at| format!("V{at} = \"x\"\n")).collect();
     let text = format!("[stacks.a]\n{services}[stacks.a.env]\n{variables}[environments.e]\n");
     assert_eq!(rules("inventory.toml", &text), ["too-much"], "every service has the variables of its stack");
+    let kinds: String = (0..5_000).map(|at| format!("Kind{at} = {{ a = 1 }}\n")).collect();
+    for table in ["stacks.a.patch", "environments.e.stacks.a.patch"] {
+        let text = format!("[stacks.a]\n{services}[{table}]\n{kinds}");
+        assert_eq!(rules("inventory.toml", &text), ["too-much"], "and their objects its patches");
+    }
     let stacks: String = (0..200_000).map(|at| format!("[stacks.s{at}]\n")).collect();
     assert_eq!(rules("inventory.toml", &stacks), ["too-much"]);
 }
