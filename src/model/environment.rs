@@ -58,7 +58,7 @@ pub fn lower_environment<'a>(
         stack.services = services.remove(&stack.name).unwrap_or_default();
     }
     environment.strays = services.into_values().flatten().collect();
-    flows::open(&mut environment, model);
+    flows::open(&mut environment, model, tables.environments.len() + 1, &mut resolver.found);
     let circles = order_environment(&mut environment);
     if around.complete {
         resolver.found.absorb(circles);

@@ -3,14 +3,18 @@
 //! A direction that a stack closes stays closed but for these rules, so a service without one needs no policy of
 //! its own. Volumes need no rule: the node mounts them. Nor do probes: a node always reaches its own pods.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
 use crate::address::{Family, Range};
+use crate::diagnostic::Diagnostics;
+use crate::inventory::TOO_MUCH;
 use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
 use crate::model::policy::End;
@@ -32,35 +36,42 @@ const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 /// Where the API server listens on its node.
 const API_SERVER_PORT: i64 = 6443;
 
-/// Gives every service of an isolated stack its rules.
-pub fn open(environment: &mut Environment, model: &Model) {
-    if !environment.stacks.iter().any(|stack| stack.isolate) {
-        return;
-    }
-    let rules = rules(environment, model);
+/// The most peers that the rules of all environments may name, each time counted.
+const PEERS_LIMIT: usize = 1_000_000;
+
+/// Gives every service of an isolated stack its rules. `times` is how many environments there are, the defaults counted.
+pub fn open(environment: &mut Environment, model: &Model, times: usize, found: &mut Diagnostics) {
+    let Some(isolated) = environment.stacks.iter().find(|stack| stack.isolate) else { return };
+    let Some(mut rules) = rules(environment, model, PEERS_LIMIT / times.max(1)) else {
+        let message = format!(
+            "the flows of isolated stacks are more than the limit of {PEERS_LIMIT} peers in the rules of all environments"
+        );
+        let help = "name whole stacks in `talks-to` and `allow-from`, not each service, or split the inventory in two";
+        return found.push(TOO_MUCH.at(isolated.place, "isolated", message).help(help));
+    };
     let solvers = solvers(environment, model);
     for stack in environment.stacks.iter_mut().filter(|stack| stack.closed.ingress) {
         stack.solvers = solvers.get(stack.namespace.as_str()).cloned();
     }
     let isolated = environment.stacks.iter_mut().filter(|stack| stack.isolate);
     for service in isolated.flat_map(|stack| &mut stack.services) {
-        if let Some(rules) = rules.get(&service.key) {
+        if let Some(rules) = rules.remove(&service.key) {
             let service = Arc::make_mut(service);
-            service.ingress_rules = rules.ingress.clone();
-            service.egress_rules = rules.egress.clone();
-            service.host_rules = rules.hosts.clone();
-            service.router_rules = rules.router.clone();
             let given = [("Ingress", &rules.ingress), ("Egress", &rules.egress)];
             service.policy_types =
                 given.into_iter().filter(|(_, rules)| rules.is_some()).map(|(word, _)| word).collect();
+            service.ingress_rules = rules.ingress;
+            service.egress_rules = rules.egress;
+            service.host_rules = rules.hosts;
+            service.router_rules = rules.router;
         }
     }
 }
 
 /// The rules of one service; none for a direction that is open, or closed altogether.
 struct Rules {
-    ingress: Option<Vec<Json>>,
-    egress: Option<Vec<Json>>,
+    ingress: Option<Vec<Rule>>,
+    egress: Option<Vec<Rule>>,
     hosts: Vec<Json>,
     router: Vec<Json>,
 }
@@ -69,7 +80,7 @@ struct Rules {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Solvers {
     /// The rules of their NetworkPolicy.
-    pub ingress_rules: Vec<Json>,
+    pub ingress_rules: Vec<Rule>,
     /// The rules of their CiliumNetworkPolicy.
     pub router_rules: Vec<Json>,
 }
@@ -91,8 +102,9 @@ fn solvers(environment: &Environment, model: &Model) -> BTreeMap<String, Solvers
     let ports = vec![json!({ "port": SOLVER_PORT, "protocol": "TCP" })];
     let solvers = match router_pods(model) {
         Some(peer) => {
-            let mut opened = Opened::default();
-            opened.add(vec![peer], ports);
+            let left = Cell::new(usize::MAX);
+            let mut opened = Opened::new(&left);
+            opened.add([Arc::new(peer)], ports);
             Solvers { ingress_rules: opened.into_rules("from"), ..Solvers::default() }
         }
         None => Solvers { router_rules: from_cilium(&ports), ..Solvers::default() },
@@ -104,9 +116,10 @@ fn solvers(environment: &Environment, model: &Model) -> BTreeMap<String, Solvers
         .collect()
 }
 
-fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
-    let by_key: BTreeMap<&str, &Service> =
-        environment.services().map(|service| (service.key.as_str(), service)).collect();
+/// The rules of all services; none if they name more than so many peers.
+fn rules(environment: &Environment, model: &Model, most: usize) -> Option<BTreeMap<String, Rules>> {
+    let by_key: BTreeMap<&str, Target<'_>> =
+        environment.services().map(|service| (service.key.as_str(), Target::new(service))).collect();
     let mut talkers: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
     for service in environment.services() {
         for target in service.talks_to.iter().filter(|target| !target.chart) {
@@ -119,7 +132,15 @@ fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
         .map(|stack| (stack.name.as_str(), stack.namespace.value.as_str()))
         .collect();
     let namespaces = stacks.values().copied().collect();
-    let around = Around { suffix: &environment.namespace_suffix, model, stacks, namespaces, by_key };
+    let around = Around {
+        suffix: &environment.namespace_suffix,
+        model,
+        stacks,
+        namespaces,
+        by_key,
+        nodes: OnceCell::new(),
+        left: Cell::new(most.saturating_add(1)),
+    };
     let mut rules = BTreeMap::new();
     for stack in environment.stacks.iter().filter(|stack| stack.isolate) {
         // Policies do not hold for pods on the host's network.
@@ -132,13 +153,16 @@ fn rules(environment: &Environment, model: &Model) -> BTreeMap<String, Rules> {
                 router: if stack.closed.ingress { from_router(service, model) } else { Vec::new() },
             };
             rules.insert(service.key.clone(), own);
+            if around.left.get() == 0 {
+                return None;
+            }
         }
     }
-    rules
+    Some(rules)
 }
 
 /// No rule says no more than that the direction is closed, which the stack's own policy does.
-fn some(rules: Option<Vec<Json>>) -> Option<Vec<Json>> {
+fn some(rules: Option<Vec<Rule>>) -> Option<Vec<Rule>> {
     rules.filter(|rules| !rules.is_empty())
 }
 
@@ -152,69 +176,120 @@ struct Around<'m> {
     model: &'m Model,
     stacks: BTreeMap<&'m str, &'m str>,
     namespaces: BTreeSet<&'m str>,
-    by_key: BTreeMap<&'m str, &'m Service>,
+    by_key: BTreeMap<&'m str, Target<'m>>,
+    nodes: OnceCell<Vec<Arc<Json>>>,
+    /// How many peers may be named yet.
+    left: Cell<usize>,
+}
+
+/// A service as others name it: from its own namespace, and from elsewhere.
+struct Target<'m> {
+    service: &'m Service,
+    near: OnceCell<Arc<Json>>,
+    far: OnceCell<Arc<Json>>,
+}
+
+impl<'m> Target<'m> {
+    fn new(service: &'m Service) -> Self {
+        Self { service, near: OnceCell::new(), far: OnceCell::new() }
+    }
+}
+
+/// One rule: peers, under `from` or `to`, and the ports that are open to them. Rules share their peers. No peers are
+/// all peers, and no ports all ports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    key: &'static str,
+    peers: Vec<Arc<Json>>,
+    ports: Vec<Json>,
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.peers.is_empty() {
+            map.serialize_entry(self.key, &self.peers)?;
+        }
+        if !self.ports.is_empty() {
+            map.serialize_entry("ports", &self.ports)?;
+        }
+        map.end()
+    }
+}
+
+/// What anybody may reach.
+fn anybody(ports: Vec<Json>) -> Rule {
+    Rule { key: "from", peers: Vec::new(), ports }
 }
 
 /// Rules in the making: peers by the ports that are open to them, so that alike ports make one rule.
-#[derive(Default)]
-struct Opened {
-    rules: Vec<Rule>,
+struct Opened<'l> {
+    rules: Vec<Making>,
     by_ports: BTreeMap<String, usize>,
+    left: &'l Cell<usize>,
 }
 
 /// Ports, and the peers that they are open to, each once.
-struct Rule {
+struct Making {
     ports: Vec<Json>,
-    peers: Vec<Json>,
+    peers: Vec<Arc<Json>>,
     seen: BTreeSet<String>,
 }
 
-impl Opened {
-    fn add(&mut self, peers: Vec<Json>, ports: Vec<Json>) {
-        if peers.is_empty() {
+impl<'l> Opened<'l> {
+    fn new(left: &'l Cell<usize>) -> Self {
+        Self { rules: Vec::new(), by_ports: BTreeMap::new(), left }
+    }
+
+    fn add(&mut self, peers: impl IntoIterator<Item = Arc<Json>>, ports: Vec<Json>) {
+        let mut peers = peers.into_iter().peekable();
+        if peers.peek().is_none() {
             return;
         }
         let at = *self.by_ports.entry(json!(ports).to_string()).or_insert(self.rules.len());
         if at == self.rules.len() {
-            self.rules.push(Rule { ports, peers: Vec::new(), seen: BTreeSet::new() });
+            self.rules.push(Making { ports, peers: Vec::new(), seen: BTreeSet::new() });
         }
         let rule = &mut self.rules[at];
         for peer in peers {
+            // All is given up once none are left.
+            if self.left.get() == 0 {
+                return;
+            }
+            self.left.set(self.left.get() - 1);
             if rule.seen.insert(peer.to_string()) {
                 rule.peers.push(peer);
             }
         }
     }
 
-    /// As rules whose peers stand under `key`. No ports are all ports.
-    fn into_rules(self, key: &str) -> Vec<Json> {
-        let rule = |rule: Rule| {
-            let needed: Vec<&Json> = rule.peers.iter().filter(|peer| !rule.within(peer)).collect();
-            match rule.ports.is_empty() {
-                true => json!({ key: needed }),
-                false => json!({ key: needed, "ports": rule.ports }),
-            }
+    /// As rules whose peers stand under `key`.
+    fn into_rules(self, key: &'static str) -> Vec<Rule> {
+        let rule = |mut rule: Making| {
+            let seen = rule.seen;
+            rule.peers.retain(|peer| !within(peer, &seen));
+            Rule { key, peers: rule.peers, ports: rule.ports }
         };
         self.rules.into_iter().map(rule).collect()
     }
 }
 
-impl Rule {
-    /// Pods of a namespace that is let in as a whole need no word of their own.
-    fn within(&self, peer: &Json) -> bool {
-        let namespace = json!({ "namespaceSelector": peer.get("namespaceSelector") });
-        peer.get("podSelector").is_some() && self.seen.contains(&namespace.to_string())
-    }
+/// Pods of a namespace that is let in as a whole need no word of their own.
+fn within(peer: &Json, seen: &BTreeSet<String>) -> bool {
+    peer.get("podSelector").is_some()
+        && peer
+            .get("namespaceSelector")
+            .is_some_and(|namespace| seen.contains(&json!({ "namespaceSelector": namespace }).to_string()))
 }
 
 impl Around<'_> {
-    fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Json> {
+    fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Rule> {
         if let Some(ports) = open_ports(service) {
             // Traffic through a load balancer comes with a node's address or a client's: any source. Nothing
             // needs a rule of its own beside that.
-            return vec![json!({ "ports": ports })];
+            return vec![anybody(ports)];
         }
-        let mut opened = Opened::default();
+        let mut opened = Opened::new(&self.left);
         let on_nodes = numbers(service.ports.iter().filter(|port| port.host_port.is_some()));
         for allowed in &service.allow_from {
             let of_name = |port: &&Port| {
@@ -226,36 +301,37 @@ impl Around<'_> {
                 opened.add(self.peers(&allowed.from), ports);
             }
         }
-        let from = callers.iter().flat_map(|caller| self.pods(service, caller)).collect();
+        let callers = callers.iter().filter_map(|caller| self.by_key.get(caller.key.as_str()));
+        let from = callers.flat_map(|caller| self.pods(service, caller));
         let all = numbers(&service.ports);
         if !all.is_empty() {
             opened.add(from, all);
         }
-        if let Some(router) = router_pods(self.model) {
+        if let Some(router) = router_pods(self.model).map(Arc::new) {
             for port in routed_ports(service, self.model) {
-                opened.add(vec![router.clone()], one_port(service, port));
+                opened.add([Arc::clone(&router)], one_port(service, port));
             }
         }
         for port in service.monitor.iter().flat_map(|monitor| monitor.ports()) {
             let scraper = &self.model.monitoring;
             let peer = some_pods(scraper.namespace.as_deref(), &scraper.pod_labels);
-            opened.add(vec![peer], one_port(service, port));
+            opened.add([Arc::new(peer)], one_port(service, port));
         }
         let mut rules = opened.into_rules("from");
         if service.allow_from.is_empty() && !on_nodes.is_empty() {
-            rules.insert(0, json!({ "ports": on_nodes }));
+            rules.insert(0, anybody(on_nodes));
         }
         rules
     }
 
-    fn egress(&self, service: &Service) -> Vec<Json> {
-        let mut opened = Opened::default();
+    fn egress(&self, service: &Service) -> Vec<Rule> {
+        let mut opened = Opened::new(&self.left);
         for target in &service.talks_to {
             if target.chart {
                 let name = self.model.chart(&target.name).map(|chart| chart.namespace.value.as_str());
-                opened.add(vec![json!({ "namespaceSelector": namespace(name) })], Vec::new());
+                opened.add([Arc::new(json!({ "namespaceSelector": namespace(name) }))], Vec::new());
             } else if let Some(other) = self.by_key.get(target.name.value.as_str()) {
-                let ports = numbers(&other.ports);
+                let ports = numbers(&other.service.ports);
                 if !ports.is_empty() {
                     opened.add(self.pods(service, other), ports);
                 }
@@ -277,25 +353,39 @@ impl Around<'_> {
 
     /// Another service's pods, as seen from this service's namespace; on the host's network they have a node's
     /// address.
-    fn pods(&self, service: &Service, other: &Service) -> Vec<Json> {
+    fn pods(&self, service: &Service, target: &Target<'_>) -> Vec<Arc<Json>> {
+        let other = target.service;
         if on_host(other) {
             return self.peers(&End::Nodes);
         }
-        let pods = json!({ "matchLabels": { NAME_LABEL: other.name } });
-        if service.namespace == other.namespace {
-            return vec![json!({ "podSelector": pods })];
-        }
-        vec![json!({ "namespaceSelector": namespace(Some(&other.namespace)), "podSelector": pods })]
+        let pods = || json!({ "matchLabels": { NAME_LABEL: other.name } });
+        let peer = match service.namespace == other.namespace {
+            true => target.near.get_or_init(|| Arc::new(json!({ "podSelector": pods() }))),
+            false => target.far.get_or_init(|| {
+                let namespace = namespace(Some(&other.namespace));
+                Arc::new(json!({ "namespaceSelector": namespace, "podSelector": pods() }))
+            }),
+        };
+        vec![Arc::clone(peer)]
     }
 
-    fn peers(&self, end: &End) -> Vec<Json> {
+    fn peers(&self, end: &End) -> Vec<Arc<Json>> {
+        match end {
+            // Nobody is asked for these any more.
+            _ if self.left.get() == 0 => Vec::new(),
+            End::Nodes => self.nodes.get_or_init(|| shared(self.written(end))).clone(),
+            _ => shared(self.written(end)),
+        }
+    }
+
+    fn written(&self, end: &End) -> Vec<Json> {
         let model = self.model;
         match end {
             End::Anywhere => self.whole().iter().map(|cidr| block(cidr)).collect(),
             End::Internet => internet(model),
             End::Lan => model.network.lan.iter().map(|lan| block(&lan.to_string())).collect(),
             End::Nodes => match model.nodes.iter().flat_map(|node| &node.addresses).collect::<Vec<_>>() {
-                none if none.is_empty() => self.peers(&End::Anywhere),
+                none if none.is_empty() => self.written(&End::Anywhere),
                 addresses => addresses.into_iter().map(|address| block(&single(address.value))).collect(),
             },
             End::ApiServer => self.api_server(),
@@ -334,7 +424,7 @@ impl Around<'_> {
             .map(|address| block(&single(address.value)))
             .collect();
         if blocks.is_empty() {
-            return self.peers(&End::Anywhere);
+            return self.written(&End::Anywhere);
         }
         for cidr in &model.cluster.service_cidrs {
             blocks.extend(following(cidr.value.first()).map(|address| block(&single(address))));
@@ -346,6 +436,10 @@ impl Around<'_> {
         let six = has_ipv6(self.model).then(|| "::/0".to_owned());
         std::iter::once("0.0.0.0/0".to_owned()).chain(six).collect()
     }
+}
+
+fn shared(peers: Vec<Json>) -> Vec<Arc<Json>> {
+    peers.into_iter().map(Arc::new).collect()
 }
 
 /// The router's pods; none if it is Cilium, whose connections come from no pod.

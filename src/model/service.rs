@@ -15,6 +15,7 @@ use crate::model::balancer::{LoadBalancer, lower_load_balancer};
 use crate::model::container::{Container, lower_containers, lower_sidecar_probes, report_unmounted};
 use crate::model::env::{EnvVar, SecretEnv, SourcedEnv, lower_env, lower_secret_env, lower_sourced_env};
 use crate::model::environment::Around;
+use crate::model::flows::Rule;
 use crate::model::host::lower_hosts;
 use crate::model::ingress::lower_paths;
 use crate::model::listeners::attach;
@@ -174,9 +175,9 @@ pub struct Service {
     /// `Ingress`, `Egress`: which rules it has. Without any it needs no policy of its own.
     pub policy_types: Vec<&'static str>,
     /// NetworkPolicy rules of what may reach it; `None` where its stack does not close that direction, or nothing may.
-    pub ingress_rules: Option<Vec<Json>>,
+    pub ingress_rules: Option<Vec<Rule>>,
     /// NetworkPolicy rules of what it may reach.
-    pub egress_rules: Option<Vec<Json>>,
+    pub egress_rules: Option<Vec<Rule>>,
     /// Rules of a CiliumNetworkPolicy about the hosts that it may reach.
     pub host_rules: Vec<Json>,
     /// What its CiliumNetworkPolicy lets in, if Cilium itself is the router.
