@@ -1,43 +1,61 @@
 //! Objects that are made elsewhere.
 
+use std::collections::BTreeSet;
+
+use crate::inventory::TOO_MUCH;
 use crate::model::BAD_VALUE;
 use crate::model::references::Resolver;
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 
-/// An object that is made elsewhere, or several of them: each part may hold `*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct External {
-    kind: String,
-    namespace: String,
-    name: String,
+/// The most entries with a `*`: each is tried on each name that leads nowhere.
+const PATTERN_LIMIT: usize = 1000;
+
+/// Objects that are made elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Externals {
+    /// Those named in full: kind, namespace and name.
+    named: BTreeSet<[String; 3]>,
+    /// Several each: a part may hold `*`.
+    several: Vec<[Pattern; 3]>,
 }
 
-impl External {
+impl Externals {
     /// Whether this is meant.
     pub fn is(&self, kind: &str, namespace: &str, name: &str) -> bool {
-        fits(&self.kind, kind) && fits(&self.namespace, namespace) && fits(&self.name, name)
+        let parts = [kind, namespace, name];
+        self.named.contains(&parts.map(str::to_owned))
+            || self.several.iter().any(|patterns| {
+                let mut pairs = patterns.iter().zip(parts);
+                pairs.all(|(pattern, part)| pattern.fits(part))
+            })
     }
 }
 
-/// Lowers `external`. Errors: an entry that is not `Kind/namespace/name`.
-pub fn lower(resolver: &mut Resolver<'_>) -> Vec<Spanned<External>> {
-    let entries = &resolver.inventory.tables.external;
-    let read = entries.iter().filter_map(|entry| {
+/// Lowers `external`. Errors: an entry that is not `Kind/namespace/name`, or too many with a `*`.
+pub fn lower(resolver: &mut Resolver<'_>) -> Externals {
+    let mut externals = Externals::default();
+    for entry in &resolver.inventory.tables.external {
         let text = resolver.text(entry);
         let parts: Vec<&str> = text.value.split('/').collect();
         match parts.as_slice() {
             [kind, namespace, name] if parts.iter().all(|part| !part.is_empty()) => {
-                let text = |part: &&str| (*part).to_owned();
-                let external = External { kind: text(kind), namespace: text(namespace), name: text(name) };
-                Some(Spanned::new(external, entry.span))
+                let parts = [*kind, *namespace, *name];
+                match text.value.contains('*') {
+                    true => externals.several.push(parts.map(Pattern::new)),
+                    false => drop(externals.named.insert(parts.map(str::to_owned))),
+                }
             }
-            _ => {
-                report(resolver, &text.value, entry.span);
-                None
-            }
+            _ => report(resolver, &text.value, entry.span),
         }
-    });
-    read.collect()
+        if externals.several.len() > PATTERN_LIMIT {
+            let message = format!("`external` has more than the limit of {PATTERN_LIMIT} entries with `*`");
+            let help = "name the objects in full, or all of a namespace with one `*`";
+            resolver.found.push(TOO_MUCH.at(entry.span, "one too many", message).help(help));
+            externals.several.clear();
+            break;
+        }
+    }
+    externals
 }
 
 fn report(resolver: &mut Resolver<'_>, text: &str, span: Span) {
@@ -52,22 +70,42 @@ fn report(resolver: &mut Resolver<'_>, text: &str, span: Span) {
     );
 }
 
-/// Whether a text is a pattern in which `*` stands for anything. Takes the product of the lengths at most.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
-    let mut pieces: Vec<&str> = pieces.collect();
-    let Some(last) = pieces.pop() else { return rest.is_empty() };
-    for piece in pieces {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
+/// A text in which `*` stands for anything.
+#[derive(Clone, Debug)]
+struct Pattern {
+    first: String,
+    /// What follows each `*`. Of those between the first and the last none is empty.
+    others: Vec<String>,
+    /// How long a text is at least that fits.
+    least: usize,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        let mut pieces = text.split('*');
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let last = pieces.next_back();
+        let between = pieces.filter(|piece| !piece.is_empty());
+        let others = between.chain(last).map(str::to_owned).collect();
+        Self { first, others, least: text.len() - text.matches('*').count() }
     }
-    rest.ends_with(last)
+
+    fn fits(&self, text: &str) -> bool {
+        let Some(mut rest) = text.strip_prefix(&self.first).filter(|_| text.len() >= self.least) else {
+            return false;
+        };
+        let Some((last, between)) = self.others.split_last() else { return rest.is_empty() };
+        for piece in between {
+            let Some(at) = rest.find(piece) else { return false };
+            rest = &rest[at + piece.len()..];
+        }
+        rest.ends_with(last)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::Pattern;
 
     #[test]
     fn a_star_stands_for_anything() {
@@ -80,8 +118,11 @@ mod tests {
             ("a*b*c", "axxc", false),
             ("a*a", "a", false),
             ("*ab", "aab", true),
+            ("a**", "ab", true),
+            ("**a", "ba", true),
+            ("a**b**", "acbd", true),
         ] {
-            assert_eq!(fits(pattern, text), is, "{pattern} {text}");
+            assert_eq!(Pattern::new(pattern).fits(text), is, "{pattern} {text}");
         }
     }
 }

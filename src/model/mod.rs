@@ -88,7 +88,7 @@ use crate::inventory::{Inventory, MISSING_KEY};
 use crate::model::chart::Chart;
 use crate::model::claims::AddressClaim;
 use crate::model::cluster::{Cluster, Network};
-use crate::model::external::External;
+use crate::model::external::Externals;
 use crate::model::flux::tell::find_beside_charts;
 use crate::model::gitops::Gitops;
 use crate::model::ingress::Ingress;
@@ -189,7 +189,7 @@ pub struct Model {
     pub allow: Vec<Allow>,
     /// Objects that are made elsewhere.
     #[serde(skip)]
-    pub external: Vec<Spanned<External>>,
+    pub external: Externals,
     /// What Flux wrote last, by service.
     #[serde(skip)]
     pub image_updates: BTreeMap<String, Spanned<String>>,

@@ -320,7 +320,7 @@ impl<'m> Judged<'m> {
             return None;
         }
         if let Needed::Name(kind, name, _) = &need.what
-            && self.model.external.iter().any(|one| one.value.is(kind, namespace, name))
+            && self.model.external.is(kind, namespace, name)
         {
             return None;
         }

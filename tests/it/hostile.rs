@@ -155,6 +155,30 @@ fn a_small_inventory_may_not_stand_for_a_large_one() {
 }
 
 #[test]
+fn flows_and_patterns_have_a_sum() {
+    let environments: String = (0..99).map(|at| format!("[environments.e{at}]\n")).collect();
+    let talking = |many: usize| -> String {
+        let names = |at: usize| (0..many).map(move |to| format!("\"s{}\"", (at + to + 1) % 150));
+        let services = (0..150).map(|at| {
+            let names: Vec<String> = names(at).collect();
+            format!("[services.s{at}]\nstack = \"a\"\nimage = \"r.example.com/x:1.0\"\nports.http = 80\ntalks-to = [{}]\n", names.join(", "))
+        });
+        format!("[stacks.a]\nisolate = true\n{}{environments}", services.collect::<String>())
+    };
+    let limit = "1000000 peers in the rules of all environments";
+    assert!(message("inventory.toml", &talking(40)).contains(limit));
+    assert!(!message("inventory.toml", &talking(10)).contains(limit));
+
+    let patterns = |count: usize| -> String {
+        let entries: Vec<String> = (0..count).map(|at| format!("\"Secret/a/b{at}*\"")).collect();
+        format!("external = [\"Secret/a/b\", {}]\n[stacks.a]\n", entries.join(", "))
+    };
+    let limit = "limit of 1000 entries with `*`";
+    assert!(message("inventory.toml", &patterns(1001)).contains(limit));
+    assert!(!message("inventory.toml", &patterns(1000)).contains(limit));
+}
+
+#[test]
 fn messages_say_which_limit() {
     let many = format!("x: [{}]", "a, ".repeat(260_000));
     let aliases = format!("a: &a 1\nb: [{}]\n", "*a, ".repeat(200));
