@@ -1,8 +1,6 @@
 //! Mounts: what containers see where.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::stack::AccessMode;
@@ -174,6 +172,7 @@ fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
 fn mount_points(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
     let mut mounts = mounts(service, part);
     mounts.sort_by(|a, b| trimmed(a.path).split('/').cmp(trimmed(b.path).split('/')));
+    let mut shown: BTreeMap<*const Volume, Items<'_>> = BTreeMap::new();
     // The mounts that hold the one before, each within the last.
     let mut above: Vec<&Seen<'_>> = Vec::new();
     for mount in &mounts {
@@ -186,7 +185,7 @@ fn mount_points(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut D
         let Some(parent) = parent.filter(|parent| trimmed(parent.path) != path) else { continue };
         let whole = trimmed(parent.path);
         let below = path.strip_prefix(whole).unwrap_or_default().trim_start_matches('/');
-        let (finding, label) = if let Some((label, why)) = obstacle(stack, parent, below) {
+        let (finding, label) = if let Some((label, why)) = obstacle(stack, parent, below, &mut shown) {
             let message =
                 format!("{} mounts `{path}` below `{whole}`, which {why}", part.named(&service.key));
             let finding = UNMAKEABLE_MOUNT.at(mount.path.span, "cannot be made", message);
@@ -212,35 +211,67 @@ fn keeps_data(seen: &Seen<'_>) -> bool {
 }
 
 /// Why nothing can be mounted at a path below a mount, as far as the inventory tells.
-fn obstacle(stack: &Stack, parent: &Seen<'_>, below: &str) -> Option<(&'static str, &'static str)> {
-    let source = &parent.volume.source;
-    let items = ["configMap", "secret"].into_iter().find_map(|kind| source[kind]["items"].as_array());
-    let shown = |path: &str| {
-        let mut paths = items.into_iter().flatten().filter_map(|item| item["path"].as_str());
-        paths.any(|item| within(item, path))
-    };
-    let keys: &[Spanned<String>] = match &parent.volume.from {
-        Source::ConfigMap(_) => &[],
-        Source::Secret(name) => {
-            stack.secrets.iter().find(|secret| secret.name == *name).map_or(&[], |secret| &secret.keys)
-        }
-        _ => return None,
-    };
-    if let Some(part) = parent.sub_path {
-        let folder = shown(&format!("{}/", trimmed(part))) && !shown_as_file(items, part);
-        return (!folder).then_some(("a file", "is a file"));
+fn obstacle<'s>(
+    stack: &'s Stack,
+    parent: &Seen<'s>,
+    below: &str,
+    known: &mut BTreeMap<*const Volume, Items<'s>>,
+) -> Option<(&'static str, &'static str)> {
+    let volume = parent.volume;
+    if !matches!(volume.from, Source::ConfigMap(_) | Source::Secret(_)) {
+        return None;
     }
-    let there = match items {
-        Some(_) => shown(below),
+    let items = known.entry(std::ptr::from_ref(volume)).or_insert_with(|| Items::of(stack, volume));
+    if let Some(part) = parent.sub_path {
+        return (!items.has_folder(part)).then_some(("a file", "is a file"));
+    }
+    let there = match items.told {
+        true => items.has(below),
         // A key may be mounted over; what its keys are is not always known.
-        None if below.contains('/') => false,
-        None => keys.is_empty() || keys.iter().any(|key| key.value == below),
+        false if below.contains('/') => false,
+        false => items.keys.is_empty() || items.keys.contains(below),
     };
     (!there).then_some(("always read-only", "is read-only and has no such file or folder"))
 }
 
-fn shown_as_file(items: Option<&Vec<Json>>, path: &str) -> bool {
-    items.into_iter().flatten().any(|item| item["path"] == trimmed(path))
+/// The files that the `items` of a volume show, and the folders above them.
+struct Items<'s> {
+    /// Whether there are `items`: all else is shown by its key.
+    told: bool,
+    files: BTreeSet<&'s str>,
+    folders: BTreeSet<&'s str>,
+    /// The keys of its Secret, as far as they are known.
+    keys: BTreeSet<&'s str>,
+}
+
+impl<'s> Items<'s> {
+    fn of(stack: &'s Stack, volume: &'s Volume) -> Self {
+        let source = &volume.source;
+        let items = ["configMap", "secret"].into_iter().find_map(|kind| source[kind]["items"].as_array());
+        let paths = items.into_iter().flatten().filter_map(|item| item["path"].as_str());
+        let files: BTreeSet<&str> = paths.collect();
+        let mut folders = BTreeSet::new();
+        for file in &files {
+            // Whoever has noted a folder has noted those above it.
+            let ends = file.rmatch_indices('/').map(|(end, _)| &file[..end]);
+            ends.take_while(|folder| folders.insert(*folder)).for_each(drop);
+        }
+        let secret = match &volume.from {
+            Source::Secret(name) => stack.secrets.iter().find(|secret| secret.name == *name),
+            _ => None,
+        };
+        let keys = secret.into_iter().flat_map(|secret| &secret.keys).map(|key| key.value.as_str()).collect();
+        Self { told: items.is_some(), files, folders, keys }
+    }
+
+    fn has_folder(&self, path: &str) -> bool {
+        self.has(path) && !self.files.contains(trimmed(path))
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let path = trimmed(path);
+        path == "/" && !self.files.is_empty() || self.files.contains(path) || self.folders.contains(path)
+    }
 }
 
 /// No file of a volume is another's folder.
