@@ -1,5 +1,8 @@
 //! Where pods can run and how many there are: what the scheduler would say, as far as the inventory knows.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use crate::inventory::network::Role;
@@ -130,9 +133,11 @@ fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> 
         return Some(Objection::Spread(key.to_owned()));
     }
     let implied = implied_taint(node);
+    let tolerations = OnceCell::new();
     let repelled = node.taints.iter().chain(&implied).find(|taint| {
         let own = taint.key == UNSCHEDULABLE && service.kind == Kind::DaemonSet;
-        taint.effect != "PreferNoSchedule" && !own && !tolerates(service, taint)
+        let tolerates = || tolerations.get_or_init(|| Tolerations::of(service)).has(taint);
+        taint.effect != "PreferNoSchedule" && !own && !tolerates()
     });
     repelled.map(|taint| match taint.value.as_str() {
         "" => Objection::Taint(format!("{}:{}", taint.key, taint.effect)),
@@ -156,13 +161,24 @@ fn implied_taint(node: &Node) -> Option<Taint> {
     (!node.schedulable).then(taint)
 }
 
-/// Kubernetes' own rule: no key with `Exists` tolerates all, no effect means every effect.
-fn tolerates(service: &Service, taint: &Taint) -> bool {
-    service.tolerations.iter().any(|toleration| {
-        let text = |key: &str| toleration.get(key).and_then(Json::as_str).unwrap_or_default();
-        let exists = text("operator") == "Exists";
-        let key = text("key") == taint.key || (text("key").is_empty() && exists);
-        let effect = text("effect").is_empty() || text("effect") == taint.effect;
-        key && effect && (exists || text("value") == taint.value)
-    })
+/// What a service tolerates: keys, values and effects. No value is any (`Exists`), then no key is any key; no effect is
+/// every effect.
+struct Tolerations<'s>(BTreeSet<(&'s str, Option<&'s str>, &'s str)>);
+
+impl<'s> Tolerations<'s> {
+    fn of(service: &'s Service) -> Self {
+        let tolerations = service.tolerations.iter().map(|toleration| {
+            let text = |key: &str| toleration.get(key).and_then(Json::as_str).unwrap_or_default();
+            let value = (text("operator") != "Exists").then(|| text("value"));
+            (text("key"), value, text("effect"))
+        });
+        Self(tolerations.collect())
+    }
+
+    fn has(&self, taint: &Taint) -> bool {
+        let kinds = [("", None), (&taint.key, None), (&taint.key, Some(taint.value.as_str()))];
+        kinds.iter().any(|(key, value)| {
+            ["", &taint.effect].iter().any(|effect| self.0.contains(&(*key, *value, *effect)))
+        })
+    }
 }
