@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::check::holders::{Holder, each_service, taken_twice};
 use crate::check::matching::Matching;
@@ -59,9 +60,40 @@ pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
             }
         }
     });
+    let mut running = Running { model, known: BTreeMap::new(), kept: 0 };
     for (number, mut holders) in groups {
+        // One alone has room: it counts no more pods than nodes.
+        if holders.len() == 1 && !opened.contains_key(&number) {
+            continue;
+        }
         holders.sort_by_key(|holder| (holder.span, holder.environment.place));
-        clashes(model, &number, opened.get(&number), &holders, found);
+        clashes(model, &number, opened.get(&number), &holders, &mut running, found);
+    }
+}
+
+/// Where services may run, so that it need not be found out for each of their ports anew.
+struct Running<'m> {
+    model: &'m Model,
+    known: BTreeMap<*const Service, Option<Rc<[usize]>>>,
+    kept: usize,
+}
+
+/// So many nodes are kept for all services together.
+const MOST_KEPT: usize = 10_000_000;
+
+impl Running<'_> {
+    fn nodes(&mut self, service: &Service) -> Option<Rc<[usize]>> {
+        if let Some(known) = self.known.get(&std::ptr::from_ref(service)) {
+            return known.clone();
+        }
+        let found = nodes(self.model, service).map(|nodes| -> Rc<[usize]> {
+            nodes.iter().filter_map(|node| place(self.model, &node.name)).collect()
+        });
+        self.kept += found.as_ref().map_or(0, |nodes| nodes.len());
+        if self.kept <= MOST_KEPT {
+            self.known.insert(std::ptr::from_ref(service), found.clone());
+        }
+        found
     }
 }
 
@@ -69,7 +101,7 @@ pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
 struct Wanting<'h, 'm> {
     holder: &'h Holder<'m>,
     /// The nodes that they may run on, by their place in the model.
-    nodes: Vec<usize>,
+    nodes: Rc<[usize]>,
     /// How many there are at least, and no more than nodes: more are [`crowded`].
     pods: usize,
 }
@@ -81,16 +113,17 @@ fn clashes(
     number: &str,
     opened: Option<&Holder<'_>>,
     holders: &[Holder<'_>],
+    running: &mut Running<'_>,
     found: &mut Diagnostics,
 ) {
     let mut matching = Matching::new(vec![1; model.nodes.len().max(1)]);
     let mut placed: Vec<Wanting<'_, '_>> = Vec::new();
     let mut unplaced = 0;
     let by_servicelb = opened.map(|holder| {
-        let nodes = nodes_of_servicelb(model);
+        let nodes: Rc<[usize]> = nodes_of_servicelb(model).into();
         Wanting { holder, pods: nodes.len(), nodes }
     });
-    let wanting = holders.iter().filter_map(|holder| wanting(model, holder));
+    let wanting = holders.iter().filter_map(|holder| wanting(running, holder));
     for wanting in by_servicelb.into_iter().chain(wanting) {
         let fitting = (0..wanting.pods).take_while(|_| matching.place(&wanting.nodes)).count();
         if fitting == wanting.pods {
@@ -149,17 +182,16 @@ fn common(one: &[usize], other: &[usize]) -> usize {
 }
 
 /// The pods that a service cannot do without; `None` if nobody knows where they run, or they may have ended.
-fn wanting<'h, 'm>(model: &'m Model, holder: &'h Holder<'m>) -> Option<Wanting<'h, 'm>> {
-    let service = holder.service;
+fn wanting<'h, 'm>(running: &mut Running<'_>, holder: &'h Holder<'m>) -> Option<Wanting<'h, 'm>> {
+    let (model, service) = (running.model, holder.service);
     let daemons = service.kind == Kind::DaemonSet;
     if model.nodes.is_empty() {
         // Daemons that run anywhere meet wherever there is a node.
         let anywhere =
             service.node_selector.is_empty() && !patched(service, &["nodeSelector", "affinity", "nodeName"]);
-        return (daemons && anywhere).then(|| Wanting { holder, nodes: vec![0], pods: 1 });
+        return (daemons && anywhere).then(|| Wanting { holder, nodes: [0].into(), pods: 1 });
     }
-    let nodes: Vec<usize> =
-        nodes(model, service)?.iter().filter_map(|node| place(model, &node.name)).collect();
+    let nodes = running.nodes(service)?;
     let least = service.autoscale.as_ref().map(|autoscale| autoscale.min);
     let least = least.or(service.replicas.map(|replicas| replicas.value)).unwrap_or(1);
     let pods = if daemons { nodes.len() } else { usize::try_from(least).unwrap_or(0).min(nodes.len()) };
