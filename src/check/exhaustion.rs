@@ -90,6 +90,11 @@ fn wanting(model: &Model) -> Vec<Wanting<'_>> {
     // Pools that name services choose among those; to all others every service of a namespace is the same.
     let named: BTreeSet<&str> =
         model.pools().iter().flat_map(|pool| &pool.services).map(|name| name.value.as_str()).collect();
+    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, pool) in model.pools().iter().enumerate() {
+        by_name.entry(pool.name.as_str()).or_default().push(at);
+    }
+    let auto: Vec<usize> = (0..model.pools().len()).filter(|at| model.pools()[*at].auto_assign).collect();
     let mut choices: BTreeMap<_, Option<Rc<Choice>>> = BTreeMap::new();
     let mut wanting = Vec::new();
     for environment in &model.environments {
@@ -107,7 +112,13 @@ fn wanting(model: &Model) -> Vec<Wanting<'_>> {
             let suffix = environment.namespace_suffix.as_str();
             let choice = choices
                 .entry((asked, service.namespace.as_str(), suffix, own, families.len()))
-                .or_insert_with(|| choice(model, service, asked, suffix, &families).map(Rc::new));
+                .or_insert_with(|| {
+                    let in_question = match asked {
+                        Some(name) => by_name.get(name).map(Vec::as_slice).unwrap_or_default(),
+                        None => auto.as_slice(),
+                    };
+                    choice(model, service, in_question, suffix, &families).map(Rc::new)
+                });
             let choice = choice.as_ref().map(Rc::clone);
             let who = Who::Service((service, balancer), environment);
             wanting.extend(choice.map(|choice| Wanting { who, choice }));
@@ -121,18 +132,13 @@ fn wanting(model: &Model) -> Vec<Wanting<'_>> {
 fn choice(
     model: &Model,
     service: &Service,
-    asked: Option<&str>,
+    in_question: &[usize],
     suffix: &str,
     families: &[Family],
 ) -> Option<Choice> {
-    let may = |pool: &Pool| match asked {
-        Some(name) => pool.name == name,
-        None => pool.auto_assign,
-    };
-    let in_question = || model.pools().iter().enumerate().filter(|(_, pool)| may(pool));
-    let serving = in_question().filter(|(_, pool)| serves(model, pool, service, suffix));
-    let eligible: Vec<usize> = serving.map(|(at, _)| at).collect();
-    if eligible.is_empty() && in_question().next().is_some() {
+    let serving = in_question.iter().filter(|at| serves(model, &model.pools()[**at], service, suffix));
+    let eligible: Vec<usize> = serving.copied().collect();
+    if eligible.is_empty() && !in_question.is_empty() {
         return None;
     }
     Some(Choice { slots: slots_of(&eligible, families), eligible })
