@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::holes::{Fault, FaultKind};
 
 /// Steps of all renders together. One takes some 50 nanoseconds.
-pub(super) const STEPS_LIMIT: u64 = 2_000_000_000;
+pub(super) const STEPS_LIMIT: u64 = 1_000_000_000;
 /// Bytes of text and of objects that all renders together may make.
 pub(super) const OUTPUT_LIMIT: u64 = 1 << 30;
 /// What a render counts as at least: what it sees has to be gathered, and what it makes to be put away.
