@@ -312,11 +312,8 @@ fn deliver_stack(
     }
     after.sort();
     after.dedup();
-    let services: Vec<(&str, &str)> =
-        stack.services.iter().map(|service| (service.key.as_str(), service.name.as_str())).collect();
-    let extras = &gitops.argocd.extras;
     Delivery {
-        sync: extras.of_stack(&stack.argocd, &stack.name, &services, !stack.writes_namespace),
+        sync: gitops.argocd.extras.of_stack(stack),
         sources: stack.argocd.sources.clone(),
         apply: stack.flux.clone(),
         name: format!("{}-{environment}", stack.name),

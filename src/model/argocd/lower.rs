@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Difference, Extras, OPTIONS, OfStack, Scoped, Sync, SyncWindow, TEMPLATE_PATCH, merged};
+use super::{
+    Difference, Extras, OPTIONS, OfStack, Scoped, Sync, SyncWindow, TEMPLATE_PATCH, compared, merged,
+};
 use crate::cron;
 use crate::inventory::MISSING_KEY;
 use crate::inventory::argocd::{self as written, ArgocdStyle};
@@ -53,13 +55,13 @@ pub fn lower(resolver: &mut Resolver<'_>, table: &Table) -> Extras {
     alike_windows(resolver, &table.sync_windows);
     let notifications = table.notifications.as_ref();
     let options = options(resolver, &table.sync_options);
-    let base = OPTIONS.iter().map(|option| (*option).to_owned()).collect();
+    let options = merged(OPTIONS.iter().map(|option| (*option).to_owned()).collect(), &options);
     Extras {
         application_set,
         rolling_sync: application_set && on(table.rolling_sync.as_ref()),
         strict_kinds: on(table.strict_kinds.as_ref()),
         sync_windows: table.sync_windows.iter().map(|window| lower_window(resolver, window)).collect(),
-        sync: Sync { automated: true, options: merged(base, &options), differences: Vec::new() },
+        sync: Sync { automated: true, compare: compared(&options), options, differences: Vec::new() },
         annotations: notifications.map(|table| subscriptions(resolver, table)).unwrap_or_default(),
         notifications: notifications.map(|table| texts(resolver, &table.config)).unwrap_or_default(),
         health_customization: on(table.health_customization.as_ref()),

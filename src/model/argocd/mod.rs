@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::inventory::service::Kind;
 use crate::model::sources::Source;
+use crate::model::stack::Stack;
 use crate::source::{Span, Spanned};
 
 pub use lower::{lower, lower_stack};
@@ -122,6 +124,8 @@ pub struct Sync {
     pub options: Vec<String>,
     /// What it leaves alone.
     pub differences: Vec<Difference>,
+    /// How the cluster is compared with the tree: as `compare-options` has it.
+    pub compare: &'static str,
 }
 
 /// A time in which syncs may, or may not, happen; fields as Argo CD has them.
@@ -199,29 +203,26 @@ impl Extras {
         );
     }
 
-    /// How a stack's Application is synced. `services` are the keys and names of its services.
-    pub fn of_stack(
-        &self,
-        own: &OfStack,
-        stack: &str,
-        services: &[(&str, &str)],
-        makes_namespace: bool,
-    ) -> Sync {
+    /// How a stack's Application is synced.
+    pub fn of_stack(&self, stack: &Stack) -> Sync {
+        let own = &stack.argocd;
         let mut options = merged(self.sync.options.clone(), &own.options);
-        options.extend(makes_namespace.then(|| "CreateNamespace=true".to_owned()));
+        options.extend((!stack.writes_namespace).then(|| "CreateNamespace=true".to_owned()));
         let mut differences = Vec::new();
         for scoped in &self.differences {
-            if scoped.everywhere() || scoped.stacks.iter().any(|name| name.value == stack) {
+            if scoped.everywhere() || scoped.stacks.iter().any(|name| name.value == stack.name) {
                 differences.push(scoped.difference.clone());
             }
-            for (_, name) in
-                services.iter().filter(|(key, _)| scoped.services.iter().any(|own| own.value == **key))
-            {
-                let name = scoped.difference.name.clone().unwrap_or_else(|| (*name).to_owned());
+            let named = |key: &str| scoped.services.iter().any(|own| own.value == key);
+            for service in stack.services.iter().filter(|service| named(&service.key)) {
+                let name = scoped.difference.name.clone().unwrap_or_else(|| service.name.clone());
                 differences.push(Difference { name: Some(name), ..scoped.difference.clone() });
             }
         }
-        respecting(Sync { automated: own.automated, options, differences })
+        // The API server refuses to try out a changed job, and Argo CD would never make it anew (argo-cd#29348).
+        let jobs = stack.services.iter().any(|service| service.kind == Kind::Job);
+        let compare = if jobs { BY_ITSELF } else { compared(&options) };
+        respecting(Sync { automated: own.automated, options, differences, compare })
     }
 
     /// How a chart's Application is synced.
@@ -253,6 +254,16 @@ fn brought_along(kind: &str) -> Option<Difference> {
         expressions: Vec::new(),
         managers: Vec::new(),
     })
+}
+
+/// Argo CD compares by itself, and takes what an API server adds to items of lists for changes (argo-cd#22151).
+const BY_ITSELF: &str = "ServerSideDiff=false";
+
+/// The API server says what would change (Argo CD 2.10). Where it is not the one that applies, it does not see what is
+/// gone from the tree (argo-cd#25205).
+pub fn compared(options: &[String]) -> &'static str {
+    let by_server = options.iter().any(|option| option == "ServerSideApply=true");
+    if by_server { "ServerSideDiff=true" } else { BY_ITSELF }
 }
 
 /// What is left alone when comparing is left alone when syncing, too.
