@@ -1,19 +1,26 @@
 //! GitOps: what the engines are told of the repository and of times, and what they refuse.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostics, codes};
 use crate::duration::seconds;
 use crate::inventory::secret::SecretProvider;
 use crate::inventory::value::Engine;
-use crate::model::Model;
-use crate::model::flux::apply::{Apply, Times, apply};
+use crate::model::flux::apply::{Apply, HealthCheck, Times, apply};
 use crate::model::gitops::Gitops;
+use crate::model::idle::starts;
 use crate::model::secret::Secret;
+use crate::model::service::Service;
 use crate::model::stack::Stack;
+use crate::model::workload::ends;
+use crate::model::{Environment, Model};
 use crate::source::Span;
 
 codes! { Gitops:
     /// Flux waits longer than it compares.
     TIMEOUT_OVER_INTERVAL = ("timeout-over-interval", Warning, "Flux's timeout is not below its interval");
+    /// A start that Flux does not wait for.
+    START_OVER_TIMEOUT = ("start-over-timeout", Warning, "a pod may take longer to start than Flux waits for it");
     /// A retry that comes no sooner.
     RETRY_OVER_INTERVAL = ("retry-over-interval", Warning, "a retry that waits longer than what it should be sooner than");
     /// A repository that no engine can read.
@@ -43,6 +50,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             encrypted_secrets(gitops, engine, stack.secrets.iter(), found);
             if engine == Engine::Flux {
                 flux_times(&stack.flux, &stack.flux.times, Some(stack), found);
+                slow_starts(model, environment, stack, found);
             }
         }
     }
@@ -99,6 +107,37 @@ fn flux_times(apply: &Apply, times: &Times, stack: Option<&Stack>, found: &mut D
         let diagnostic = RETRY_OVER_INTERVAL.at(place, "longer than the interval", message);
         found.push(diagnostic.about(about).help("make the retry interval shorter than the interval"));
     }
+}
+
+/// Told once for each stack, at its slowest service. What comes up later is well, but until then Flux reports a failure,
+/// and whatever depends on the stack waits for the next try.
+fn slow_starts(model: &Model, environment: &Environment, stack: &Stack, found: &mut Diagnostics) {
+    let Some(apply) = stack.delivery.as_ref().map(|delivery| &delivery.apply) else { return };
+    let Some(timeout) = seconds(&apply.timeout).filter(|_| !apply.suspend) else { return };
+    let awaited = |service: &&Arc<Service>| {
+        let named = |check: &HealthCheck| {
+            check.kind == service.kind.object_kind() && check.name.value == service.name
+        };
+        starts(service) && !ends(service.kind) && (apply.wait || apply.health_checks.iter().any(named))
+    };
+    let slowest = stack.services.iter().filter(awaited).max_by_key(|service| service.longest_start);
+    let Some(service) = slowest.filter(|service| service.longest_start as f64 > timeout) else { return };
+    let place = ["startup-probe", "liveness-probe", "probe"]
+        .iter()
+        .find_map(|probe| model.place_of(&environment.name, &["services", &service.key, probe, "startup"]));
+    let message = format!(
+        "pods of service `{}` may take {} seconds to start, and Flux waits {} for the health of stack `{}`",
+        service.key, service.longest_start, apply.timeout, stack.name
+    );
+    found.push(
+        START_OVER_TIMEOUT
+            .at(place.unwrap_or(service.place), "longer than Flux waits", message)
+            .about(service.subject())
+            .help(format!(
+                "give the stack more time: `stacks.{}.flux = {{ timeout = \"…\", interval = \"…\" }}`, the interval above the timeout",
+                stack.name
+            )),
+    );
 }
 
 /// Flux's schema takes `http`, `https` and `ssh` URLs only; Argo CD takes Git's `user@host:path`, too.

@@ -6,6 +6,7 @@ use crate::check::spelling::everywhere;
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Node, Table, Value};
 use crate::inventory::service::Kind;
+use crate::model::rollout::PROGRESS_DEADLINE;
 use crate::model::service::Service;
 use crate::model::workload::ends;
 use crate::model::{BAD_VALUE, Environment, Model};
@@ -113,7 +114,9 @@ fn job_labels(whole: &Whole<'_>) -> Vec<Fault> {
 fn deadlines(whole: &Whole<'_>) -> Vec<Fault> {
     let service = whole.service;
     let ready = service.rollout.min_ready.unwrap_or(0);
-    if service.kind != Kind::Deployment || service.rollout.progress_deadline.unwrap_or(600) > ready {
+    if service.kind != Kind::Deployment
+        || service.rollout.progress_deadline.unwrap_or(PROGRESS_DEADLINE) > ready
+    {
         return Vec::new();
     }
     let span =

@@ -27,7 +27,7 @@ record! {
     pub struct Ingress {
         /// What routes: decides the kind of object. Default `ingress`.
         provider: Option<Spanned<IngressProvider>>,
-        /// The ingress class (`ingress`, `traefik`).
+        /// The ingress class (`ingress`, `traefik`). To Traefik it is told by an annotation, unless its chart is one of the inventory and of version 40 or later, whose routes have a field for it.
         class: Option<Text>,
         /// Traefik's entry points. Default `websecure` with an issuer, `web` without.
         entry_points: List<Text>,

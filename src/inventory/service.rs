@@ -305,7 +305,7 @@ record! {
         node_port: Option<Whole>,
         /// The port on the address of the node that the pod runs on.
         host_port: Option<Whole>,
-        /// What is spoken on it, for routers: `https`, `kubernetes.io/h2c` …
+        /// What is spoken on it, for routers: `https`, `grpc`, `kubernetes.io/h2c` … Default: what its name says.
         app_protocol: Option<Text>,
         /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.
         entry_point: Option<Text>,
@@ -489,7 +489,7 @@ record! {
         failures: Option<Whole>,
         /// How many successes in a row make it ready again. Default 1.
         successes: Option<Whole>,
-        /// How long the container may take to start. Default `5m`.
+        /// How long the container may take to start. A Deployment gets more time where its usual ten minutes are too short. Default `5m`.
         startup: Option<Duration>,
     }
 }

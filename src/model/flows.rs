@@ -3,6 +3,8 @@
 //! A direction that a stack closes stays closed but for these rules, so a service without one needs no policy of
 //! its own. Volumes need no rule: the node mounts them. Nor do probes: a node always reaches its own pods.
 
+mod router;
+
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,11 +19,14 @@ use crate::diagnostic::Diagnostics;
 use crate::inventory::TOO_MUCH;
 use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
+use crate::model::flows::router::{Router, from_entities, from_router, of_cilium};
 use crate::model::policy::End;
 use crate::model::port::Port;
 use crate::model::service::Service;
 use crate::model::texts::Texts;
 use crate::model::{Environment, Model};
+
+pub use router::routed_ports;
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
 /// (RFC 1918, RFC 3927, RFC 6598; RFC 4193 and RFC 4291 for IPv6).
@@ -100,14 +105,16 @@ fn solvers(environment: &Environment, model: &Model) -> BTreeMap<String, Solvers
     });
     let of_routes = of_routes.filter(|_| router.provider != IngressProvider::Gateway);
     let ports = vec![json!({ "port": SOLVER_PORT, "protocol": "TCP" })];
-    let solvers = match router_pods(model) {
-        Some(peer) => {
+    let solvers = match router::router(model) {
+        Router::Peers(peers) => {
             let left = Cell::new(usize::MAX);
             let mut opened = Opened::new(&left);
-            opened.add([Arc::new(peer)], ports);
+            opened.add(shared(peers), ports);
             Solvers { ingress_rules: opened.into_rules("from"), ..Solvers::default() }
         }
-        None => Solvers { router_rules: from_cilium(&ports), ..Solvers::default() },
+        Router::Entities(entities) => {
+            Solvers { router_rules: from_entities(entities, &ports), ..Solvers::default() }
+        }
     };
     written
         .chain(of_routes)
@@ -307,9 +314,10 @@ impl Around<'_> {
         if !all.is_empty() {
             opened.add(from, all);
         }
-        if let Some(router) = router_pods(self.model).map(Arc::new) {
+        if let Router::Peers(peers) = router::router(self.model) {
+            let peers = shared(peers);
             for port in routed_ports(service, self.model) {
-                opened.add([Arc::clone(&router)], one_port(service, port));
+                opened.add(peers.iter().cloned(), one_port(service, port));
             }
         }
         for port in service.monitor.iter().flat_map(|monitor| monitor.ports()) {
@@ -381,13 +389,10 @@ impl Around<'_> {
     fn written(&self, end: &End) -> Vec<Json> {
         let model = self.model;
         match end {
-            End::Anywhere => self.whole().iter().map(|cidr| block(cidr)).collect(),
+            End::Anywhere => anywhere(model),
             End::Internet => internet(model),
             End::Lan => model.network.lan.iter().map(|lan| block(&lan.to_string())).collect(),
-            End::Nodes => match model.nodes.iter().flat_map(|node| &node.addresses).collect::<Vec<_>>() {
-                none if none.is_empty() => self.written(&End::Anywhere),
-                addresses => addresses.into_iter().map(|address| block(&single(address.value))).collect(),
-            },
+            End::Nodes => nodes(model),
             End::ApiServer => self.api_server(),
             End::Network(network) => vec![block(network)],
             // A policy of Kubernetes cannot say it: see `hosts`.
@@ -431,62 +436,22 @@ impl Around<'_> {
         }
         blocks
     }
-
-    fn whole(&self) -> Vec<String> {
-        let six = has_ipv6(self.model).then(|| "::/0".to_owned());
-        std::iter::once("0.0.0.0/0".to_owned()).chain(six).collect()
-    }
 }
 
 fn shared(peers: Vec<Json>) -> Vec<Arc<Json>> {
     peers.into_iter().map(Arc::new).collect()
 }
 
-/// The router's pods; none if it is Cilium, whose connections come from no pod.
-fn router_pods(model: &Model) -> Option<Json> {
-    match &model.ingress {
-        Some(router) if router.by_cilium => None,
-        Some(router) => Some(some_pods(router.namespace.as_deref(), &router.pod_labels)),
-        None => Some(some_pods(None, &Texts::new())),
-    }
+/// The nodes' addresses; any address where the inventory has no nodes.
+fn nodes(model: &Model) -> Vec<Json> {
+    let addresses = model.nodes.iter().flat_map(|node| &node.addresses);
+    let blocks: Vec<Json> = addresses.map(|address| block(&single(address.value))).collect();
+    if blocks.is_empty() { anywhere(model) } else { blocks }
 }
 
-/// The ports, by name, that the router connects to: for hosts, and for whatever comes in by an entry point.
-pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<Item = &'s str> {
-    let hosts = model.ingress.is_some() && !service.hosts.is_empty();
-    let of_hosts = service.main_port.as_deref().filter(|_| hosts);
-    let entered = |port: &&Port| port.entry_point.is_some() || port.listener.is_some();
-    of_hosts.into_iter().chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
-}
-
-/// Cilium as the router has an identity that no selector of Kubernetes' policies finds (cilium/cilium#36509).
-fn from_router(service: &Service, model: &Model) -> Vec<Json> {
-    if router_pods(model).is_some() || open_ports(service).is_some() {
-        return Vec::new();
-    }
-    let mut ports: Vec<Json> = Vec::new();
-    for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-    }
-    from_cilium(&ports)
-}
-
-/// Rules that let Cilium's own router reach some ports; none for no ports.
-fn from_cilium(ports: &[Json]) -> Vec<Json> {
-    let rule = |ports: Json| json!({ "fromEntities": ["ingress"], "toPorts": [ports] });
-    of_cilium(ports).into_iter().map(rule).collect()
-}
-
-/// Cilium takes at most so many ports at once.
-const MOST_PORTS: usize = 40;
-
-/// Ports as Cilium takes them: their numbers are texts, and there are not too many at once.
-fn of_cilium(ports: &[Json]) -> Vec<Json> {
-    let text = |port: &Json| json!({ "port": port["port"].to_string(), "protocol": port["protocol"] });
-    let some = |ports: &[Json]| json!({ "ports": ports.iter().map(text).collect::<Vec<_>>() });
-    ports.chunks(MOST_PORTS).map(some).collect()
+fn anywhere(model: &Model) -> Vec<Json> {
+    let six = has_ipv6(model).then_some("::/0");
+    std::iter::once("0.0.0.0/0").chain(six).map(block).collect()
 }
 
 /// Rules of Cilium about hosts, alike ports together.

@@ -11,6 +11,7 @@ use crate::model::certificates::{Certificate, Issuer, check_issuer, lower_certif
 use crate::model::chart::Chart;
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
+use crate::model::load_balancer::version_of;
 use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
 use crate::model::naming::{NameKind, check_host, check_name, optional_name, report_unknown};
 use crate::model::port::check_port;
@@ -27,6 +28,8 @@ pub struct Ingress {
     pub provider: IngressProvider,
     /// The ingress class.
     pub class: Option<String>,
+    /// The same where routes have a field for it; else an annotation says it.
+    pub class_field: Option<String>,
     /// Traefik's entry points.
     pub entry_points: Vec<String>,
     /// The chart that serves the hosts, as it is named.
@@ -43,6 +46,9 @@ pub struct Ingress {
     /// Whether Cilium itself is the router: its connections come from no pod.
     #[serde(skip)]
     pub by_cilium: bool,
+    /// Whether the router's pods share their nodes' network, as its chart is told.
+    #[serde(skip)]
+    pub on_host: bool,
     /// The Gateway's namespace, name and listener.
     pub gateway: Option<GatewayName>,
     /// Annotations for every route.
@@ -103,6 +109,7 @@ pub fn lower_ingress(
     let mut ingress = Ingress {
         provider,
         class: optional_name(resolver, table.class.as_ref(), "an ingress class", NameKind::Subdomain),
+        class_field: None,
         entry_points: if entry_points.is_empty() { vec![default_entry.to_owned()] } else { entry_points },
         chart: table.chart.as_ref().map(|name| resolver.quiet_text(name)),
         issuer,
@@ -110,6 +117,7 @@ pub fn lower_ingress(
         namespace,
         pod_labels: texts(resolver, &table.pod_labels),
         by_cilium: false,
+        on_host: false,
         gateway,
         annotations: texts(resolver, &table.annotations),
         redirect_http: table.redirect_http.is_some_and(|flag| flag.value),
@@ -122,6 +130,11 @@ pub fn lower_ingress(
         dashboard: None,
     };
     ingress.by_cilium = ingress.is_cilium(charts);
+    let served_by = charts.iter().find(|chart| ingress.chart.as_ref() == Some(&chart.name));
+    ingress.on_host = served_by.is_some_and(shares_network);
+    if provider != IngressProvider::Traefik || served_by.is_some_and(knows_classes) {
+        ingress.class_field.clone_from(&ingress.class);
+    }
     check_provider(resolver, table, &ingress);
     ingress.routes = chart_routes(resolver, &ingress, charts);
     lower_dashboard(resolver, table, &mut ingress);
@@ -140,6 +153,18 @@ impl Ingress {
         self.provider != IngressProvider::Traefik && (class == Some("cilium") || served)
     }
 
+    /// Whether it reads the annotations of ingress-nginx.
+    pub fn is_nginx(&self) -> bool {
+        self.provider == IngressProvider::Ingress
+            && self.class.as_deref().unwrap_or("nginx").contains("nginx")
+    }
+
+    /// Traefik's class where its routes have no field for it.
+    pub fn class_annotation(&self) -> Texts {
+        let class = self.class.as_ref().filter(|_| self.class_field.is_none());
+        class.map(|class| ("kubernetes.io/ingress.class".to_owned(), class.clone())).into_iter().collect()
+    }
+
     /// Whether a ClusterIssuer that is written here proves a name by answering to it.
     pub fn answers(&self, issuer: &str, kind: IssuerKind) -> bool {
         self.solvers(issuer, kind).iter().any(|solver| !solver["http01"].is_null())
@@ -156,6 +181,21 @@ impl Ingress {
         let known = known.filter(|_| kind == IssuerKind::ClusterIssuer);
         known.and_then(|known| known.spec["acme"]["solvers"].as_array()).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Traefik's routes have a class since 3.7, which its chart has since 40. Older definitions refuse the field
+/// (traefik/traefik#12313, #13245); all of them know the annotation.
+fn knows_classes(chart: &Chart) -> bool {
+    let since = |text: &str, first: [u32; 3]| version_of(text).is_some_and(|version| version >= first);
+    let own_tag = chart.values["image"]["tag"].as_str();
+    chart.chart == "traefik"
+        && since(&chart.version, [40, 0, 0])
+        && own_tag.is_none_or(|tag| since(tag, [3, 7, 0]))
+}
+
+/// As the charts of Traefik and of ingress-nginx are told.
+fn shares_network(chart: &Chart) -> bool {
+    [&chart.values["hostNetwork"], &chart.values["controller"]["hostNetwork"]].contains(&&json!(true))
 }
 
 /// Hosts are reached over TLS if certificates are issued for them, if every entry point is a secure one (a route
@@ -254,7 +294,7 @@ fn check_provider(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingre
     }
     // What ingress-nginx does not read would be written for nobody.
     let class = ingress.class.as_deref().unwrap_or("nginx");
-    let other = ingress.provider == IngressProvider::Ingress && !class.contains("nginx");
+    let other = ingress.provider == IngressProvider::Ingress && !ingress.is_nginx();
     if let Some(flag) = table.redirect_http.filter(|flag| flag.value && other) {
         resolver.found.push(
             BAD_VALUE

@@ -233,7 +233,7 @@ pub fn lower_metallb(
 }
 
 /// `v0.14.9` as numbers; a pre-release counts as its release.
-fn version_of(text: &str) -> Option<[u32; 3]> {
+pub fn version_of(text: &str) -> Option<[u32; 3]> {
     let core = text.trim_start_matches('v').split(['-', '+']).next()?;
     let mut numbers = core.split('.').map(|number| number.parse().ok());
     Some([numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)])

@@ -9,6 +9,7 @@ use crate::inventory::service::Kind;
 use crate::inventory::value::Engine;
 use crate::model::argocd::merged;
 use crate::model::idle::first_mounts;
+use crate::model::ingress::Ingress;
 use crate::model::policy::PodSecurityLevels;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
@@ -35,6 +36,8 @@ pub struct Annotations {
     pub service: Texts,
     /// Of the Ingress, IngressRoute or HTTPRoute.
     pub route: Texts,
+    /// Of the IngressRouteTCP or IngressRouteUDP.
+    pub entry: Texts,
     /// Of the other objects.
     pub other: Texts,
 }
@@ -64,7 +67,6 @@ pub fn kept_by(engine: Engine) -> Texts {
 /// Labels and annotates stacks and services.
 pub fn mark_environment(environment: &mut Environment, model: &Model) {
     let gitops = model.gitops.as_ref();
-    let route = model.ingress.as_ref().map(|ingress| ingress.annotations.clone()).unwrap_or_default();
     let waits = environment.services().any(|service| !service.depends_on.is_empty());
     environment.has_dependencies = waits;
     environment.stacks.par_iter_mut().for_each(|stack| {
@@ -79,7 +81,7 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
             service.labels.add_all(&stack.labels);
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
-            service.annotated = annotate(service, stack.env_digest.as_deref(), waves, &route);
+            service.annotated = annotate(service, stack.env_digest.as_deref(), waves, model.ingress.as_ref());
             if service.kind == Kind::Job {
                 renew(&mut service.annotated.workload, engine);
             }
@@ -107,7 +109,7 @@ pub fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
     }
 }
 
-fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) -> Annotations {
+fn annotate(service: &Service, env: Option<&str>, waves: bool, ingress: Option<&Ingress>) -> Annotations {
     let mut other = Texts::new();
     if waves && service.wave > 0 {
         other.insert(SYNC_WAVE.to_owned(), service.wave.to_string());
@@ -127,11 +129,13 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, route: &Texts) ->
     }
     let mut with_route = other.clone();
     with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
-    with_route.extend(route.clone());
+    with_route.extend(ingress.map(|ingress| ingress.annotations.clone()).unwrap_or_default());
+    let mut entry = other.clone();
+    entry.extend(ingress.map(Ingress::class_annotation).unwrap_or_default());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
     service_own.extend(request.unwrap_or_default());
-    Annotations { workload, pod, service: service_own, route: with_route, other }
+    Annotations { workload, pod, service: service_own, route: with_route, entry, other }
 }
 
 /// Nobody may change a job, so one that differs has to be made anew: then, and only then, it runs again. `Replace=true`

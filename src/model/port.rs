@@ -9,6 +9,7 @@ use crate::inventory;
 use crate::inventory::record::Map;
 use crate::inventory::service::{PortTable, Protocol};
 use crate::model::balancer::LoadBalancer;
+use crate::model::ingress::Ingress;
 use crate::model::references::Resolver;
 use crate::model::route::Route;
 use crate::model::texts::optional;
@@ -152,12 +153,35 @@ pub fn speaks_http(service: &inventory::service::Service) -> bool {
 }
 
 /// Leads a route to a port of the service.
-pub fn behind(mut route: Route, ports: &[Port], main_port: Option<&str>, name: &str) -> Route {
-    let port = ports.iter().find(|port| Some(port.name.as_str()) == main_port);
+pub fn behind(mut route: Route, port: Option<&Port>, ingress: Option<&Ingress>, name: &str) -> Route {
     route.port_number = port.map(|port| port.port.value);
-    route.port = json!(main_port);
+    route.port = json!(port.map(|port| &port.name));
     name.clone_into(&mut route.service);
+    if let Some((scheme, protocol)) = port.and_then(spoken_to_routers) {
+        route.scheme = Some(scheme);
+        if let Some(protocol) = protocol.filter(|_| ingress.is_some_and(Ingress::is_nginx)) {
+            let key = "nginx.ingress.kubernetes.io/backend-protocol";
+            route.annotations.insert(key.to_owned(), protocol.to_owned());
+        }
+    }
     route
+}
+
+/// What routers have to be told of a port that does not speak plain HTTP/1.1, as Traefik and ingress-nginx call it:
+/// its `app-protocol` says so, else its name, else its number.
+fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)> {
+    let of_name = if port.name.starts_with("https") { "https" } else { port.name.as_str() };
+    let word = port.app_protocol.as_deref().unwrap_or(of_name);
+    Some(match word.strip_prefix("kubernetes.io/").unwrap_or(word) {
+        "https" | "wss" => ("https", Some("HTTPS")),
+        "grpcs" => ("https", Some("GRPCS")),
+        "grpc" => ("h2c", Some("GRPC")),
+        "h2c" => ("h2c", None),
+        _ if port.app_protocol.is_none() && port.port.value == 443 && spoken(&port.name).is_none() => {
+            ("https", Some("HTTPS"))
+        }
+        _ => return None,
+    })
 }
 
 /// The type of a Service with these ports.

@@ -43,6 +43,15 @@ pub struct Ask {
     successes: Option<i64>,
 }
 
+impl Probe {
+    /// How long its container may take to start, in seconds.
+    pub fn longest_start(&self) -> i64 {
+        let longest =
+            |ask: &Ask| ask.delay.unwrap_or(0).saturating_add(ask.failures.saturating_mul(ask.period));
+        self.startup.as_ref().map_or(0, longest)
+    }
+}
+
 impl Serialize for Ask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

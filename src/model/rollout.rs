@@ -51,6 +51,20 @@ impl Rollout {
 static OF_DEPLOYMENTS: LazyLock<Arc<Json>> =
     LazyLock::new(|| Arc::new(json!({ "maxSurge": "25%", "maxUnavailable": "25%" })));
 
+/// A Deployment counts as failed after so many seconds without progress, if nothing else is said.
+pub const PROGRESS_DEADLINE: i64 = 600;
+/// What a pod needs beside its start: a node, its images, its volumes.
+const BEFORE_THE_START: i64 = 300;
+
+/// Gives a Deployment whose pods may take long to start the time to do so, unless the inventory says it.
+pub fn give_time(rollout: &mut Rollout, kind: Kind, longest_start: i64) {
+    let needed = longest_start.saturating_add(rollout.min_ready.unwrap_or(0));
+    if kind == Kind::Deployment && longest_start > 0 && needed >= PROGRESS_DEADLINE {
+        let deadline = needed.saturating_add(BEFORE_THE_START).min(i64::from(i32::MAX));
+        rollout.progress_deadline.get_or_insert(deadline);
+    }
+}
+
 /// Lowers how pods are replaced.
 pub fn lower_rollout(resolver: &mut Resolver<'_>, key: &str, table: &Table, kind: Kind) -> Rollout {
     let mut rollout = Rollout {

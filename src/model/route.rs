@@ -45,6 +45,8 @@ pub struct Route {
     pub port: Json,
     /// The Service's port, by number.
     pub port_number: Option<i64>,
+    /// What is spoken to the service behind it, as Traefik calls it: plain HTTP if nothing else is said.
+    pub scheme: Option<&'static str>,
     /// Traefik's entry points.
     pub entry_points: Vec<String>,
     /// The entry points that send clients on to HTTPS.
@@ -162,6 +164,7 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
         service_kind: None,
         port: Json::Null,
         port_number: None,
+        scheme: None,
         entry_points,
         redirect_points,
         redirect,
@@ -180,7 +183,7 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
 /// A plain Ingress has no words for it; ingress-nginx reads an annotation.
 fn check_rewrite(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: &Wanted<'_>) {
     let class = ingress.class.as_deref().unwrap_or("nginx");
-    let untold = ingress.provider == IngressProvider::Ingress && !class.contains("nginx");
+    let untold = ingress.provider == IngressProvider::Ingress && !ingress.is_nginx();
     if let Some(flag) = wanted.strip_prefix.filter(|flag| flag.value && untold) {
         let message = format!("`strip-prefix` of {} does not know how class `{class}` is told", wanted.owner);
         resolver.found.push(
@@ -431,7 +434,7 @@ pub fn matches(pattern: &str, host: &str) -> bool {
 
 /// What an Ingress says by annotations.
 fn own_annotations(ingress: &Ingress, tls: Option<&RouteTls>, strip_prefix: bool, redirect: bool) -> Texts {
-    let mut annotations = Texts::new();
+    let mut annotations = ingress.class_annotation();
     if ingress.provider != IngressProvider::Ingress {
         return annotations;
     }

@@ -30,7 +30,7 @@ use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lo
 use crate::model::port::{Port, behind, lower_ports, main_port, service_type, speaks_http};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
-use crate::model::rollout::{Rollout, lower_rollout};
+use crate::model::rollout::{Rollout, give_time, lower_rollout};
 use crate::model::route::{Route, Wanted, lower_route, rule};
 use crate::model::stack::{Stack, known_secret, quantities};
 use crate::model::storage::Claim;
@@ -112,6 +112,9 @@ pub struct Service {
     pub volumes: Vec<Volume>,
     /// How its health is told.
     pub probe: Option<Box<Probe>>,
+    /// How long its pods may take to start, in seconds.
+    #[serde(skip)]
+    pub longest_start: i64,
     /// Host names, in full.
     pub hosts: Vec<Spanned<String>>,
     /// The first path it is routed by.
@@ -180,7 +183,7 @@ pub struct Service {
     pub egress_rules: Option<Vec<Rule>>,
     /// Rules of a CiliumNetworkPolicy about the hosts that it may reach.
     pub host_rules: Vec<Json>,
-    /// What its CiliumNetworkPolicy lets in, if Cilium itself is the router.
+    /// What its CiliumNetworkPolicy lets in, where no other policy can name the router.
     pub router_rules: Vec<Json>,
     /// The place of its name.
     #[serde(skip)]
@@ -287,10 +290,15 @@ pub fn lower_service(
     let paths = lower_paths(resolver, paths, place);
     let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
     let path = paths.first().cloned().unwrap_or_default();
-    let route = route.map(|route| Box::new(behind(route, &ports, main_port.as_deref(), &name)));
+    let main = ports.iter().find(|port| Some(&port.name) == main_port.as_ref());
+    let route = route.map(|route| Box::new(behind(route, main, around.model.ingress.as_ref(), &name)));
     let gpus = gpus(table.gpu.as_ref());
     let resources = Arc::new(lower_resources(resolver, table.resources.as_ref()));
-    let rollout = lower_rollout(resolver, key, table, kind);
+    let probe = lower_probes(resolver, &asked, &ports, None, main_port.as_deref());
+    let mut rollout = lower_rollout(resolver, key, table, kind);
+    let probes = init_containers.iter().chain(&sidecars).map(|container| &container.probe).chain([&probe]);
+    let longest_start = probes.flatten().map(|probe| probe.longest_start()).max().unwrap_or(0);
+    give_time(&mut rollout, kind, longest_start);
     let strategy = match table.strategy {
         Some(strategy) => strategy.value,
         // Who says how many may go at a time means that they are replaced one by one.
@@ -325,7 +333,8 @@ pub fn lower_service(
         main_port: main_port.clone(),
         container_resources: with_gpus(&resources, table.gpu.as_ref()),
         resources,
-        probe: lower_probes(resolver, &asked, &ports, None, main_port.as_deref()),
+        probe,
+        longest_start,
         pod: lower_pod(resolver, around, stack, table),
         traefik_rule: rule(&hosts, &paths),
         route,

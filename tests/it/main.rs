@@ -17,6 +17,7 @@ mod programs;
 mod whole;
 
 mod cases;
+mod controllers;
 mod docs;
 mod escape;
 mod explain;

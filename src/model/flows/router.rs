@@ -1,0 +1,72 @@
+//! What a router's connections come from: its pods, its nodes, or Cilium itself.
+
+use serde_json::{Value as Json, json};
+
+use crate::model::Model;
+use crate::model::flows::{nodes, one_port, open_ports, some_pods};
+use crate::model::port::Port;
+use crate::model::service::Service;
+use crate::model::texts::Texts;
+
+/// Who connects for a router, as a policy names it.
+pub enum Router {
+    /// Peers of a NetworkPolicy.
+    Peers(Vec<Json>),
+    /// What only Cilium's policies can name: an identity that no selector and no address finds (cilium/cilium#36509).
+    Entities(&'static [&'static str]),
+}
+
+/// Who connects for the router. Pods on their nodes' network have the nodes' addresses.
+pub fn router(model: &Model) -> Router {
+    let Some(router) = &model.ingress else {
+        return Router::Peers(vec![some_pods(None, &Texts::new())]);
+    };
+    if router.by_cilium {
+        Router::Entities(&["ingress"])
+    } else if router.on_host && model.network.cilium {
+        Router::Entities(&["host", "remote-node"])
+    } else if router.on_host {
+        Router::Peers(nodes(model))
+    } else {
+        Router::Peers(vec![some_pods(router.namespace.as_deref(), &router.pod_labels)])
+    }
+}
+
+/// The ports, by name, that the router connects to: for hosts, and for whatever comes in by an entry point.
+pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<Item = &'s str> {
+    let hosts = model.ingress.is_some() && !service.hosts.is_empty();
+    let of_hosts = service.main_port.as_deref().filter(|_| hosts);
+    let entered = |port: &&Port| port.entry_point.is_some() || port.listener.is_some();
+    of_hosts.into_iter().chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
+}
+
+/// What a service's CiliumNetworkPolicy lets in.
+pub fn from_router(service: &Service, model: &Model) -> Vec<Json> {
+    let Router::Entities(entities) = router(model) else { return Vec::new() };
+    if open_ports(service).is_some() {
+        return Vec::new();
+    }
+    let mut ports: Vec<Json> = Vec::new();
+    for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    from_entities(entities, &ports)
+}
+
+/// Rules that let entities reach some ports; none for no ports.
+pub fn from_entities(entities: &[&str], ports: &[Json]) -> Vec<Json> {
+    let rule = |ports: Json| json!({ "fromEntities": entities, "toPorts": [ports] });
+    of_cilium(ports).into_iter().map(rule).collect()
+}
+
+/// Cilium takes at most so many ports at once.
+const MOST_PORTS: usize = 40;
+
+/// Ports as Cilium takes them: their numbers are texts, and there are not too many at once.
+pub fn of_cilium(ports: &[Json]) -> Vec<Json> {
+    let text = |port: &Json| json!({ "port": port["port"].to_string(), "protocol": port["protocol"] });
+    let some = |ports: &[Json]| json!({ "ports": ports.iter().map(text).collect::<Vec<_>>() });
+    ports.chunks(MOST_PORTS).map(some).collect()
+}
