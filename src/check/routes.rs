@@ -1,16 +1,20 @@
 //! Routes: hosts that two things want or no listener serves, chains in a circle, a dashboard for everyone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::check::names::{DUPLICATE_HOST, UNROUTED_HOST};
+use crate::check::placement::patched;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::node::Value;
+use crate::model::flows::open_ports;
 use crate::model::gateway::Gateway;
 use crate::model::ingress::Ingress;
-use crate::model::middleware::{Middleware, position};
+use crate::model::middleware::{Middleware, asks_for_login, position};
 use crate::model::route::Route;
-use crate::model::{DEPENDENCY_CYCLE, Model, UNORDERABLE_DEPENDENCY};
+use crate::model::service::Service;
+use crate::model::{DEPENDENCY_CYCLE, Environment, Model, UNORDERABLE_DEPENDENCY};
 use crate::source::{Span, Spanned};
 
 codes! {
@@ -22,6 +26,8 @@ codes! {
     UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`, or `strip-prefix` without `path`");
     /// A certificate that is never issued.
     UNPROVABLE_WILDCARD = ("unprovable-wildcard", PortsAndNames, Warning, "a wildcard host whose issuer proves names by HTTP only");
+    /// A login that the service's own address leads around.
+    BYPASSED_LOGIN = ("bypassed-login", Security, Warning, "a service's own address opens the port that its route asks a login for");
     /// Traefik's dashboard without anything that asks who is there.
     OPEN_DASHBOARD = ("open-dashboard", Security, Warning, "Traefik's dashboard is open to whoever reaches its host");
 }
@@ -35,6 +41,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     duplicate_hosts(model, ingress, found);
     unprovable_wildcards(model, ingress, found);
     open_dashboard(ingress, found);
+    bypassed_logins(model, found);
     circles(&ingress.middlewares, found);
     later_namespaces(model, ingress, found);
     if let Some(gateway) = &ingress.written_gateway {
@@ -242,6 +249,38 @@ fn open_dashboard(ingress: &Ingress, found: &mut Diagnostics) {
             .help(
                 "declare `ingress.middlewares.auth` with `basic-auth`, and write `middlewares = [\"auth\"]`",
             ),
+    );
+}
+
+/// Whoever asks the address itself meets no middleware. An isolated stack that says who may come is let be.
+fn bypassed_logins(model: &Model, found: &mut Diagnostics) {
+    for environment in &model.environments {
+        for stack in &environment.stacks {
+            let open = |service: &&Arc<Service>| !stack.closed.ingress || open_ports(service).is_some();
+            for service in stack.services.iter().filter(open) {
+                bypassed_login(model, environment, service, found);
+            }
+        }
+    }
+}
+
+fn bypassed_login(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
+    let Some(balancer) = &service.load_balancer else { return };
+    let asks = |route: &&Box<Route>| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
+    let Some(route) = service.route.as_ref().filter(asks) else { return };
+    let Some(port) = route.port_number.filter(|_| !patched(service, &["ports"])) else { return };
+    let path = ["services", &service.key, "middlewares"];
+    let span = model.place_of(&environment.name, &path).unwrap_or(route.place);
+    let message = format!(
+        "service `{}` asks for a login on its host, and its address opens port {port} to everybody",
+        service.key
+    );
+    found.push(
+        BYPASSED_LOGIN
+            .at(span, "only the route passes it", message)
+            .because(balancer.place, "whoever asks here is not asked")
+            .about(service.subject())
+            .help("drop `ip` if the host is enough, or isolate the stack and say in `allow-from` who may reach the port"),
     );
 }
 

@@ -94,9 +94,12 @@ fn check_one(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
 
 /// Whether a spec asks who is there, or where they come from.
 fn guards(spec: &Json) -> bool {
-    ["basicAuth", "digestAuth", "forwardAuth", "ipAllowList", "plugin"]
-        .iter()
-        .any(|kind| spec.get(kind).is_some())
+    asks_for_login(spec) || ["ipAllowList", "plugin"].iter().any(|kind| spec.get(kind).is_some())
+}
+
+/// Whether a spec asks who is there.
+pub fn asks_for_login(spec: &Json) -> bool {
+    ["basicAuth", "digestAuth", "forwardAuth"].iter().any(|kind| spec.get(kind).is_some())
 }
 
 fn spec(resolver: &mut Resolver<'_>, table: &Table) -> Json {
