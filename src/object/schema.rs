@@ -280,7 +280,8 @@ impl Walk {
             && !self.secret
             && let Some(fault) = self.faults.last_mut()
         {
-            fault.help = Some(format!("put it in quotes: `\"{value}\"`"));
+            // As it is written, which may be `yes` or a hole of a template.
+            fault.help = Some("put it in quotes".to_owned());
         }
     }
 
@@ -483,7 +484,7 @@ mod tests {
             (
                 "/metadata/labels",
                 json!({"a": true}),
-                "metadata.labels.a: must be a text, and is `true` put it in quotes: `\"true\"`",
+                "metadata.labels.a: must be a text, and is `true` put it in quotes",
             ),
             (
                 "/metadata/name",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::tree::signature::{digest, signature_line};
+use crate::tree::signature::{Parts, same_body};
 use crate::tree::{Signed, Tree, TreePath, looks_signed, signature};
 
 /// What stands at a path below the output folder.
@@ -221,19 +221,14 @@ impl Plan {
 
 /// The whole file; none if it stands so already, byte by byte.
 fn signed_anew(path: &TreePath, origin: &str, content: &str, entry: Option<&Entry>) -> Option<String> {
-    let line = signature_line(path, origin, content);
-    let stands = matches!(entry, Some(Entry::File(before)) if before.strip_prefix(&line) == Some(content));
-    (!stands).then(|| [&line, content].concat())
+    let parts = Parts::new(path, origin, content);
+    let stands = matches!(entry, Some(Entry::File(before)) if parts.are(before));
+    (!stands).then(|| parts.joined())
 }
 
 /// Git may check out CRLF; that alone must not make a tree stale.
 fn same_but_for_line_endings(before: &str, after: &str) -> bool {
     before == after || (before.contains('\r') && before.replace("\r\n", "\n") == after)
-}
-
-fn same_body(before: &str, after: &str) -> bool {
-    let body = |text: &str| digest(text.split_once('\n').map_or("", |(_, body)| body));
-    body(before) == body(after)
 }
 
 fn case_twins(wanted: &Tree) -> BTreeMap<TreePath, Trouble> {

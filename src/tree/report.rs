@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::source::{Source, Sources, Span};
-use crate::tree::{Plan, TreePath, Trouble};
+use crate::tree::{Plan, TreePath, Trouble, looks_signed};
 
 codes! {
     /// A file that carries our signature was changed by a person.
@@ -68,12 +68,13 @@ impl Trouble {
     fn first_difference(&self) -> std::ops::Range<usize> {
         let Self::Edited { before, after } = self else { return 0..0 };
         // The signature always differs, and says nothing: it is shown only when the file is to go.
-        let wanted = after.as_deref().map(|text| text.lines().skip(1));
+        let is_signature = |line: &str| looks_signed(line.as_bytes());
+        let wanted = after.as_deref().map(|text| text.lines().filter(|line| !is_signature(line)));
         let Some(mut wanted) = wanted else { return 0..before.lines().next().map_or(0, str::len) };
-        let mut at = before.find('\n').map_or(before.len(), |end| end + 1);
-        for line in before.split_inclusive('\n').skip(1) {
+        let mut at = 0;
+        for line in before.split_inclusive('\n') {
             let bare = line.trim_end_matches(['\r', '\n']);
-            if wanted.next() != Some(bare) {
+            if !is_signature(bare) && wanted.next() != Some(bare) {
                 return at..at + bare.len();
             }
             at += line.len();

@@ -130,6 +130,57 @@ fn a_signature_is_one_plain_line_with_the_digest_of_the_rest() {
 }
 
 #[test]
+fn a_first_line_that_has_to_stay_the_first_does() {
+    for (name, content, wanted) in [
+        ("run.sh", "#!/bin/sh\nls\n", "#!/bin/sh\n# Made by bayplan "),
+        ("a.xml", "<?xml version=\"1.0\"?>\n<a/>\n", "<?xml version=\"1.0\"?>\n<!-- Made by bayplan "),
+        ("a.xml", "<a/>\n", "<!-- Made by bayplan "),
+        ("a.md", "---\ntitle: x\n---\n", "---\n# Made by bayplan "),
+        ("a.txt", "---\nx\n", "# Made by bayplan "),
+        ("a.js", "x\n", "// Made by bayplan "),
+        ("a.css", "x\n", "/* Made by bayplan "),
+        ("a.sql", "x\n", "-- Made by bayplan "),
+        ("a.ini", "x\n", "; Made by bayplan "),
+    ] {
+        let file = signed(name, content);
+        assert!(file.starts_with(wanted), "{file}");
+        assert_eq!(
+            file.lines().filter(|line| !line.contains("Made by")).collect::<Vec<_>>(),
+            content.lines().collect::<Vec<_>>()
+        );
+        for same in
+            [file.clone(), file.replace('\n', "\r\n"), format!("\u{feff}{file}"), file.trim_end().to_owned()]
+        {
+            assert_eq!(signature(&same), Signed::Ours, "{same:?}");
+        }
+        let last = content.lines().last().unwrap();
+        let mut edited = vec![format!("{file}x\n"), file.replacen(&format!("\n{last}\n"), "\ny\n", 1)];
+        if wanted.contains('\n') && !wanted.starts_with("---") {
+            edited.push(file.replacen("in/sh", "in/bash", 1).replacen("1.0", "1.1", 1));
+        }
+        for edited in edited {
+            assert_eq!(signature(&edited), Signed::Edited, "{edited:?}");
+        }
+        let wanted = tree(&[(name, content)]);
+        let plan = Plan::compare(&wanted, &standing(&[(name, text(file.clone()))]), false);
+        assert_eq!((names(&plan.change), plan.unchanged.len()), (vec![], 1), "{name}");
+        let plan = Plan::compare(&tree(&[]), &standing(&[(name, text(file))]), false);
+        assert_eq!(plan.remove.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn an_edit_below_a_line_that_stays_the_first_is_shown() {
+    let file = signed("run.sh", "#!/bin/sh\nls\n").replace("ls", "cd");
+    let plan =
+        Plan::compare(&tree(&[("run.sh", "#!/bin/sh\nls\n")]), &standing(&[("run.sh", text(file))]), false);
+    let mut sources = Sources::default();
+    let found = plan.report("out", &mut sources);
+    let span = found.iter().next().unwrap().primary();
+    assert_eq!(sources.get(span.file).position(span.start).line, 3);
+}
+
+#[test]
 fn the_origin_is_a_bare_tame_name() {
     assert_eq!(Tree::new("/home/me/x/lab.yaml").origin(), "lab.yaml");
     assert_eq!(Tree::new("C:\\x\\lab.toml").origin(), "lab.toml");
@@ -169,7 +220,7 @@ fn whatever_a_person_does_to_a_file_shows() {
     ] {
         assert_eq!(signature(&edited), Signed::Edited, "{edited:?}");
     }
-    for foreign in ["", "\n", "a: 1\n", "# Made by hand\n", &format!("---\n{file}"), &format!(" {file}")] {
+    for foreign in ["", "\n", "a: 1\n", "# Made by hand\n", &format!("a\n{file}"), &format!(" {file}")] {
         assert_eq!(signature(foreign), Signed::Foreign, "{foreign:?}");
     }
 }
