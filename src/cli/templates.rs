@@ -24,15 +24,21 @@ pub fn list(input: &Input) -> Result<Exit> {
     let mut lines = String::new();
     for template in set.list() {
         let origin = match template.origin {
+            Origin::BuiltIn if ejected(&inputs, template.path) => "yours, as built in",
             Origin::BuiltIn => "built in",
             Origin::Replaced => "replaced by yours",
             Origin::Own => "yours",
         };
-        let partial = if template.partial { ", included by others" } else { "" };
+        let partial = if template.partial { ", for others to include" } else { "" };
         lines.push_str(&format!("{:<width$}  {origin}{partial}\n", visible(template.path)));
     }
     print(&lines)?;
     Ok(Exit::Clean)
+}
+
+/// Whether there is a file of the user's that says what the built-in one says.
+fn ejected(inputs: &bayplan::Inputs, path: &str) -> bool {
+    inputs.templates.iter().any(|(own, _)| own.as_str() == path)
 }
 
 /// Copies a built-in template into the user's folder.

@@ -17,6 +17,7 @@ pub use beside::{read_beside, write_signed};
 pub use lock::Lock;
 pub use survey::read_existing;
 
+use bayplan::template::looks_meant;
 use bayplan::tree::TreePath;
 use folder::{Folder, Kind};
 
@@ -145,8 +146,8 @@ fn open_named(path: &Path) -> Result<Option<Folder>> {
     }
 }
 
-/// Reads every `*.j2` below `dir`, ordered by path; none if there is no such folder. What begins with a dot is
-/// passed over. Errors on a symbolic link, a name that is no [`TreePath`], too many or too large files.
+/// Reads every `*.j2` below `dir`, ordered by path; none if there is no such folder. What begins with a dot, or ends
+/// otherwise, is passed over; of what may be meant as a template the path is there, without text. Errors on a symbolic link, a name that is no [`TreePath`], too many or too large files.
 pub fn read_templates(dir: &Path) -> Result<Option<Vec<(TreePath, String)>>> {
     let Some(root) = open_named(dir)? else { return Ok(None) };
     let mut templates = Vec::new();
@@ -165,6 +166,9 @@ fn read_templates_in(
     for (name, kind) in folder.list().with_context(|| format!("cannot list `{}`", shown(dir, at)))? {
         let is_template = name.ends_with(".j2");
         if name.starts_with('.') || (kind == Kind::File && !is_template) {
+            if kind == Kind::File && templates.len() < MAX_TEMPLATES && looks_meant(&name) {
+                templates.extend(child(at, &name).ok().map(|path| (path, String::new())));
+            }
             continue;
         }
         let path =
@@ -183,6 +187,8 @@ fn read_templates_in(
             Kind::File => {
                 let file = folder.read(&name).with_context(|| format!("cannot read `{full}`"))?;
                 let text = into_text(file, MAX_TEMPLATE).map_err(|fault| fault.told(&full, MAX_TEMPLATE))?;
+                // Git may check out CRLF; what is rendered is the same everywhere.
+                let text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
                 *bytes += text.len() as u64;
                 if *bytes > MAX_ALL_TEMPLATES {
                     bail!(

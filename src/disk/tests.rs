@@ -448,6 +448,13 @@ fn a_pipe_does_not_hang_anything() {
 }
 
 #[test]
+fn lines_of_templates_end_in_one_way() {
+    let dir = tempdir().unwrap();
+    put(dir.path(), "a.sh.j2", "a\r\nb\r\n\rc");
+    assert_eq!(read_templates(dir.path()).unwrap().unwrap(), [(path("a.sh.j2"), "a\nb\n\rc".to_owned())]);
+}
+
+#[test]
 fn templates_are_found_by_their_ending_in_order() {
     let dir = tempdir().unwrap();
     assert!(read_templates(&dir.path().join("none")).unwrap().is_none());
@@ -458,8 +465,9 @@ fn templates_are_found_by_their_ending_in_order() {
     }
     let found = read_templates(dir.path()).unwrap().unwrap();
     let names: Vec<_> = found.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let expected = ["apps/{stack}/base/{service}.yaml.j2", "apps-b.yaml.j2"];
-    assert_eq!(names, expected.map(|name| (name, name)));
+    let (one, two) = ("apps/{stack}/base/{service}.yaml.j2", "apps-b.yaml.j2");
+    // Of what may be meant as a template the path is there.
+    assert_eq!(names, [(".x.j2", ""), (one, one), (two, two)]);
     put(dir.path(), "a:b.j2", "");
     assert!(format!("{:#}", read_templates(dir.path()).unwrap_err()).contains("which Windows forbids"));
 }

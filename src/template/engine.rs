@@ -16,13 +16,12 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde_json::Value as Json;
 
 use super::filters::{self, YamlText};
-use super::guard::{Guarded, fault, finish, guard, meter};
-use super::holes::{Fault, FaultKind, Filler, OBJECT_LIMIT, Skeleton, has_marker, literals, readable};
-use super::route::is_partial;
+use super::guard::{Guarded, fault, finish, guard, meter, unclosed};
+use super::holes::{Fault, FaultKind, Filler, OBJECT_LIMIT, Skeleton, has_marker, readable};
 use super::total::Total;
 use super::{
     TEMPLATE_ERROR, TEMPLATE_LIMIT, TEMPLATE_SYNTAX, TEMPLATE_UNDEFINED, TEMPLATE_YAML, TemplateFile,
-    TemplateSet,
+    TemplateSet, VARIABLES,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Outcome, nearest};
 use crate::source::{FileId, Span, is_deceptive};
@@ -210,7 +209,16 @@ fn compile(
     let added = environment.add_template_owned(template.path.clone(), compiled.guarded.text.clone());
     match added {
         Ok(()) => Ok(compiled),
-        Err(error) => Err(syntax(compiled.place(&error), &detail(&error))),
+        Err(error) => {
+            let why = detail(&error);
+            // Where it ends says little, and what is closed instead says less.
+            let is_open =
+                ["unexpected end of input", "unknown statement end"].iter().any(|one| why.contains(one));
+            match unclosed(&compiled.source).filter(|_| is_open) {
+                Some((range, name)) => Err(syntax(range, &format!("this `{name}` is never closed"))),
+                None => Err(syntax(compiled.place(&error), &why)),
+            }
+        }
     }
 }
 
@@ -382,6 +390,7 @@ impl Render<'_> {
             (ErrorKind::UnknownFilter, _) => {
                 (&TEMPLATE_ERROR, "here", text.clone(), near(&text, filters::names()))
             }
+            (ErrorKind::UnknownMethod, _) => (&TEMPLATE_ERROR, "here", text.clone(), filter_for(&text)),
             (_, _) => (&TEMPLATE_ERROR, "here", text, None),
         }
     }
@@ -390,8 +399,11 @@ impl Render<'_> {
     fn meant(&self, text: &str) -> Option<String> {
         let path = text.split('`').nth(1)?;
         let mut here = self.context.clone();
-        for part in path.split('.') {
+        for (depth, part) in path.split('.').enumerate() {
             let next = here.get_attr(part).ok()?;
+            if next.is_undefined() && depth == 0 && VARIABLES.contains(&part) {
+                return Some(format!("a template whose path holds `{{{part}}}` sees it"));
+            }
             if next.is_undefined() {
                 let names: Vec<String> =
                     here.try_iter().ok()?.filter_map(|name| name.as_str().map(str::to_owned)).collect();
@@ -406,32 +418,13 @@ impl Render<'_> {
     /// A fault in what was rendered, shown at the template's line that says the same.
     fn in_output(&self, fault: &Fault, text: &str) -> Diagnostic {
         let line = fault.line.and_then(|line| text.lines().nth(line.saturating_sub(1))).unwrap_or_default();
-        let (name, range) = self.origin(line);
+        let (name, range) = self.engine.origin(self.template, line);
         let shown = readable(line);
         let what = match shown.is_empty() {
             true => fault.message.clone(),
             false => format!("{}, where it rendered `{shown}`", fault.message),
         };
         self.report(fault_code(fault.kind), name, range, "from about here", &what)
-    }
-
-    /// The template line that has all the literal text of a rendered line: of this template, or of a partial.
-    fn origin(&self, line: &str) -> (&str, Range<usize>) {
-        let literals: Vec<&str> = literals(line).collect();
-        let first = self.engine.templates.get_key_value(self.template);
-        let partials =
-            self.engine.templates.iter().filter(|(path, _)| is_partial(path) && **path != self.template);
-        if !literals.is_empty() {
-            for (path, compiled) in first.into_iter().chain(partials) {
-                if let Some(range) = compiled.find(&literals) {
-                    return (path, range);
-                }
-            }
-        }
-        (
-            self.template,
-            0..first.map_or(0, |(_, compiled)| compiled.source.find('\n').unwrap_or(compiled.source.len())),
-        )
     }
 }
 
@@ -471,19 +464,6 @@ impl Compiled {
 
     fn line_of(&self, offset: usize) -> usize {
         self.source.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
-    }
-
-    fn find(&self, literals: &[&str]) -> Option<Range<usize>> {
-        let mut start = 0;
-        for line in self.source.split_inclusive('\n') {
-            if in_order(line, literals) {
-                let text = line.trim();
-                let at = start + line.len() - line.trim_start().len();
-                return Some(at..at + text.len());
-            }
-            start += line.len();
-        }
-        None
     }
 }
 
@@ -539,4 +519,15 @@ fn fault_code(kind: FaultKind) -> &'static Code {
 fn near(text: &str, known: impl Iterator<Item = &'static str>) -> Option<String> {
     let name = text.strip_suffix(" is unknown")?.rsplit(' ').next()?;
     nearest(name, known).map(|meant| format!("did you mean `{meant}`?"))
+}
+
+/// The filter that does what a method does in Python: "… has no method named NAME".
+fn filter_for(text: &str) -> Option<String> {
+    let name = text.rsplit(' ').next()?;
+    match name {
+        "startswith" => Some("write `is startingwith(…)`".to_owned()),
+        "endswith" => Some("write `is endingwith(…)`".to_owned()),
+        "keys" | "values" => Some("write `|items`: it gives keys with their values".to_owned()),
+        name => filters::names().find(|filter| *filter == name).map(|filter| format!("write `|{filter}`")),
+    }
 }

@@ -19,14 +19,17 @@ mod given;
 mod guard;
 mod holes;
 mod locate;
+mod origin;
 mod route;
 mod total;
+mod unused;
 
 pub use engine::{Engine, FUEL, FUEL_PER_SERVICE, Kind, OUTPUT_LIMIT};
 pub use filters::YamlText;
 pub use given::{Watched, given, given_list, given_map, given_members, given_record, shared};
 pub use locate::{Located, Rendition};
 pub use route::{BadPath, Listed, Origin, Route, TemplateFile, TemplateSet, VARIABLES};
+pub use unused::looks_meant;
 
 use crate::diagnostic::codes;
 
@@ -43,6 +46,8 @@ codes! {
     TEMPLATE_YAML = ("template-yaml", Templates, Error, "what a template renders is not a YAML object");
     /// A template stands where no output can follow from.
     TEMPLATE_PATH = ("template-path", Templates, Error, "a template's path is no route to an output file");
+    /// A file among the templates that nothing is made of.
+    UNUSED_TEMPLATE = ("unused-template", Templates, Warning, "a file among the templates has no effect");
 }
 
 #[cfg(test)]

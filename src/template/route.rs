@@ -3,15 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::unused::{is_passed_over, unused};
 use super::{TEMPLATE_PATH, TEMPLATE_SYNTAX};
-use crate::diagnostic::{Diagnostics, Outcome, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Outcome, nearest};
 use crate::source::{FileId, Span};
 
 /// The names a path may hold in braces.
 pub const VARIABLES: &[&str] = &["stack", "service", "environment", "chart", "secret", "node", "claim"];
 
 /// What makes a file a template.
-const SUFFIX: &str = ".j2";
+pub(super) const SUFFIX: &str = ".j2";
+
+/// What kustomize looks for in a folder, and bayplan writes there.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Names of which a path can hold one: each loops over something else.
+const LOOPS: [&str; 5] = ["service", "claim", "secret", "chart", "node"];
 
 /// A template larger than this is refused: limits on what it renders are measured against its text.
 const TEXT_LIMIT: usize = 1024 * 1024;
@@ -51,7 +58,8 @@ impl Route {
     ///
     /// # Errors
     /// If the path is absolute, climbs out, has an empty component, is a partial (`_name`), does not end
-    /// in `.j2`, or has a brace that does not hold one of [`VARIABLES`].
+    /// in `.j2`, has a brace that does not hold one of [`VARIABLES`], or two that do not go together, or leads to
+    /// a kustomization.
     pub fn parse(path: &str) -> Result<Route, BadPath> {
         check_path(path)?;
         let output = path.strip_suffix(SUFFIX).filter(|output| !output.is_empty() && !output.ends_with('/'));
@@ -59,7 +67,29 @@ impl Route {
         if is_partial(path) {
             return Err(bad(format!("`{}` is a partial: it makes no file of its own", shown(path))));
         }
-        Ok(Route { template: path.to_owned(), pieces: pieces(output)? })
+        check_name(output)?;
+        let route = Route { template: path.to_owned(), pieces: pieces(output)? };
+        route.check_loops()?;
+        Ok(route)
+    }
+
+    fn check_loops(&self) -> Result<(), BadPath> {
+        let variables = self.variables();
+        let loops: Vec<&str> = LOOPS.into_iter().filter(|name| variables.contains(name)).collect();
+        let of_cluster = |name: &&str| ["chart", "node"].contains(name);
+        let (one, other) = match *loops.as_slice() {
+            [one, other, ..] => (one, other),
+            [one] if of_cluster(&one) && variables.contains("stack") => ("stack", one),
+            _ => return Ok(()),
+        };
+        Err(BadPath {
+            message: format!("a path cannot loop over `{{{one}}}` and `{{{other}}}` at once"),
+            help: Some(
+                "one of `{service}`, `{claim}` and `{secret}` goes with `{stack}`, `{chart}` or `{node}` without; \
+                 `{environment}` with any"
+                    .to_owned(),
+            ),
+        })
     }
 
     /// The template's own path.
@@ -90,7 +120,22 @@ impl Route {
             }
         }
         check_path(&path)?;
+        check_name(&path)?;
         Ok(path)
+    }
+}
+
+/// Refuses what bayplan writes itself.
+fn check_name(path: &str) -> Result<(), BadPath> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match KUSTOMIZATIONS.contains(&name) {
+        true => Err(BadPath {
+            message: format!(
+                "`{name}` cannot be a template: bayplan writes it, and lists in it what is rendered beside it"
+            ),
+            help: Some("give what it makes a file of another name".to_owned()),
+        }),
+        false => Ok(()),
     }
 }
 
@@ -204,27 +249,29 @@ pub struct Listed<'a> {
 pub struct TemplateSet {
     files: BTreeMap<String, (Origin, TemplateFile)>,
     routes: Vec<Route>,
+    /// The user's files that are no templates.
+    passed_over: Vec<TemplateFile>,
 }
 
 impl TemplateSet {
-    /// Lays `user` over `builtin`: the same path replaces, a new path adds. Files that do not end in `.j2`
-    /// are no templates and are passed over. A path that is no route is reported and left out.
+    /// Lays `user` over `builtin`: the same path replaces, a new path adds. Files that do not end in `.j2`,
+    /// or are hidden, are no templates and are passed over: [`TemplateSet::unused`]. A path that is no route is reported and left out.
     pub fn new(builtin: Vec<TemplateFile>, user: Vec<TemplateFile>) -> Outcome<TemplateSet> {
         let mut diagnostics = Diagnostics::default();
         let mut files = BTreeMap::new();
         for template in builtin {
             files.insert(template.path.clone(), (Origin::BuiltIn, template));
         }
+        let (passed_over, user): (Vec<_>, Vec<_>) =
+            user.into_iter().partition(|template| is_passed_over(&template.path));
         for template in user {
             let replaces = matches!(files.get(&template.path), Some((Origin::BuiltIn | Origin::Replaced, _)));
             let origin = if replaces { Origin::Replaced } else { Origin::Own };
             files.insert(template.path.clone(), (origin, template));
         }
         let mut routes = Vec::new();
-        files.retain(|path, (_, template)| {
-            path.ends_with(SUFFIX) && accept(template, &mut routes, &mut diagnostics)
-        });
-        Outcome { value: TemplateSet { files, routes }, diagnostics }
+        files.retain(|_, (_, template)| accept(template, &mut routes, &mut diagnostics));
+        Outcome { value: TemplateSet { files, routes, passed_over }, diagnostics }
     }
 
     /// Where each template's output goes, by template path. Partials have no route.
@@ -244,6 +291,16 @@ impl TemplateSet {
     /// The template at `path`.
     pub fn get(&self, path: &str) -> Option<&TemplateFile> {
         self.files.get(path).map(|(_, template)| template)
+    }
+
+    /// A finding for each of the user's files that has no effect.
+    pub fn unused(&self) -> Vec<Diagnostic> {
+        unused(self, &self.passed_over)
+    }
+
+    /// The template of this file.
+    pub fn by_file(&self, file: FileId) -> Option<Listed<'_>> {
+        self.list().find(|listed| self.get(listed.path).is_some_and(|template| template.file == file))
     }
 
     /// Every template's text, by path.

@@ -44,6 +44,7 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "unknown-field",
     "unknown-kind",
     "unserved-version",
+    "unused-template",
 ];
 
 /// Folders of cases that are about no single rule.

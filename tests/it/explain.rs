@@ -40,6 +40,7 @@ const WITHOUT_INVENTORY: &[&str] = &[
     "unknown-kind",
     "unreadable-manifest",
     "unserved-version",
+    "unused-template",
 ];
 
 /// The fenced inventory below a heading of a page.

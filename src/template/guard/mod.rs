@@ -6,6 +6,7 @@
 //! into the text that the engine reads, never with a line break; so are those around what operators work on; `Guarded` maps
 //! places back. Filters and tests weigh what they are given and what they make, for the same reason.
 
+mod blocks;
 mod calls;
 mod meter;
 mod operands;
@@ -16,6 +17,9 @@ use std::ops::Range;
 use calls::calls;
 use operands::operands;
 use tags::{Tag, Token, tags};
+
+pub(super) use blocks::unclosed;
+pub(super) use tags::texts_of_imports;
 
 pub(super) use meter::{
     LENGTH_LIMIT, STRING_LIMIT, check_size, fault, finish, is_captured, limit, meter, weigh, weigh_all,

@@ -11,6 +11,8 @@ pub(super) struct Tag<'a> {
     /// As the tag ends: `-%}`, `+%}` or `%}`.
     pub(super) closer: &'a str,
     pub(super) tokens: Vec<Token<'a>>,
+    /// The places of its texts, without quotes.
+    pub(super) texts: Vec<Range<usize>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +81,7 @@ fn end_of_raw(source: &str, from: usize) -> usize {
 fn tag(source: &str, open: usize) -> Option<Tag<'_>> {
     let block = source[open..].starts_with("{%");
     let closer = if block { "%}" } else { "}}" };
-    let mut tokens = Vec::new();
+    let (mut tokens, mut texts) = (Vec::new(), Vec::new());
     let mut depth = 0usize;
     let mut at = open + 2;
     loop {
@@ -96,12 +98,14 @@ fn tag(source: &str, open: usize) -> Option<Tag<'_>> {
                 tokens.remove(0);
             }
             let closer = &source[at - usize::from(signed)..at + 2];
-            return Some(Tag { range, block, closer, tokens });
+            return Some(Tag { range, block, closer, tokens, texts });
         }
         at += match first {
             '"' | '\'' => {
+                let length = text_length(rest, first)?;
                 tokens.push(Token::Text(at));
-                text_length(rest, first)?
+                texts.push(at + 1..at + length - 1);
+                length
             }
             c if c.is_alphanumeric() || c == '_' => {
                 let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -135,4 +139,26 @@ fn text_length(rest: &str, quote: char) -> Option<usize> {
         }
     }
     None
+}
+
+/// The names of templates that this one includes, imports or extends; none if one of them is only known while it
+/// renders.
+pub(in crate::template) fn texts_of_imports(source: &str) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    let takes =
+        |tag: &Tag<'_>| tag.block && matches!(tag.word(0), Some("include" | "import" | "from" | "extends"));
+    for tag in tags(source).iter().filter(|tag| takes(tag)) {
+        let mut texts = tag.texts.iter().map(|range| &source[range.clone()]);
+        match tag.tokens.get(1..)? {
+            [Token::Sign('[', _), list @ ..] => {
+                let end = list.iter().position(|token| matches!(token, Token::Sign(']', _)))?;
+                let plain = |token: &Token<'_>| matches!(token, Token::Text(_) | Token::Sign(',', _));
+                list[..end].iter().all(plain).then_some(())?;
+                names.extend(texts);
+            }
+            [Token::Text(_)] | [Token::Text(_), Token::Word(..), ..] => names.extend(texts.next()),
+            _ => return None,
+        }
+    }
+    Some(names)
 }
