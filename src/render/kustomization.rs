@@ -1,14 +1,12 @@
 //! Kustomizations: each lists what was rendered beside it, so that it can never be out of step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::diagnostic::Diagnostics;
 use crate::object::emit::emit;
 use crate::object::{Id, Map, Value};
-use crate::render::DUPLICATE_OUTPUT;
-use crate::source::{FileId, Span};
+use crate::source::FileId;
 use crate::tree::{Tree, TreePath};
 
 /// The name that kustomize looks for.
@@ -66,21 +64,32 @@ impl Kustomization {
         self.resources.extend(beside.map(|file| file.name().to_owned()));
     }
 
-    /// Two objects of one identity in a build: kustomize refuses it.
-    pub fn report_twins(&self, folder: &TreePath, diagnostics: &mut Diagnostics) {
+    /// The folder of its base.
+    pub fn base(&self, folder: &TreePath) -> Option<TreePath> {
+        self.bases.first().and_then(|_| folder.parent()?.parent()?.join("base").ok())
+    }
+
+    /// Objects of one identity, its base's included, with the templates that make them.
+    pub fn twins<'k>(&'k self, base: Option<&'k Self>) -> Vec<(&'k Id, Vec<FileId>)> {
         let mut objects: Vec<&(Id, FileId)> = self.objects.iter().collect();
         objects.sort_by_key(|(id, _)| id);
-        for alike in objects.chunk_by(|(one, _), (other, _)| one == other).filter(|alike| alike.len() > 1) {
-            let mut places = alike.iter().map(|(_, file)| Span::new(*file, 0..0));
-            let Some(first) = places.next() else { continue };
-            let id = &alike[0].0;
-            let mut diagnostic =
-                DUPLICATE_OUTPUT.at(first, "", format!("`{folder}` gets {id} {} times", alike.len()));
-            for place in places.take(4).filter(|place| *place != first) {
-                diagnostic = diagnostic.because(place, "and here");
+        let mut alike: BTreeMap<&Id, Vec<FileId>> = BTreeMap::new();
+        for same in objects.chunk_by(|(one, _), (other, _)| one == other) {
+            if base.is_some() || same.len() > 1 {
+                alike.insert(&same[0].0, same.iter().map(|(_, file)| *file).collect());
             }
-            diagnostics.push(diagnostic);
         }
+        if !alike.is_empty() {
+            for (id, file) in base.into_iter().flat_map(|base| &base.objects) {
+                alike.entry(id).and_modify(|files| files.push(*file));
+            }
+        }
+        alike.into_iter().filter(|(_, files)| files.len() > 1).collect()
+    }
+
+    /// How many objects of this identity its own files make.
+    pub fn own(&self, id: &Id) -> usize {
+        self.objects.iter().filter(|(own, _)| own == id).count()
     }
 
     /// The file's content.

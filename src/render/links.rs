@@ -423,7 +423,9 @@ fn elsewhere(model: &Model) -> Vec<(String, Offered)> {
         }
         let existing = stack.claims.iter().filter(|claim| claim.existing);
         existing.for_each(|claim| offer(name("PersistentVolumeClaim", &claim.mounted)));
+        // Kubernetes puts these into each.
         offer(name("ConfigMap", "kube-root-ca.crt"));
+        offer(name("ServiceAccount", "default"));
     }
     let of_charts = model.chart_secrets.iter();
     offered.extend(of_charts.map(|one| (one.namespace.clone(), name("Secret", &one.secret.name))));

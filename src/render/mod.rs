@@ -5,16 +5,18 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod files;
 mod judge;
 mod kinds;
 mod kustomization;
 mod links;
+mod misplaced;
 mod overlay;
 mod patches;
 mod plan;
 mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::Value as Named;
@@ -26,17 +28,20 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Family, Outcome, codes};
 use crate::model::{Model, images};
 use crate::object::emit::emit_documents;
 use crate::object::order::tidy;
-use crate::object::{Id, Value, schema};
+use crate::object::{Id, Value};
 use crate::progress::Progress;
 use crate::render::context::{Contexts, Names};
+use crate::render::files::Files;
 use crate::render::judge::{Found, Locator};
 use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
 use crate::render::links::Linked;
-use crate::render::overlay::{LayeredFile, OverlayPart, build_on_bases};
+use crate::render::misplaced::misplaced;
+use crate::render::overlay::{LayeredFile, OverlayPart};
+use crate::render::patches::{Targets, There};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
-use crate::template::{Engine, Kind, Origin, Rendition, TemplateSet};
+use crate::template::{Engine, Kind, Origin, TemplateSet};
 use crate::tree::{Tree, TreePath};
 
 codes! {
@@ -81,7 +86,8 @@ pub fn render(
     let jobs = plan::jobs(model, templates.set, &mut diagnostics);
     progress.expect(jobs.len());
     let contexts = Contexts::new(model);
-    let run = Run { model, contexts: &contexts, templates, progress };
+    let targets = Targets::new(model, &jobs, |job| identities(&contexts, templates, job));
+    let run = Run { model, contexts: &contexts, templates, targets: &targets, progress };
     let (plain, layered) = sorted(&jobs);
     let (late, plain): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, job)| is_late(job));
     // The longest of all, the README, is plain: it is begun at once.
@@ -89,19 +95,20 @@ pub fn render(
         || plain.par_iter().map(|(number, job)| run.plain(*number, job)).collect::<Vec<Made>>(),
         || layered.par_iter().map(|file| run.layered(file)).collect::<Vec<Made>>(),
     );
-    let mut files = Files::new(origin);
+    let mut files = Files::new(origin, templates.set);
     let (mut faults, mut noted) = (Vec::new(), Noted::default());
     for made in plain.into_iter().chain(layered) {
-        files.add(made, &mut faults, &mut noted, &mut diagnostics);
+        files.add(made, &mut faults, &mut noted);
     }
     let contexts = contexts.after(&noted.applied);
-    let run = Run { model, contexts: &contexts, templates, progress };
+    let run = Run { model, contexts: &contexts, templates, targets: &targets, progress };
     for (number, job) in late {
-        files.add(run.plain(number, job), &mut faults, &mut noted, &mut diagnostics);
+        files.add(run.plain(number, job), &mut faults, &mut noted);
     }
     if let Some(exhausted) = exhausted(templates) {
         return Outcome { value: None, diagnostics: exhausted };
     }
+    faults.iter().filter_map(|(number, _)| jobs.get(*number)).for_each(|job| noted.there.lack(job));
     patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
@@ -112,6 +119,7 @@ pub fn render(
     let mut found = Diagnostics::default();
     noted.found.extend(links::dangling(model, &jobs, &noted.linked, (hand_written, &tree), &mut found));
     found.absorb(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
+    found.extend(templates.set.unused());
     checked.accept(&mut found);
     diagnostics.absorb(found);
     rayon::spawn(|| drop(contexts));
@@ -157,8 +165,8 @@ struct Made {
 struct Noted {
     /// The kinds that Argo CD applies.
     applied: Applied,
-    /// The objects that stacks with patches have, by environment and stack.
-    there: BTreeMap<(usize, usize), BTreeSet<String>>,
+    /// The objects that stacks and services with patches have.
+    there: There,
     /// What Kubernetes would say.
     found: Vec<Found>,
     /// What objects need of each other.
@@ -168,15 +176,7 @@ struct Noted {
 impl Noted {
     fn note(&mut self, model: &Model, job: &Job<'_>, objects: &[Value]) {
         self.applied.note(model, job, objects);
-        if let (Some(environment), Some(stack), true) = (job.environment, job.stack, job.in_overlay())
-            && job.stack(model).is_some_and(|stack| !stack.patches.is_empty())
-        {
-            let names = self.there.entry((environment, stack)).or_default();
-            for id in objects.iter().filter_map(Id::of) {
-                names.insert(format!("{}/{}", id.kind, id.name));
-                names.insert(id.kind);
-            }
-        }
+        self.there.note(model, job, objects);
     }
 
     /// What is to be said of what a job has made, where it is applied.
@@ -189,9 +189,7 @@ impl Noted {
         self.applied.absorb(other.applied);
         self.found.extend(other.found);
         self.linked.extend(other.linked);
-        for (place, names) in other.there {
-            self.there.entry(place).or_default().extend(names);
-        }
+        self.there.absorb(other.there);
     }
 }
 
@@ -201,6 +199,7 @@ struct Run<'a> {
     model: &'a Model,
     contexts: &'a Contexts,
     templates: Templates<'a>,
+    targets: &'a Targets<'a>,
     progress: &'a Progress,
 }
 
@@ -234,7 +233,8 @@ impl Run<'_> {
     fn one(&self, job: &Job<'_>) -> (Arc<Names>, Result<Rendered, Vec<Diagnostic>>) {
         self.progress.step();
         let names = self.contexts.of(job);
-        let mut rendered = run(self.model, &Named::from_dyn_object(Arc::clone(&names)), self.templates, job);
+        let context = Named::from_dyn_object(Arc::clone(&names));
+        let mut rendered = run(self.model, &context, self.templates, self.targets, job);
         // The overlay's kustomization sets it.
         if let (true, Ok(Rendered::Objects(objects))) = (job.in_overlay(), &mut rendered) {
             objects.iter_mut().for_each(strip_namespace);
@@ -276,8 +276,9 @@ fn rendered<'a>(
 ) -> Vec<(Job<'a>, Rendered)> {
     let contexts = Contexts::new(model);
     let jobs = plan::jobs(model, templates.set, diagnostics);
+    let targets = Targets::new(model, &jobs, |job| identities(&contexts, templates, job));
     let render = |contexts: &Contexts, job: &Job<'_>| {
-        run(model, &Named::from_dyn_object(contexts.of(job)), templates, job)
+        run(model, &Named::from_dyn_object(contexts.of(job)), templates, &targets, job)
     };
     let (late, early): (Vec<Job<'_>>, Vec<Job<'_>>) = jobs.into_iter().partition(|job| is_late(job));
     let mut outcomes: Vec<Result<Rendered, Vec<Diagnostic>>> =
@@ -360,6 +361,7 @@ fn run(
     model: &Model,
     context: &Named,
     templates: Templates<'_>,
+    targets: &Targets<'_>,
     job: &Job<'_>,
 ) -> Result<Rendered, Vec<Diagnostic>> {
     let what_for = job.what_for(model);
@@ -381,122 +383,22 @@ fn run(
     if let Some(stack) = job.stack(model).filter(|_| job.in_overlay()) {
         found.extend(patches::of_stack(stack, &mut objects));
     }
-    if let Some(service) = job.service(model) {
-        found.extend(patches::of_service(service, &mut objects));
+    if let Some(service) = job.service(model).filter(|_| job.in_overlay()) {
+        found.extend(patches::of_service(service, targets, job, &mut objects));
     }
     if found.is_empty() { Ok(Rendered::Objects(objects)) } else { Err(found) }
 }
 
-/// An object that cannot stand where its template leads.
-struct Misplaced {
-    /// Which object, and which key of its metadata says so.
-    object: usize,
-    key: &'static str,
-    message: String,
-    help: Option<&'static str>,
-}
-
-impl Misplaced {
-    fn diagnostic(self, job: &Job<'_>, rendition: Option<&Rendition<'_>>) -> Diagnostic {
-        let steps = ["metadata", self.key].map(|key| schema::Step::Key(key.to_owned()));
-        let path = schema::Path(steps.into());
-        let located = rendition.and_then(|rendition| rendition.locate(self.object, &path));
-        let span = located.map_or(Span::new(job.file, 0..0), |located| located.span);
-        let message = format!("template `{}` {}", job.template, self.message);
-        let mut diagnostic = MISPLACED_OBJECT.at(span, "", message);
-        diagnostic.help = self.help.map(str::to_owned);
-        diagnostic
-    }
-}
-
-/// Objects without an identity, or in a namespace that their folder does not lead to.
-fn misplaced(model: &Model, job: &Job<'_>, what_for: &str, objects: &[Value]) -> Vec<Misplaced> {
-    let stack = job.stack(model).filter(|_| job.in_overlay());
-    let namespace = stack.map(|stack| stack.namespace.value.as_str());
-    let mut found = Vec::new();
-    for (object, value) in objects.iter().enumerate() {
-        let Some(id) = Id::of(value) else {
-            let message = format!("makes an object without apiVersion, kind or metadata.name for {what_for}");
-            found.push(Misplaced { object, key: "name", message, help: None });
-            continue;
-        };
-        if let (Some(own), Some(other)) = (namespace, &id.namespace)
-            && own != other
-        {
-            let message = format!("puts {id} outside namespace `{own}` of its stack, for {what_for}");
-            let help =
-                "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree";
-            found.push(Misplaced { object, key: "namespace", message, help: Some(help) });
-        }
-    }
-    found
+/// What a job makes, if it can be rendered.
+fn identities(contexts: &Contexts, templates: Templates<'_>, job: &Job<'_>) -> Vec<Id> {
+    let context = Named::from_dyn_object(contexts.of(job));
+    let objects = templates.engine.objects(job.template, &context, "").unwrap_or_default();
+    objects.iter().filter_map(Id::of).collect()
 }
 
 fn strip_namespace(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("namespace");
-    }
-}
-
-/// What was rendered, put where it goes.
-struct Files {
-    tree: Tree,
-    folders: BTreeMap<TreePath, Kustomization>,
-    overlays: Vec<OverlayPart>,
-}
-
-impl Files {
-    fn new(origin: &str) -> Self {
-        Self { tree: Tree::new(origin), folders: BTreeMap::new(), overlays: Vec::new() }
-    }
-
-    fn add(
-        &mut self,
-        made: Made,
-        faults: &mut Vec<(usize, Vec<Diagnostic>)>,
-        noted: &mut Noted,
-        diagnostics: &mut Diagnostics,
-    ) {
-        for (path, text, template) in made.files {
-            if self.tree.contains(&path) {
-                let message = format!("two templates make `{path}`, this one and another");
-                diagnostics.push(DUPLICATE_OUTPUT.at(Span::new(template, 0..0), "", message));
-            } else {
-                self.tree.insert(path, text);
-            }
-        }
-        for (folder, kustomization) in made.folders {
-            self.folders.entry(folder).or_default().absorb(kustomization);
-        }
-        self.overlays.extend(made.overlays);
-        faults.extend(made.faults);
-        noted.absorb(made.noted);
-    }
-
-    /// Adds the kustomizations.
-    fn into_tree(self, hand_written: &[TreePath], diagnostics: &mut Diagnostics) -> Tree {
-        let Self { mut tree, mut folders, overlays } = self;
-        build_on_bases(overlays, &mut folders);
-        let mut beside: BTreeMap<&str, Vec<&TreePath>> = BTreeMap::new();
-        for file in hand_written {
-            beside.entry(file.folder().unwrap_or_default()).or_default().push(file);
-        }
-        for (folder, kustomization) in &mut folders {
-            if let Some(manifests) = beside.get(folder.as_str()) {
-                kustomization.hand_written(manifests, &tree);
-            }
-            kustomization.report_twins(folder, diagnostics);
-        }
-        let folders: Vec<(TreePath, Kustomization)> = folders.into_iter().collect();
-        let texts: Vec<String> = folders.par_iter().map(|(_, kustomization)| kustomization.text()).collect();
-        for ((folder, _), text) in folders.iter().zip(texts) {
-            if let Ok(path) = folder.join(kustomization::NAME)
-                && !tree.contains(&path)
-            {
-                tree.insert(path, text);
-            }
-        }
-        tree
     }
 }
 

@@ -11,10 +11,12 @@ use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
 use crate::object::{Id, Value};
 use crate::render::context::Names;
+use crate::render::files::both_make;
 use crate::render::kustomization::Kustomization;
 use crate::render::plan::Job;
-use crate::render::{DUPLICATE_OUTPUT, Made, Rendered, Run, emit_objects};
+use crate::render::{Made, Rendered, Run, emit_objects};
 use crate::source::{FileId, Span};
+use crate::template::TEMPLATE_PATH;
 use crate::tree::TreePath;
 
 /// A file of a stack: what renders it for the defaults and for each environment.
@@ -46,6 +48,7 @@ impl Run<'_> {
         let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
         // Nobody applies a base: it is judged as what an environment has of it.
         let mut judged = false;
+        let mut texts: BTreeMap<&str, (FileId, String)> = BTreeMap::new();
         for (number, job) in &file.jobs {
             if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
                 self.progress.step();
@@ -55,8 +58,8 @@ impl Run<'_> {
                         judged = true;
                         made.noted.judge(self.model, *number, job, objects);
                     }
+                    versions.insert(job.environment, (job, Version::Same));
                 }
-                versions.insert(job.environment, (job, Version::Same));
                 continue;
             }
             match self.one(job) {
@@ -69,16 +72,41 @@ impl Run<'_> {
                     if job.environment.is_some() {
                         made.noted.judge(self.model, *number, job, &objects);
                     }
-                    if versions.insert(job.environment, (job, Version::Own(objects))).is_some() {
-                        made.faults.push((*number, vec![twice(file, job)]));
+                    if let Some((other, _)) = versions.insert(job.environment, (job, Version::Own(objects))) {
+                        let path = format!("{}/base/{}", file.folder, file.name);
+                        let fault = both_make(path, other.file, job.file, self.templates.set);
+                        made.faults.push((*number, vec![fault]));
                     }
                 }
-                (_, Ok(Rendered::Text(text))) => made.text(file, job, text),
+                (_, Ok(Rendered::Text(text))) => {
+                    let text = if text.trim().is_empty() { String::new() } else { text };
+                    match job.environment {
+                        None => drop(texts.insert(job.template, (job.file, text))),
+                        Some(_) if texts.get(job.template).map_or("", |(_, text)| text) == text => {}
+                        Some(_) => made.faults.push((*number, vec![self.text_differs(job)])),
+                    }
+                }
                 (_, Err(faults)) => made.faults.push((*number, faults)),
             }
         }
         self.write(file, &versions, &mut made);
+        for (template, text) in texts.into_values().filter(|(_, text)| !text.is_empty()) {
+            made.text(file, template, text);
+        }
         made
+    }
+
+    /// Text has no overlay: kustomize builds objects only.
+    fn text_differs(&self, job: &Job<'_>) -> Diagnostic {
+        let message = format!(
+            "template `{}` makes text that differs between the defaults and {}: text has no overlays",
+            job.template,
+            job.what_for(self.model)
+        );
+        let beside = job.template.rsplit_once("/base/").map_or("apps/{stack}", |(folder, _)| folder);
+        TEMPLATE_PATH
+            .at(Span::new(job.file, 0..0), "", message)
+            .help(format!("put it under `{beside}/overlays/{{environment}}/`"))
     }
 
     /// Whether `job` would make what `base` has made: its template has read nothing that differs.
@@ -91,6 +119,7 @@ impl Run<'_> {
             && namespace(base) == namespace(job)
             && patches(base) == patches(job)
             && of_stack(base) == of_stack(job)
+            && self.targets.same(base, job)
             && self.contexts.same(names, job)
     }
 
@@ -142,18 +171,12 @@ impl Made {
         self.folders.push((folder.clone(), kustomization));
     }
 
-    /// Text has no overlay: only the base has it.
-    fn text(&mut self, file: &LayeredFile<'_, '_>, job: &Job<'_>, text: String) {
-        let path = TreePath::parse(&format!("{}/base/{}", file.folder, file.name));
-        if let (None, false, Ok(path)) = (job.environment, text.trim().is_empty(), path) {
-            self.files.push((path, text, job.file));
+    /// Text is the same for all environments: only the base has it.
+    fn text(&mut self, file: &LayeredFile<'_, '_>, template: FileId, text: String) {
+        if let Ok(path) = TreePath::parse(&format!("{}/base/{}", file.folder, file.name)) {
+            self.files.push((path, text, template));
         }
     }
-}
-
-fn twice(file: &LayeredFile<'_, '_>, job: &Job<'_>) -> Diagnostic {
-    let message = format!("two templates make `{}/base/{}`, this one and another", file.folder, file.name);
-    DUPLICATE_OUTPUT.at(Span::new(job.file, 0..0), "", message)
 }
 
 /// What one file of a stack adds to the kustomization of an overlay.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
+use crate::render::counted;
 use crate::source::{FileId, Span};
-use crate::template::{Route, TEMPLATE_LIMIT, TEMPLATE_PATH, TemplateSet};
-use crate::tree::TreePath;
+use crate::template::{BadPath, Route, TEMPLATE_LIMIT, TEMPLATE_PATH, TemplateSet};
+use crate::tree::{TreePath, can_be_signed};
 
 /// The most renders of a run: so many templates as there may be, for so many services, would fill any memory.
 const JOB_LIMIT: usize = 1_000_000;
@@ -81,22 +82,26 @@ impl Job<'_> {
     /// What it is rendered for, in words for messages.
     pub fn what_for(&self, model: &Model) -> String {
         let environment = match self.environment {
-            Some(at) => format!(" in environment `{}`", model.environments[at].name),
+            Some(at) => format!("environment `{}`", model.environments[at].name),
             None => String::new(),
         };
         if let Some(service) = self.service(model) {
-            return format!("service `{}`{environment}", service.key);
+            return format!("service `{}`{}", service.key, within(&environment));
         }
         if let Some(stack) = self.stack(model) {
-            return format!("stack `{}`{environment}", stack.name);
+            return format!("stack `{}`{}", stack.name, within(&environment));
         }
         match (self.chart, self.node) {
             (Some(chart), _) => format!("chart `{}`", model.charts[chart].name),
             (_, Some(node)) => format!("node `{}`", model.nodes[node].name),
-            _ if self.environment.is_some() => environment.trim_start().to_owned(),
+            _ if self.environment.is_some() => environment,
             _ => "the cluster".to_owned(),
         }
     }
+}
+
+fn within(environment: &str) -> String {
+    if environment.is_empty() { String::new() } else { format!(" in {environment}") }
 }
 
 /// The folder of a stack that a template stands in, and whether that is `base` or `overlays`.
@@ -107,9 +112,22 @@ fn layer_of(template: &str) -> Option<(&str, &str)> {
     ["base", "overlays"].contains(&layer).then_some((stack, layer))
 }
 
+/// What stands for the environment in the path of a template under `overlays`.
+fn overlay_of(template: &str) -> Option<&str> {
+    let mut parts = template.strip_prefix("apps/")?.split('/');
+    let (layer, environment) = (parts.nth(1)?, parts.next()?);
+    parts.next()?;
+    (layer == "overlays").then_some(environment)
+}
+
+/// The service's name in a file that is named for one.
+fn service_in(template: &str) -> Option<&str> {
+    template.rsplit('/').next()?.split('.').next()
+}
+
 /// Every job, in the order of the template folder.
 pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnostics) -> Vec<Job<'a>> {
-    let mut jobs = Vec::new();
+    let (mut jobs, mut found) = (Vec::new(), Vec::new());
     for route in set.routes() {
         let Some(template) = set.get(route.template()) else { continue };
         let mut expansion = Expansion {
@@ -118,7 +136,7 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
             file: template.file,
             variables: route.variables(),
             jobs: &mut jobs,
-            found: diagnostics,
+            found: &mut found,
         };
         expansion.expand();
     }
@@ -130,6 +148,7 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
         let help = "have fewer templates for each service, or split the inventory in two";
         diagnostics.push(TEMPLATE_LIMIT.at(Span::new(file, 0..0), "", message).help(help));
     }
+    diagnostics.extend(counted(found));
     // What is written for one stack or service stands for it in place of what is written for all.
     let own = |job: &Job<'_>| layer_of(job.template).is_some_and(|(stack, _)| !stack.contains('{'));
     let taken: BTreeSet<Place> = jobs.iter().filter(|job| own(job)).map(|job| job.place.clone()).collect();
@@ -146,7 +165,7 @@ struct Expansion<'x, 'a> {
     file: FileId,
     variables: BTreeSet<&'static str>,
     jobs: &'x mut Vec<Job<'a>>,
-    found: &'x mut Diagnostics,
+    found: &'x mut Vec<Diagnostic>,
 }
 
 impl<'a> Expansion<'_, 'a> {
@@ -157,17 +176,10 @@ impl<'a> Expansion<'_, 'a> {
             layer.is_some_and(|(stack, layer)| layer == "base" && (stack == "{stack}" || named.is_some()));
         let of_stacks = named.is_some()
             || ["stack", "service", "secret", "claim"].iter().any(|name| self.variables.contains(name));
-        if named.is_some_and(|name| !self.knows_stack(name)) {
+        if named.is_some_and(|name| !(self.knows_stack(name) && self.may_be_in(name))) {
             return;
         }
-        let environments: Vec<Option<usize>> = match self.variables.contains("environment") {
-            true => (0..self.model.environments.len()).map(Some).collect(),
-            false if layered => {
-                std::iter::once(None).chain((0..self.model.environments.len()).map(Some)).collect()
-            }
-            false => vec![None],
-        };
-        for environment in environments {
+        for environment in self.environments(layered) {
             let scoped = layered || of_stacks || environment.is_some();
             let job = Job {
                 template: self.route.template(),
@@ -186,6 +198,38 @@ impl<'a> Expansion<'_, 'a> {
         }
     }
 
+    /// The environments that the template is rendered for, `None` for the defaults.
+    fn environments(&mut self, layered: bool) -> Vec<Option<usize>> {
+        let all = (0..self.model.environments.len()).map(Some);
+        match overlay_of(self.route.template()) {
+            Some(name) if name != "{environment}" => {
+                self.environment_named(name).into_iter().map(Some).collect()
+            }
+            _ if self.variables.contains("environment") => all.collect(),
+            _ if layered => std::iter::once(None).chain(all).collect(),
+            _ => vec![None],
+        }
+    }
+
+    /// The environment of this name; reported if there is none.
+    fn environment_named(&mut self, name: &str) -> Option<usize> {
+        let mut names = self.model.environments.iter().map(|environment| environment.name.as_str());
+        let found = names.clone().position(|known| known == name);
+        if found.is_none() {
+            let help = match nearest(name, &mut names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write `{environment}` for each of them".to_owned(),
+            };
+            self.report(&format!("is for environment `{name}`, which there is not"), help);
+        }
+        found
+    }
+
+    fn report(&mut self, what: &str, help: String) {
+        let message = format!("template `{}` {what}", self.route.template());
+        self.found.push(TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message).help(help));
+    }
+
     /// The one stack whose folder the template lies in.
     fn named(&self) -> Option<&'a str> {
         let (stack, _) = layer_of(self.route.template())?;
@@ -194,29 +238,40 @@ impl<'a> Expansion<'_, 'a> {
 
     /// Whether any environment has a stack of this name; reported if none has.
     fn knows_stack(&mut self, name: &str) -> bool {
-        let environments = || std::iter::once(&self.model.base).chain(&self.model.environments);
-        let names =
-            || environments().flat_map(|environment| &environment.stacks).map(|stack| stack.name.as_str());
+        let model = self.model;
+        let names = || stacks(model).map(|stack| stack.name.as_str());
         if names().any(|known| known == name) {
             return true;
         }
-        let message =
-            format!("template `{}` is for stack `{name}`, which there is not", self.route.template());
-        let diagnostic = TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message);
-        let near = nearest(name, names());
-        self.found.push(match near {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("write `{stack}` for each of them"),
-        });
+        let help = match nearest(name, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write `{stack}` for each of them".to_owned(),
+        };
+        self.report(&format!("is for stack `{name}`, which there is not"), help);
+        false
+    }
+
+    /// Whether a file of this name may lie in a stack's own folder; reported if it is named for another stack's
+    /// service.
+    fn may_be_in(&mut self, stack: &str) -> bool {
+        let (template, model) = (self.route.template(), self.model);
+        let Some(name) = service_in(template).filter(|name| !is_service(model, Some(stack), name)) else {
+            return true;
+        };
+        let Some(home) = stacks(model).find(|home| has_service(home, name)) else { return true };
+        let what = format!(
+            "lies with stack `{stack}` and is named for service `{name}`, which is of stack `{}`",
+            home.name
+        );
+        self.report(&what, format!("put it under `apps/{}/`, or give the file another name", home.name));
         false
     }
 
     fn stacks(&mut self, job: &Job<'a>, layered: bool) {
         let named = self.named();
         // In a stack's own folder, a file named for a service is about that one.
-        let file = job.template.rsplit('/').next().and_then(|file| file.split('.').next());
-        let service = named.and(file).filter(|name| self.is_service(name));
         let model = self.model;
+        let service = named.and(service_in(job.template)).filter(|name| is_service(model, named, name));
         for (at, stack) in job.environment(model).stacks.iter().enumerate() {
             if named.is_some_and(|name| name != stack.name) {
                 continue;
@@ -240,15 +295,6 @@ impl<'a> Expansion<'_, 'a> {
         }
     }
 
-    fn is_service(&self, name: &str) -> bool {
-        self.model.base.services().any(|service| service.key == name)
-            || self
-                .model
-                .environments
-                .iter()
-                .any(|environment| environment.services().any(|own| own.key == name))
-    }
-
     fn clusters(&mut self, job: Job<'a>) {
         if self.variables.contains("chart") {
             let all = 0..self.model.charts.len();
@@ -265,15 +311,16 @@ impl<'a> Expansion<'_, 'a> {
         if self.jobs.len() >= JOB_LIMIT {
             return;
         }
-        let path = self.route.expand(&values(&job, self.model)).map_err(|bad| bad.message);
-        let path = path.and_then(|path| TreePath::parse(&path).map_err(|bad| bad.to_string()));
+        let path = self.route.expand(&values(&job, self.model));
+        let path = path.and_then(|path| tree_path(&path));
         let path = match path {
             Ok(path) => path,
-            Err(reason) => {
+            Err(bad) => {
                 let what_for = job.what_for(self.model);
-                let message =
-                    format!("template `{}` leads to no file for {what_for}: {reason}", job.template);
-                return self.found.push(TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message));
+                let message = format!("template `{}` leads to no file for {what_for}: {bad}", job.template);
+                let mut diagnostic = TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message);
+                diagnostic.help = bad.help;
+                return self.found.push(diagnostic);
             }
         };
         job.place = match path.as_str().split_once("/base/").filter(|_| layered) {
@@ -286,6 +333,31 @@ impl<'a> Expansion<'_, 'a> {
         };
         self.jobs.push(job);
     }
+}
+
+/// A place in the tree for a file that bayplan knows again.
+fn tree_path(path: &str) -> Result<TreePath, BadPath> {
+    let path = TreePath::parse(path).map_err(|bad| BadPath { message: bad.to_string(), help: None })?;
+    if can_be_signed(&path) {
+        return Ok(path);
+    }
+    let message = format!("`{}` can hold no comment, and bayplan knows its own files by one", path.name());
+    let help = "put it into a ConfigMap, or write a format that has comments, such as YAML".to_owned();
+    Err(BadPath { message, help: Some(help) })
+}
+
+/// The stacks of the defaults and of all environments.
+fn stacks(model: &Model) -> impl Iterator<Item = &Stack> {
+    std::iter::once(&model.base).chain(&model.environments).flat_map(|environment| &environment.stacks)
+}
+
+fn has_service(stack: &Stack, name: &str) -> bool {
+    stack.services.iter().any(|service| service.key == name)
+}
+
+/// Whether a stack has a service of this name in any environment.
+fn is_service(model: &Model, stack: Option<&str>, name: &str) -> bool {
+    stacks(model).any(|own| Some(own.name.as_str()) == stack && has_service(own, name))
 }
 
 /// What the names in braces stand for.

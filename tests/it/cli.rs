@@ -363,6 +363,7 @@ fn an_ejected_template_takes_effect() {
     let eject = desk.command(&["templates", "eject", path]).output().unwrap();
     assert!(eject.status.success());
     desk.ok("render --check");
+    assert_said(&desk.run("templates list"), 0, &[&format!("{path}  "), "yours, as built in"]);
     desk.edit(WORKLOAD_TEMPLATE, "revisionHistoryLimit: 3", "revisionHistoryLimit: 9");
     let list = desk.ok("templates list").out;
     let line = list.lines().find(|line| line.starts_with(&format!("{path} "))).unwrap();

@@ -37,4 +37,5 @@ mod render;
 mod renovate;
 mod secrecy;
 mod strangers;
+mod templates;
 mod validate;

@@ -1,0 +1,130 @@
+//! What was rendered, put where it goes: files, kustomizations beside them, and what is there twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::object::Id;
+use crate::render::kustomization::{self, Kustomization};
+use crate::render::overlay::{OverlayPart, build_on_bases};
+use crate::render::{DUPLICATE_OUTPUT, Made, Noted, with_count};
+use crate::source::{FileId, Span};
+use crate::template::{Origin, TemplateSet};
+use crate::tree::{Tree, TreePath};
+
+/// The tree in the making.
+pub struct Files<'a> {
+    pub(super) tree: Tree,
+    set: &'a TemplateSet,
+    /// The template of each file.
+    makers: BTreeMap<TreePath, FileId>,
+    folders: BTreeMap<TreePath, Kustomization>,
+    overlays: Vec<OverlayPart>,
+}
+
+impl<'a> Files<'a> {
+    pub fn new(origin: &str, set: &'a TemplateSet) -> Self {
+        Self {
+            tree: Tree::new(origin),
+            set,
+            makers: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            overlays: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, made: Made, faults: &mut Vec<(usize, Vec<Diagnostic>)>, noted: &mut Noted) {
+        for (path, text, template) in made.files {
+            if let Some(first) = self.makers.get(&path) {
+                faults.push((usize::MAX, vec![both_make(&path, *first, template, self.set)]));
+            } else {
+                self.makers.insert(path.clone(), template);
+                self.tree.insert(path, text);
+            }
+        }
+        for (folder, kustomization) in made.folders {
+            self.folders.entry(folder).or_default().absorb(kustomization);
+        }
+        self.overlays.extend(made.overlays);
+        faults.extend(made.faults);
+        noted.absorb(made.noted);
+    }
+
+    /// Adds the kustomizations.
+    pub fn into_tree(self, hand_written: &[TreePath], diagnostics: &mut Diagnostics) -> Tree {
+        let Self { mut tree, mut folders, overlays, set, .. } = self;
+        build_on_bases(overlays, &mut folders);
+        let mut beside: BTreeMap<&str, Vec<&TreePath>> = BTreeMap::new();
+        for file in hand_written {
+            beside.entry(file.folder().unwrap_or_default()).or_default().push(file);
+        }
+        for (folder, kustomization) in &mut folders {
+            if let Some(manifests) = beside.get(folder.as_str()) {
+                kustomization.hand_written(manifests, &tree);
+            }
+        }
+        diagnostics.extend(twins(&folders, set));
+        let folders: Vec<(TreePath, Kustomization)> = folders.into_iter().collect();
+        let texts: Vec<String> = folders.par_iter().map(|(_, kustomization)| kustomization.text()).collect();
+        for ((folder, _), text) in folders.iter().zip(texts) {
+            if let Ok(path) = folder.join(kustomization::NAME) {
+                tree.insert(path, text);
+            }
+        }
+        tree
+    }
+}
+
+/// Two templates that make one file. A person can change his own: that one is named first.
+pub fn both_make(path: impl fmt::Display, one: FileId, other: FileId, set: &TemplateSet) -> Diagnostic {
+    let (first, second) = if is_own(one, set) { (one, other) } else { (other, one) };
+    let name = |file| set.by_file(file).map_or("", |listed| listed.path);
+    let at = Span::new(first, 0..0);
+    if first == second {
+        return DUPLICATE_OUTPUT.at(at, "", format!("template `{}` makes `{path}` twice", name(first)));
+    }
+    let message = format!("two templates make `{path}`: `{}` and `{}`", name(first), name(second));
+    DUPLICATE_OUTPUT.at(at, "this one", message).because(Span::new(second, 0..0), "and this one")
+}
+
+fn is_own(file: FileId, set: &TemplateSet) -> bool {
+    set.by_file(file).is_some_and(|listed| listed.origin != Origin::BuiltIn)
+}
+
+/// Objects that the build of a folder gets twice, which kustomize refuses: each fault once, however many folders
+/// have it.
+fn twins(folders: &BTreeMap<TreePath, Kustomization>, set: &TemplateSet) -> Vec<Diagnostic> {
+    let mut found: BTreeMap<(&Id, Vec<FileId>), (&TreePath, bool, usize)> = BTreeMap::new();
+    for (folder, kustomization) in folders {
+        let base = kustomization.base(folder).and_then(|base| folders.get(&base));
+        for (id, mut makers) in kustomization.twins(base) {
+            let times = makers.len();
+            makers.sort_by_key(|file| (!is_own(*file, set), *file));
+            let with_base = kustomization.own(id) < times;
+            found.entry((id, makers)).and_modify(|(.., more)| *more += 1).or_insert((folder, with_base, 0));
+        }
+    }
+    let told = found.into_iter().map(|((id, makers), (folder, with_base, more))| {
+        let message = format!("the build of `{folder}` gets {id} {} times", makers.len());
+        with_count(twin(&makers, message, with_base), more)
+    });
+    told.collect()
+}
+
+fn twin(makers: &[FileId], message: String, with_base: bool) -> Diagnostic {
+    let first = makers.first().copied().unwrap_or_default();
+    let mut diagnostic = DUPLICATE_OUTPUT.at(Span::new(first, 0..0), "", message);
+    let mut others: Vec<FileId> = makers.iter().copied().filter(|file| *file != first).collect();
+    others.dedup();
+    for other in others.into_iter().take(4) {
+        diagnostic = diagnostic.because(Span::new(other, 0..0), "and here");
+    }
+    if with_base {
+        return diagnostic.help(
+            "an overlay has what its base has: let the template under `base/` say what an environment changes",
+        );
+    }
+    diagnostic
+}
