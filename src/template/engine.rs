@@ -385,7 +385,9 @@ impl Render<'_> {
             }
             // The engine's text shows the name that was asked for, which may have come from a value.
             (ErrorKind::TemplateNotFound, _) => {
-                (&TEMPLATE_ERROR, "asked for here", "no template of that name exists".to_owned(), None)
+                let help =
+                    "names count from the templates' folder, as in `apps/{stack}/base/_pod.j2`".to_owned();
+                (&TEMPLATE_ERROR, "asked for here", "no template of that name exists".to_owned(), Some(help))
             }
             (ErrorKind::UnknownFilter, _) => {
                 (&TEMPLATE_ERROR, "here", text.clone(), near(&text, filters::names()))

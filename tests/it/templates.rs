@@ -352,3 +352,9 @@ fn what_other_languages_have_is_offered_by_its_name_here() {
     assert!(told("{{ cluster.name.upper() }}").ends_with("[write `|upper`]"));
     assert!(told("{{ service.name }}").ends_with("[a template whose path holds `{service}` sees it]"));
 }
+
+#[test]
+fn what_is_included_is_named_from_the_folder_of_the_templates_on() {
+    let told = found(&[("x/_near.j2", ""), ("x/a.txt.j2", "{% include '_near.j2' %}")]);
+    assert!(told.iter().any(|one| one.contains("[names count from the templates' folder")), "{told:?}");
+}
