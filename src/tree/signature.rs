@@ -26,7 +26,7 @@ pub enum Signed {
 const WITHOUT_COMMENTS: [&str; 6] = ["json", "jsonl", "ndjson", "geojson", "csv", "tsv"];
 
 /// How comments begin and end, by the endings of file names. All others have `#`.
-const COMMENTS: [(&str, &str, &[&str]); 5] = [
+const COMMENTS: [(&str, &str, &[&str]); 7] = [
     ("<!-- ", " -->", &["md", "html", "htm", "xhtml", "xml", "svg"]),
     (
         "// ",
@@ -34,6 +34,7 @@ const COMMENTS: [(&str, &str, &[&str]); 5] = [
         &[
             "c",
             "cpp",
+            "cue",
             "go",
             "groovy",
             "h",
@@ -53,6 +54,8 @@ const COMMENTS: [(&str, &str, &[&str]); 5] = [
     ("/* ", " */", &["css"]),
     ("-- ", "", &["lua", "sql"]),
     ("; ", "", &["ini"]),
+    ("rem ", "", &["bat", "cmd"]),
+    (".. ", "", &["rst"]),
 ];
 
 /// A first line that has to stay the first is at most so long.

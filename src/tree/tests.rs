@@ -141,6 +141,8 @@ fn a_first_line_that_has_to_stay_the_first_does() {
         ("a.css", "x\n", "/* Made by bayplan "),
         ("a.sql", "x\n", "-- Made by bayplan "),
         ("a.ini", "x\n", "; Made by bayplan "),
+        ("a.bat", "x\n", "rem Made by bayplan "),
+        ("a.rst", "x\n", ".. Made by bayplan "),
     ] {
         let file = signed(name, content);
         assert!(file.starts_with(wanted), "{file}");
