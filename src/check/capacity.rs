@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::placement::{Objection, keeps_apart, nodes, objection, patched, pods};
+use crate::check::placement::{Objection, allowed, keeps_apart, meet, nodes, objection, patched, pods};
 use crate::check::resources::{of_pod, placed, request, shown};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::network::DEFAULT_GPU;
@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::model::node::Node;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
+use crate::model::volume::{Source, Volume};
 use crate::model::workload::ends;
 use crate::quantity::Quantity;
 use crate::source::Span;
@@ -159,6 +160,9 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
     let claims = reasons.keys().any(|reason| matches!(reason, Objection::Claim(_)));
     let help = match (labels, taints) {
         _ if claims => "let it run where the disk is, or keep the data on storage that other nodes reach",
+        _ if reasons.contains_key(&Objection::Affinity) => {
+            "give a node the labels that `affinity` asks for under `requiredDuringSchedulingIgnoredDuringExecution`, or ask for others"
+        }
         (true, false) => "give a node this label, or choose another",
         (false, _) if pinned.is_some() => {
             "choose another node, let pods on this one (`schedulable = true`), or tolerate its taint under `tolerations`"
@@ -176,6 +180,8 @@ fn refused_everywhere(model: &Model, service: &Service) -> Diagnostic {
             };
             let plural = nodes.len() > 1 && nodes.len() != model.nodes.len();
             match (reason, plural) {
+                (Objection::Affinity, true) => format!("{who} are not what its `affinity` asks for"),
+                (Objection::Affinity, false) => format!("{who} is not what its `affinity` asks for"),
                 (Objection::Label(label), true) => format!("{who} lack the label `{label}`"),
                 (Objection::Label(label), false) => format!("{who} lacks the label `{label}`"),
                 (Objection::Claim(claim), true) => format!("{who} have no disk with claim `{claim}`"),
@@ -215,13 +221,12 @@ fn capacity(model: &Model, found: &mut Diagnostics) {
         let Some((largest, node)) = amounts.iter().max_by_key(|(amount, node)| (*amount, &node.name)) else {
             continue;
         };
-        let (asked, most) = asked(model, resource);
+        let (all, most) = asked(model, resource, None);
         let Some((_, service, span)) = most else { continue };
-        let rest = total.saturating_sub(*largest);
-        if asked > total {
+        if all > total {
             let message = format!(
                 "all pods together ask for {} {resource}, and the nodes have {}",
-                shown(resource, asked),
+                shown(resource, all),
                 shown(resource, total)
             );
             found.push(
@@ -231,26 +236,49 @@ fn capacity(model: &Model, found: &mut Diagnostics) {
                     .about("nodes")
                     .help("ask for less, switch something off in an environment, or add a node"),
             );
-        } else if asked > rest && workers.len() > 1 {
-            let message = format!(
-                "without node `{}` the others have {} {resource}, and all pods together ask for {}",
-                node.name,
-                shown(resource, rest),
-                shown(resource, asked)
-            );
-            found.push(
-                NO_SPARE_NODE
-                    .at(node.place, format!("has {} {resource}", shown(resource, *largest)), message)
-                    .because(span, format!("asks for most: service `{}`", service.key))
-                    .about(format!("nodes.{}", node.name))
-                    .help("some pods would stay down while it is: ask for less, or add a node"),
-            );
+        } else if workers.len() > 1 {
+            let rest = total.saturating_sub(*largest);
+            found.extend(no_spare(model, resource, (node, *largest), rest, all));
         }
     }
 }
 
-/// What all pods of all environments ask for, and the service that asks for most.
-fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &'m Service, Span)>) {
+/// Without a node the others have so much left, and the pods that they could take ask for more.
+fn no_spare(
+    model: &Model,
+    resource: &str,
+    (node, has): (&Node, Quantity),
+    rest: Quantity,
+    all: Quantity,
+) -> Option<Diagnostic> {
+    if all <= rest {
+        return None;
+    }
+    let (movable, most) = asked(model, resource, Some(node));
+    let (_, service, span) = most.filter(|_| movable > rest)?;
+    let whose = if movable == all { "all pods together" } else { "the pods that are not tied to it" };
+    let message = format!(
+        "without node `{}` the others have {} {resource}, and {whose} ask for {}",
+        node.name,
+        shown(resource, rest),
+        shown(resource, movable)
+    );
+    Some(
+        NO_SPARE_NODE
+            .at(node.place, format!("has {} {resource}", shown(resource, has)), message)
+            .because(span, format!("asks for most: service `{}`", service.key))
+            .about(format!("nodes.{}", node.name))
+            .help("some pods would stay down while it is: ask for less, or add a node"),
+    )
+}
+
+/// What the pods of all environments ask for, and the service that asks for most. Those that only a lost node can take
+/// are left out: no room elsewhere helps them.
+fn asked<'m>(
+    model: &'m Model,
+    resource: &str,
+    lost: Option<&Node>,
+) -> (Quantity, Option<(Quantity, &'m Service, Span)>) {
     let mut sum = Quantity::ZERO;
     let mut most: Option<(Quantity, &Service, Span)> = None;
     for environment in &model.environments {
@@ -258,19 +286,47 @@ fn asked<'m>(model: &'m Model, resource: &str) -> (Quantity, Option<(Quantity, &
             // What ends by itself does not run all the time.
             let wanted = of_pod(stack, service, resource, request).filter(|_| !ends(service.kind));
             let Some(wanted) = wanted else { continue };
+            let homes = homes(model, service);
             // What only tolerated nodes can take is not taken from the others.
-            let free = service.node_selector.is_empty() && service.tolerations.is_empty();
-            let elsewhere = !free
-                && nodes(model, service).is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable));
-            if elsewhere {
+            if homes.as_ref().is_some_and(|nodes| nodes.iter().all(|node| !node.schedulable)) {
                 continue;
             }
-            let amount = wanted.sum.saturating_times(pods(model, service));
+            let with_it = lost.is_some_and(|lost| match (&homes, service.kind) {
+                (Some(nodes), _) if nodes.iter().all(|node| node.name == lost.name) => true,
+                (_, Kind::DaemonSet) => allowed(model, service).is_some_and(|nodes| meet(&nodes, &[lost])),
+                _ => false,
+            });
+            let pods = match (with_it, service.kind) {
+                (true, Kind::DaemonSet) => pods(model, service).saturating_sub(1),
+                (true, _) => 0,
+                (false, _) => pods(model, service),
+            };
+            let amount = wanted.sum.saturating_times(pods);
             sum = sum.saturating_add(amount);
-            if most.as_ref().is_none_or(|(greatest, ..)| amount > *greatest) {
+            if pods > 0 && most.as_ref().is_none_or(|(greatest, ..)| amount > *greatest) {
                 most = Some((amount, service, wanted.span));
             }
         }
     }
     (sum, most)
+}
+
+/// The nodes that have what a service's pods need beside room; `None` where it needs nothing that not all have, or the
+/// inventory cannot tell.
+fn homes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
+    let local = |volume: &Volume| matches!(volume.from, Source::Claim { node: Some(_), .. });
+    let anywhere = service.node_selector.is_empty()
+        && service.tolerations.is_empty()
+        && service.gpus.is_empty()
+        && service.pod.affinity.is_none()
+        && !service.volumes.iter().any(local);
+    if anywhere {
+        return None;
+    }
+    let mut open = nodes(model, service)?;
+    let has_it = |node: &Node, (device, count): (&String, &i64)| {
+        has(model, node, device).is_none_or(|has| has >= Quantity::from_integer(*count))
+    };
+    open.retain(|node| service.gpus.iter().all(|device| has_it(node, device)));
+    (!open.is_empty()).then_some(open)
 }

@@ -3,18 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::capacity::REQUESTS_EXCEED_NODES;
-use crate::check::placement::{patched, pods};
+use crate::check::placement::{nodes, patched, pods};
 use crate::check::rollouts::{self, starts_first};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::inventory::service::Kind;
 use crate::model::Model;
 use crate::model::container::Role;
 use crate::model::node::Node;
 use crate::model::service::Service;
+use crate::model::volume::Source;
 use crate::model::workload::ends;
 use crate::quantity::Quantity;
 
+codes! { Resources:
+    /// A stick is plugged into one machine.
+    UNPINNED_DEVICE = ("unpinned-device", Warning, "a pod mounts a device that is plugged into one node, and may run on another");
+}
+
 /// Runs every rule about devices. They are counted only where some node says that it has any.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    for service in model.services() {
+        found.extend(unpinned(model, service));
+    }
+    count(model, found);
+}
+
+fn count(model: &Model, found: &mut Diagnostics) {
     let mut nodes: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
     for node in &model.nodes {
         for device in node.gpus.keys() {
@@ -99,4 +113,34 @@ fn too_few(
 fn stuck(one: &Wanting<'_>, device: &str, there: Quantity) -> Option<Diagnostic> {
     let why = format!("too few of the {there} {device} are free");
     starts_first(one.service, one.pods).then(|| rollouts::stuck(one.service, &why, None))
+}
+
+/// What is plugged into one machine: sticks and dongles. Every machine has graphics, TUN or KVM of its own.
+const PLUGGED: &[&str] = &["/dev/apex_", "/dev/bus/usb", "/dev/serial/", "/dev/ttyACM", "/dev/ttyUSB"];
+
+/// On another node the folder of the host is not there, or an empty one is made. Who chooses nodes in any way knows
+/// which have the device.
+fn unpinned(model: &Model, service: &Service) -> Option<Diagnostic> {
+    let plugged = |path: &str| PLUGGED.iter().any(|device| path.starts_with(device));
+    let device = service.volumes.iter().find_map(|volume| match &volume.from {
+        Source::HostPath(path) if plugged(path) => Some((volume, path)),
+        _ => None,
+    });
+    let (volume, path) = device?;
+    let chosen = !service.node_selector.is_empty() || service.pod.affinity.is_some();
+    if chosen || service.kind == Kind::DaemonSet || patched(service, &["volumes"]) {
+        return None;
+    }
+    let open = nodes(model, service).filter(|open| open.len() > 1)?;
+    let message = format!(
+        "service `{}` mounts `{path}`, which is plugged into one node, and {} nodes may run it",
+        service.key,
+        open.len()
+    );
+    Some(
+        UNPINNED_DEVICE
+            .at(volume.place, "a device of one node", message)
+            .about(service.subject())
+            .help("write `node = \"NAME\"`, or a `node-selector` with a label of the nodes that have it"),
+    )
 }

@@ -1,6 +1,7 @@
 //! The rules. Each is a function from the model to findings; none prints, none stops the others.
 
 pub mod addresses;
+mod affinity;
 pub mod allow;
 pub mod backup;
 pub mod bgp;
@@ -102,7 +103,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (resources::check, resources::CODES),
     (quotas::check, quotas::CODES),
     (capacity::check, capacity::CODES),
-    (devices::check, &[]),
+    (devices::check, devices::CODES),
     (rollouts::check, rollouts::CODES),
     (storage::check, storage::CODES),
     (sqlite::check, sqlite::CODES),

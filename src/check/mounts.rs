@@ -13,8 +13,8 @@ use crate::model::volume::{Source, Volume};
 use crate::source::{Span, Spanned};
 
 codes! { Storage:
-    /// One NFS volume mounted more than once.
-    REPEATED_CLAIM_MOUNT = ("repeated-claim-mount", Warning, "a service mounts one NFS volume more than once, with different sub-paths");
+    /// One NFS volume mounted many times.
+    REPEATED_CLAIM_MOUNT = ("repeated-claim-mount", Warning, "a service mounts one NFS volume five times or more, or downloads apart from where they go, by sub-paths");
     /// One mount path twice.
     DUPLICATE_MOUNT_PATH = ("duplicate-mount-path", Error, "a service mounts two things at one path");
     /// Nothing can be mounted there.
@@ -102,15 +102,29 @@ pub(super) fn within(folder: &str, path: &str) -> bool {
     path == "/" || folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them.
+/// So many sub-paths of one NFS volume in a pod are many: a few are the ordinary way.
+const MANY_SUB_PATHS: usize = 5;
+/// Folders whose files are moved elsewhere when they are complete.
+const DOWNLOADS: &[&str] = &["download", "downloads", "torrents", "usenet"];
+
+/// Whether a volume is where downloads arrive.
+fn has_downloads(volume: &Volume) -> bool {
+    let paths = [volume.sub_path.as_deref().unwrap_or_default(), volume.mount.as_str()];
+    paths.iter().any(|path| path.split('/').any(|part| DOWNLOADS.contains(&part)))
+}
+
+/// The kubelet mounts each sub-path of an NFS volume by itself, and waits for all of them; and to a program each is a
+/// file system of its own.
 fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
     for first in service.volumes.iter().filter(|volume| !volume.again && on_nfs(volume)) {
         let same = service.volumes.iter().filter(|volume| volume.again && volume.name == first.name);
         let mut others: Vec<&Volume> = same.filter(|volume| volume.sub_path != first.sub_path).collect();
-        if others.is_empty() {
+        others.push(first);
+        let arriving = others.iter().filter(|volume| has_downloads(volume)).count();
+        let moved = (1..others.len()).contains(&arriving);
+        if others.len() < MANY_SUB_PATHS && !moved {
             continue;
         }
-        others.push(first);
         others.sort_by_key(|volume| volume.place);
         let what = match &first.from {
             Source::Claim { name, .. } => format!("claim `{name}`"),
@@ -126,7 +140,7 @@ fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
             diagnostic = diagnostic.because(other.place, "mounted here");
         }
         found.push(diagnostic.about(service.subject()).help(
-            "mount it once, without a sub-path, and let the program use folders below: pods with several NFS sub-paths can hang when they start",
+            "mount it once, without a sub-path, and let the program use folders below: the pod waits for each mount by itself, and a file is copied from one to another, not moved or linked",
         ));
     }
 }

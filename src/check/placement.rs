@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use crate::check::affinity;
 use crate::inventory::network::Role;
 use crate::inventory::service::Kind;
 use crate::model::Model;
@@ -14,6 +15,8 @@ use crate::model::volume::Source;
 
 /// The taint that keeps ordinary pods off a control plane.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// Labels of control planes: kubeadm and Talos leave their value empty, k3s and RKE2 write `true`.
+const ROLES: [&str; 3] = [CONTROL_PLANE, "node-role.kubernetes.io/etcd", "node-role.kubernetes.io/master"];
 /// The label by which each node is a place of its own.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The taint of a cordoned node.
@@ -28,6 +31,8 @@ pub fn meet(one: &[&Node], other: &[&Node]) -> bool {
 /// Why a pod cannot run on a node, whatever its size.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Objection {
+    /// The node is none of those that the pod's affinity asks for.
+    Affinity,
     /// The node has not this label.
     Label(String),
     /// A claim that the pod mounts is on another node's disk.
@@ -67,13 +72,14 @@ pub fn allowed<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>>
     let pinned_to = pinned.and_then(|name| model.node(name));
     // A node that does not exist has been reported.
     let unknown = pinned.is_some() && pinned_to.is_none();
-    let chooses =
-        service.pod.affinity.as_ref().is_some_and(|affinity| affinity.value.get("nodeAffinity").is_some());
-    if model.nodes.is_empty() || unsure || unknown || chooses {
+    if model.nodes.is_empty() || unsure || unknown {
         return None;
     }
     let candidates = pinned_to.map_or(model.nodes.as_slice(), std::slice::from_ref);
-    Some(candidates.iter().filter(|node| repelled(model, service, node).is_none()).collect())
+    let open: Vec<&Node> =
+        candidates.iter().filter(|node| repelled(model, service, node).is_none()).collect();
+    let doubtful = |node: &&Node| affinity::chooses(model, service, node).is_none();
+    (!open.iter().any(doubtful)).then_some(open)
 }
 
 /// Whether a patch of the service says anything of one of these keys.
@@ -118,19 +124,23 @@ pub fn objection(model: &Model, service: &Service, node: &Node) -> Option<Object
 
 /// Why a service's pods may not run on a node.
 fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> {
-    let missing = service.node_selector.iter().find(|(key, value)| match node.labels.get(*key) {
-        Some(label) => label != *value,
-        None => !set_by_the_cluster(model, key),
-    });
+    let lacks = |key: &str, value: &str| match label(model, node, key) {
+        Label::Value(own) => own != value,
+        Label::None => true,
+        Label::Some | Label::Unknown => false,
+    };
+    let missing = service.node_selector.iter().find(|(key, value)| lacks(key, value));
     if let Some((key, value)) = missing {
         return Some(Objection::Label(format!("{key}={value}")));
     }
     let uneven = service.pod.spread.iter().filter(|one| one["whenUnsatisfiable"] == "DoNotSchedule");
     let mut keys = uneven.filter_map(|one| one["topologyKey"].as_str());
-    let apart = keys
-        .find(|key| *key != HOSTNAME && !node.labels.contains_key(*key) && !set_by_the_cluster(model, key));
+    let apart = keys.find(|key| label(model, node, key) == Label::None);
     if let Some(key) = apart.filter(|_| !patched(service, &["topologySpreadConstraints"])) {
         return Some(Objection::Spread(key.to_owned()));
+    }
+    if affinity::chooses(model, service, node) == Some(false) {
+        return Some(Objection::Affinity);
     }
     let implied = implied_taint(node);
     let tolerations = OnceCell::new();
@@ -145,13 +155,32 @@ fn repelled(model: &Model, service: &Service, node: &Node) -> Option<Objection> 
     })
 }
 
-/// Labels that Kubernetes, a cloud or a discovery service gives to nodes. An inventory that gives such a label to no
-/// node says nothing about it.
-fn set_by_the_cluster(model: &Model, key: &str) -> bool {
-    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
-    let foreign = domain.ends_with("kubernetes.io") || domain.ends_with("k8s.io");
-    let known = [HOSTNAME, CONTROL_PLANE].contains(&key);
-    foreign && !known && !model.labels_nodes(key)
+/// What the inventory knows of one label of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Label<'m> {
+    /// Its value.
+    Value(&'m str),
+    /// It is there, with whatever value.
+    Some,
+    /// It is not there.
+    None,
+    /// Nobody says.
+    Unknown,
+}
+
+/// Keys with a domain belong to Kubernetes, a cloud, an operator or a discovery service. An inventory that gives such a
+/// label to no node says nothing about it; a bare key is the inventory's own to give.
+pub(super) fn label<'m>(model: &Model, node: &'m Node, key: &str) -> Label<'m> {
+    let controls = |node: &Node| node.role == Role::ControlPlane;
+    match node.labels.get(key) {
+        _ if ROLES.contains(&key) && controls(node) => Label::Some,
+        Some(value) => Label::Value(value),
+        // Without a declared control plane any node may be one.
+        None if ROLES.contains(&key) && !model.nodes.iter().any(controls) => Label::Unknown,
+        None if ROLES.contains(&key) || key == HOSTNAME => Label::None,
+        None if key.contains('/') && !model.labels_nodes(key) => Label::Unknown,
+        None => Label::None,
+    }
 }
 
 /// The taint that keeps ordinary pods off a node that is not schedulable.

@@ -24,15 +24,17 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-/// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers:
-/// the last part of the name counts. From the projects' own documentation.
+/// Images whose program keeps an SQLite database, and in which folder of the container. Images of all publishers: the
+/// last part of the name counts, or the last two where the last says nothing. From the projects' own documentation.
 const SQLITE_IMAGES: &[(&str, &[&str])] = &[
     ("audiobookshelf", &["/config"]),
     ("bazarr", &["/config"]),
     ("calibre-web", &["/config"]),
     ("emby", &["/config"]),
     ("embyserver", &["/config"]),
+    ("filebrowser", &["/database"]),
     ("forgejo", &["/data", "/var/lib/gitea"]),
+    ("frigate", &["/config"]),
     ("gitea", &["/data", "/var/lib/gitea"]),
     ("grafana", &["/var/lib/grafana"]),
     ("headscale", &["/var/lib/headscale"]),
@@ -63,6 +65,7 @@ const SQLITE_IMAGES: &[(&str, &[&str])] = &[
     ("tautulli", &["/config"]),
     ("uptime-kuma", &["/app/data"]),
     ("vaultwarden", &["/data"]),
+    ("vaultwarden/server", &["/data"]),
     ("vikunja", &["/app/vikunja/files", "/db"]),
     ("whisparr", &["/config"]),
 ];
@@ -72,10 +75,15 @@ const DATABASE_WORDS: &[&str] = &["POSTGRES", "MYSQL", "MARIADB", "DATABASE", "D
 
 fn sqlite_folders(image: &str) -> Option<&'static [&'static str]> {
     let path = image.split('@').next().unwrap_or_default();
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let name = last.split(':').next().unwrap_or_default();
+    let start = path.rfind('/').map_or(0, |slash| slash + 1);
+    let name = path[start..].split(':').next().unwrap_or_default();
     let name = name.trim_end_matches("-develop").trim_end_matches("-nightly");
-    SQLITE_IMAGES.iter().find(|(known, _)| *known == name).map(|(_, folders)| *folders)
+    let publisher = path[..start].trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let fits = |known: &str| match known.split_once('/') {
+        Some((of, last)) => of == publisher && last == name,
+        None => known == name,
+    };
+    SQLITE_IMAGES.iter().find(|(known, _)| fits(known)).map(|(_, folders)| *folders)
 }
 
 /// SQLite locks its file, and NFS loses locks: the database is corrupted sooner or later
@@ -132,7 +140,11 @@ mod tests {
         ] {
             assert_eq!(sqlite_folders(image), Some(config), "{image}");
         }
-        for image in ["qbittorrent", "radarr/exporter:1", "", "my-radarr"] {
+        let data: &[&str] = &["/data"];
+        for image in ["docker.io/vaultwarden/server:1.34", "vaultwarden/server@sha256:00", "x/vaultwarden"] {
+            assert_eq!(sqlite_folders(image), Some(data), "{image}");
+        }
+        for image in ["qbittorrent", "radarr/exporter:1", "", "my-radarr", "server", "x/server:1", "/"] {
             assert_eq!(sqlite_folders(image), None, "{image}");
         }
     }
