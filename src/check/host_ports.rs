@@ -203,7 +203,7 @@ fn place(model: &Model, name: &str) -> Option<usize> {
 }
 
 /// The nodes on which servicelb opens ports.
-fn nodes_of_servicelb(model: &Model) -> Vec<usize> {
+pub(super) fn nodes_of_servicelb(model: &Model) -> Vec<usize> {
     if model.nodes.is_empty() {
         return vec![0];
     }

@@ -10,12 +10,14 @@ pub mod connections;
 pub mod demands;
 mod devices;
 pub mod engines;
+pub mod entry_points;
 pub mod exhaustion;
 pub mod gitops;
 pub mod hidden;
 mod holders;
 pub mod host_ports;
 pub mod images;
+pub mod inner_addresses;
 pub mod listeners;
 pub mod manifests;
 mod matching;
@@ -36,6 +38,7 @@ pub mod quotas;
 pub mod requests;
 pub mod resources;
 pub mod rollouts;
+mod router_ports;
 pub mod routes;
 pub mod secret_files;
 pub mod secrets;
@@ -49,6 +52,7 @@ pub mod storage;
 pub mod unused_secrets;
 pub mod variables;
 pub mod workloads;
+mod zones;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::BTreeSet;
@@ -98,8 +102,10 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (ports::check, ports::CODES),
     (names::check, names::CODES),
     (connections::check, connections::CODES),
+    (inner_addresses::check, inner_addresses::CODES),
     (routes::check, routes::CODES),
     (listeners::check, listeners::CODES),
+    (entry_points::check, entry_points::CODES),
     (resources::check, resources::CODES),
     (quotas::check, quotas::CODES),
     (capacity::check, capacity::CODES),
@@ -124,6 +130,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (engines::check, engines::CODES),
     (images::check, images::CODES),
     (spelling::check, &[]),
+    (zones::check, &[]),
     (pods::check, &[]),
     (objects::check, objects::CODES),
 ];

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::holders::{Holder, each_service, report_clashes, taken_twice};
 use crate::check::host_ports::host_port_clashes;
 use crate::check::placement::patched;
+use crate::check::router_ports::router_ports;
 use crate::diagnostic::{Diagnostics, codes, nearest};
 use crate::model::Model;
 use crate::model::port::Port;
@@ -37,6 +38,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
     duplicate_node_ports(model, found);
     host_port_clashes(model, found);
+    router_ports(model, found);
 }
 
 /// A port and its protocol, as people say it.

@@ -109,8 +109,13 @@ fn served_gateway(model: &Model, first: &AddressClaim, second: &AddressClaim) ->
         return None;
     }
     let chart = model.charts.iter().find(|chart| chart.name == name)?;
-    let (key, addresses) =
-        chart.addresses.iter().find(|(_, list)| list.iter().any(|one| one.span == other.span))?;
+    let named = chart.addresses.iter().find(|(_, list)| list.iter().any(|one| one.span == other.span));
+    let Some((key, addresses)) = named else {
+        return Some(format!(
+            "if chart `{name}` serves {}, write the address once under `charts.{name}.addresses`, and refer to it from both",
+            gateway.owner
+        ));
+    };
     let item = match addresses.as_slice() {
         [_] => String::new(),
         list => format!(".{}", list.iter().position(|one| one.span == other.span)?),

@@ -1,5 +1,6 @@
 //! Who claims which address: every value of the inventory that names one, as a range with an owner and a place.
 
+mod of_values;
 mod one_facts;
 
 use std::collections::BTreeSet;
@@ -97,6 +98,7 @@ pub fn gather(model: &Model, resolver: &Resolver<'_>) -> Vec<AddressClaim> {
     gather_networks(model, &mut claims);
     gather_hosts(model, &mut claims);
     gather_charts(model, &mut claims);
+    of_values::gather(model, &mut claims);
     gather_gateway(model, &mut claims);
     for claim in &mut claims {
         claim.way = resolver.way_at(claim.span).to_vec();

@@ -4,6 +4,7 @@ mod in_pools;
 mod networks;
 mod offers;
 mod overlaps;
+mod unused;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use crate::check::addresses::networks::{network_address, networks, outside_lan, 
 pub use crate::check::addresses::offers::Offers;
 use crate::check::addresses::overlaps::overlaps;
 pub use crate::check::addresses::overlaps::ranges_of;
+use crate::check::addresses::unused::unused_addresses;
 use crate::check::exhaustion::exhausted;
 use crate::check::requests::requests;
 use crate::check::sharing::shared_addresses;
@@ -52,6 +54,8 @@ codes! { Addresses:
     SAME_FAMILY_ADDRESSES = ("same-family-addresses", Error, "a service asks for two addresses of one family");
     /// The two addresses of a dual-stack service.
     ADDRESSES_FROM_TWO_POOLS = ("addresses-from-two-pools", Error, "the two addresses of a dual-stack service lie in different pools");
+    /// A chart's address that its values do not name.
+    UNUSED_ADDRESS = ("unused-address", Warning, "an entry of a chart's `addresses` that nothing names");
     /// The cluster has no ClusterIPs of that family.
     UNSERVED_ADDRESS_FAMILY = ("unserved-address-family", Error, "a load balancer's address is of a family that the cluster's services do not have");
 }
@@ -81,6 +85,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
     requests(model, found);
     exhausted(model, found);
+    unused_addresses(model, found);
 }
 
 const KINDS: [ClaimKind; 7] = [
