@@ -102,7 +102,7 @@ impl<'m> Known<'m> {
 
     fn judge(&self, model: &Model, span: Span, mention: &Mention, guesses: &mut usize) -> Option<Diagnostic> {
         let Mention { name, namespace, port } = mention;
-        let external = model.external.iter().any(|one| one.value.is("Service", namespace, name));
+        let external = model.external.is("Service", namespace, name);
         if external || self.of_charts.contains(namespace.as_str()) || model.brings_along(namespace) {
             return None;
         }

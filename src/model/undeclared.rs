@@ -4,13 +4,23 @@ use serde_json::Value as Json;
 
 use crate::model::Model;
 use crate::model::env::SourcedEnv;
+use crate::model::middleware::Middleware;
 use crate::model::service::Service;
 use crate::model::volume::Source;
 
 /// Whether a service or chart names a ConfigMap, a service account or a Secret that the inventory does not declare.
 pub fn any(model: &Model) -> bool {
     let values_from = model.charts.iter().any(|chart| !chart.flux.values_from.is_empty());
-    values_from || model.services().any(of_service)
+    values_from || of_ingress(model) || model.services().any(of_service)
+}
+
+/// Secrets that middlewares and issuers name.
+fn of_ingress(model: &Model) -> bool {
+    model.ingress.as_ref().is_some_and(|ingress| {
+        let guarded =
+            |one: &Middleware| ["basicAuth", "digestAuth"].iter().any(|kind| one.spec.get(kind).is_some());
+        ingress.middlewares.iter().any(guarded) || !ingress.issuers.is_empty()
+    })
 }
 
 fn of_service(service: &Service) -> bool {

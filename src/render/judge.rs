@@ -121,7 +121,8 @@ impl<'m> Locator<'m> {
         let outside =
             located.as_ref().is_none_or(|located| located.given || located.steps < finding.path.0.len());
         let patched = self.patched(job, found);
-        let written = if outside { patched.or_else(|| self.written(job, finding)) } else { None };
+        let written = || patched.or_else(|| self.written(job, finding)).or_else(|| self.of_middleware(found));
+        let written = if outside { written() } else { None };
         let rendered = format!("rendered for {what_for}");
         let diagnostic = match written {
             Some(place) => finding.at(place, "given here").because(span, rendered),
@@ -141,6 +142,12 @@ impl<'m> Locator<'m> {
         let own = ["environments", environment, "services", &service.key, "patch", kind];
         written_place(self.model, &own, &finding.path)
             .or_else(|| written_place(self.model, &["services", &service.key, "patch", kind], &finding.path))
+    }
+
+    /// The place in the middleware of which each service has a copy.
+    fn of_middleware(&self, found: &Found) -> Option<Span> {
+        let name = found.finding.name.as_deref().filter(|_| found.kind == "Middleware")?;
+        said_place(self.model, &["ingress", "middlewares"], name)
     }
 
     /// The place in what the job is for.

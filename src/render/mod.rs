@@ -50,7 +50,7 @@ codes! {
     /// An object without a name or kind, or in a namespace where its folder does not lead.
     MISPLACED_OBJECT = ("misplaced-object", Templates, Error, "a template makes an object without kind or name, or one for another namespace than its stack's");
     /// A `patch` that nothing fits.
-    PATCH_WITHOUT_OBJECT = ("patch-without-object", References, Error, "a `patch` for a kind of object that the service does not have, or that cannot be merged");
+    PATCH_WITHOUT_OBJECT = ("patch-without-object", References, Error, "a `patch` for a kind of object that the service does not have, that cannot be merged, or that deletes nothing");
 }
 
 /// So many findings have their places in templates looked for; the others are about the template as a whole.

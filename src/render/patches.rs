@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Level, nearest};
 use crate::model::Model;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::object::merge::amend;
 use crate::object::order::tidy;
+use crate::object::schema::{Path, Step};
 use crate::object::{Id, Value};
 use crate::render::PATCH_WITHOUT_OBJECT;
 use crate::render::plan::Job;
@@ -28,6 +29,8 @@ pub fn of_stack(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
     for (target, patch) in &stack.patches {
         for at in places.get(target.as_str()).into_iter().flatten() {
             let fault = change(&mut objects[*at], patch, target, &format!("stack `{}`", stack.name));
+            // Of a patch for all of a kind some have nothing to delete.
+            let fault = fault.filter(|fault| fault.level == Level::Error || target.contains('/'));
             found.extend(fault.map(|fault| fault.about(stack.subject())));
         }
     }
@@ -118,8 +121,9 @@ pub fn of_service(
 fn change(object: &mut Value, patch: &Value, target: &Spanned<String>, whose: &str) -> Option<Diagnostic> {
     let (label, message) = match amend(object, patch) {
         Ok(Some(merged)) => {
+            let idle = idle_deletion(object, patch, &merged);
             *object = tidy(merged);
-            return None;
+            return idle.map(|path| deletes_nothing(target, whose, &path));
         }
         Ok(None) => ("deletes the object", format!("the patch of {whose} deletes its {target}")),
         Err(error) => {
@@ -127,6 +131,67 @@ fn change(object: &mut Value, patch: &Value, target: &Spanned<String>, whose: &s
         }
     };
     Some(PATCH_WITHOUT_OBJECT.at(target.span, label, message))
+}
+
+fn deletes_nothing(target: &Spanned<String>, whose: &str, path: &Path) -> Diagnostic {
+    let message = format!("the patch of {whose} deletes what its {target} does not have: `{path}`");
+    let mut diagnostic = PATCH_WITHOUT_OBJECT.at(target.span, "deletes nothing", message);
+    diagnostic.level = Level::Warning;
+    diagnostic.help("an element is found by all of its keys, ports of a Service by `port` and `protocol`: name them all, or drop it")
+}
+
+/// For so many deletions of one patch it is looked whether they find anything.
+const MOST_DELETIONS: usize = 16;
+
+/// The first `$patch: delete` without which all would be the same.
+fn idle_deletion(object: &Value, patch: &Value, merged: &Value) -> Option<Path> {
+    let mut deletions = Vec::new();
+    find_deletions(patch, &mut Vec::new(), &mut deletions);
+    deletions.into_iter().take(MOST_DELETIONS).find(|path| {
+        let mut without = patch.clone();
+        take_out(&mut without, &path.0);
+        amend(object, &without).is_ok_and(|same| same.as_ref() == Some(merged))
+    })
+}
+
+/// Nesting is bounded by the reader of the inventory.
+fn find_deletions(patch: &Value, steps: &mut Vec<Step>, found: &mut Vec<Path>) {
+    let mut below = |step: Step, value: &Value| {
+        steps.push(step);
+        find_deletions(value, steps, found);
+        steps.pop();
+    };
+    match patch {
+        Value::Object(map) if map.get("$patch").is_some_and(|word| word == "delete") => {
+            found.push(Path(steps.clone()));
+        }
+        Value::Object(map) => map.iter().for_each(|(key, value)| below(Step::Key(key.clone()), value)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(at, value)| below(Step::Index(at), value));
+        }
+        _ => {}
+    }
+}
+
+/// Takes out what a path leads to.
+fn take_out(value: &mut Value, path: &[Step]) {
+    let Some((step, rest)) = path.split_first() else { return };
+    let last = rest.is_empty();
+    match (value, step) {
+        (Value::Object(map), Step::Key(key)) if last => {
+            map.remove(key);
+        }
+        (Value::Object(map), Step::Key(key)) => {
+            map.get_mut(key).into_iter().for_each(|inner| take_out(inner, rest));
+        }
+        (Value::Array(list), Step::Index(at)) if last => {
+            list.remove(*at);
+        }
+        (Value::Array(list), Step::Index(at)) => {
+            list.get_mut(*at).into_iter().for_each(|inner| take_out(inner, rest));
+        }
+        _ => {}
+    }
 }
 
 /// A patch that fits none of these, which are kinds, and kinds with names.

@@ -18,7 +18,6 @@ use crate::markers::{Case, bless};
 const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "circular-wait",
     "duplicate-object",
-    "dangling-reference",
     "duplicate-output",
     "hand-edited-file",
     "misplaced-object",
@@ -31,7 +30,6 @@ const NEED_MORE_THAN_AN_INVENTORY: &[&str] = &[
     "stale-file",
     "stale-image-update",
     "unreadable-manifest",
-    "patch-without-object",
     "path-taken",
     "paths-differ-in-case-only",
     "symlink-in-tree",
@@ -124,12 +122,24 @@ fn no_report_shows_a_secret() {
     assert!(secrets > 10);
 }
 
-/// What `bayplan check` finds in an inventory of this name and text.
+/// Rules about what is rendered, of which an inventory alone can break one.
+const OF_OBJECTS: &[&str] = &["dangling-reference", "patch-without-object"];
+
+/// What `bayplan check` finds in an inventory of this name and text. Nothing is rendered but for rules that need it.
 pub fn check(path: &Path, text: &str) -> (Source, Diagnostics) {
     let source = Source::new(path.display().to_string(), text);
     let mut sources = Sources::default();
     let inventory = sources.add(source.clone());
-    (source, bayplan::check(&Inputs { sources, inventory, ..Inputs::default() }).diagnostics)
+    let mut inputs = Inputs { sources, inventory, ..Inputs::default() };
+    let rendered = OF_OBJECTS.iter().any(|rule| path.starts_with(rule));
+    let mut found =
+        if rendered { bayplan::findings(&mut inputs) } else { bayplan::check(&inputs).diagnostics };
+    // Only places of the inventory can be marked in it, and not those of templates.
+    found.retain(|finding| {
+        finding.labels.retain(|label| label.primary || label.span.file == inventory);
+        true
+    });
+    (source, found)
 }
 
 fn folder() -> PathBuf {

@@ -1,6 +1,7 @@
 //! What objects need of others, and what they offer: names, ports, pods by their labels.
 
 mod flux;
+mod issuers;
 mod offers;
 mod pods;
 mod routes;
@@ -101,6 +102,9 @@ impl Links {
         Self { offers, needs, ids, waits, folders }
     }
 }
+
+/// Stands for the namespace in which cert-manager looks for what a ClusterIssuer names: no object says which it is.
+pub const CLUSTER_RESOURCES: &str = "?cert-manager";
 
 /// How many needs and offers of one file are held against one another.
 const MOST_PAIRS: usize = 1_000_000;
@@ -209,6 +213,10 @@ impl Reader {
                 "gateway.networking.k8s.io",
             ) => {
                 self.gateway(spec, &here);
+            }
+            ("Middleware", "traefik.io") => self.middleware(spec, &here),
+            (kind @ ("ClusterIssuer" | "Issuer"), "cert-manager.io") => {
+                self.issuer(spec, kind == "ClusterIssuer", &here);
             }
             ("ReplicationSource", "volsync.backube") => {
                 self.named("PersistentVolumeClaim", spec, "sourcePVC", &here);

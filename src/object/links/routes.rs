@@ -115,6 +115,15 @@ impl Reader {
         });
     }
 
+    /// Who may pass: without the Secret Traefik drops every router that the middleware is on.
+    pub(super) fn middleware(&mut self, spec: &Value, here: &Here<'_>) {
+        for kind in ["basicAuth", "digestAuth"] {
+            if let Some(auth) = spec.get(kind) {
+                self.named("Secret", auth, "secret", &here.key(kind));
+            }
+        }
+    }
+
     pub(super) fn gateway(&mut self, spec: &Value, here: &Here<'_>) {
         each(spec, "rules", here, &mut |rule, here| {
             each(rule, "backendRefs", here, &mut |backend, here| {
