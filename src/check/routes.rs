@@ -266,8 +266,8 @@ fn bypassed_logins(model: &Model, found: &mut Diagnostics) {
 
 fn bypassed_login(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
     let Some(balancer) = &service.load_balancer else { return };
-    let asks = |route: &&Box<Route>| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
-    let Some(route) = service.route.as_ref().filter(asks) else { return };
+    let asks = |route: &&Route| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
+    let Some(route) = service.route.as_deref().filter(asks) else { return };
     let Some(port) = route.port_number.filter(|_| !patched(service, &["ports"])) else { return };
     let path = ["services", &service.key, "middlewares"];
     let span = model.place_of(&environment.name, &path).unwrap_or(route.place);
