@@ -31,11 +31,14 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     let values = chart.values.to_string().to_ascii_lowercase();
     let mut reports = Vec::new();
     model.each_text(|written| {
+        if !names_entry_point(&written) {
+            return;
+        }
         let name = written.text.to_ascii_lowercase();
         // Arguments and variables open some, too.
         let by_flags =
             || ["entrypoints.", "entrypoints_"].iter().any(|flag| values.contains(&format!("{flag}{name}")));
-        if !names_entry_point(&written) || name.contains("${") || opened.contains(&name) || by_flags() {
+        if name.contains("${") || opened.contains(&name) || by_flags() {
             return;
         }
         let message = format!("entry point `{}` is none that chart `{}` opens", written.text, chart.name);

@@ -10,12 +10,15 @@ use serde::Serialize;
 use super::serializer::Given;
 use super::{GivenMap, Keys, part, same};
 
+/// A text of so many bytes is made anew each time that it is read.
+const SHORT: usize = 256;
+
 /// A struct of the caller's.
 #[derive(Debug)]
 pub(super) struct GivenRecord {
     source: Arc<dyn Source>,
     pub keys: Arc<Keys>,
-    /// What was read, by its place: a template that loops makes it once.
+    /// What was read, by its place, unless it is made anew in no time: a template that loops makes it once.
     read: Mutex<Vec<(usize, Value)>>,
 }
 
@@ -61,7 +64,9 @@ impl GivenRecord {
             return value.clone();
         }
         let value = self.member(at);
-        read.push((at, value.clone()));
+        if value.as_object().is_some() || value.as_str().is_some_and(|text| text.len() > SHORT) {
+            read.push((at, value.clone()));
+        }
         value
     }
 }
