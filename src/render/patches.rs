@@ -28,9 +28,10 @@ pub fn of_stack(stack: &Stack, objects: &mut [Value]) -> Vec<Diagnostic> {
     let places = places(objects);
     for (target, patch) in &stack.patches {
         for at in places.get(target.as_str()).into_iter().flatten() {
-            let fault = change(&mut objects[*at], patch, target, &format!("stack `{}`", stack.name));
             // Of a patch for all of a kind some have nothing to delete.
-            let fault = fault.filter(|fault| fault.level == Level::Error || target.contains('/'));
+            let for_one = target.contains('/');
+            let whose = format!("stack `{}`", stack.name);
+            let fault = change(&mut objects[*at], patch, target, &whose, for_one);
             found.extend(fault.map(|fault| fault.about(stack.subject())));
         }
     }
@@ -110,18 +111,24 @@ pub fn of_service(
     for (kind, patch) in patches.filter(|(kind, _)| !targets.elsewhere(job, kind)) {
         let own = places.get(&format!("{kind}/{}", service.name)).or_else(|| places.get(kind.as_str()));
         if let Some(at) = own.and_then(|places| places.first()) {
-            let fault = change(&mut objects[*at], patch, kind, &whose);
+            let fault = change(&mut objects[*at], patch, kind, &whose, true);
             found.extend(fault.map(|fault| fault.about(service.subject())));
         }
     }
     found
 }
 
-/// Merges a patch onto an object; the fault, if it cannot be.
-fn change(object: &mut Value, patch: &Value, target: &Spanned<String>, whose: &str) -> Option<Diagnostic> {
+/// Merges a patch onto an object; the fault, if it cannot be, or if it is for this one alone and deletes nothing.
+fn change(
+    object: &mut Value,
+    patch: &Value,
+    target: &Spanned<String>,
+    whose: &str,
+    for_one: bool,
+) -> Option<Diagnostic> {
     let (label, message) = match amend(object, patch) {
         Ok(Some(merged)) => {
-            let idle = idle_deletion(object, patch, &merged);
+            let idle = for_one.then(|| idle_deletion(object, patch, &merged)).flatten();
             *object = tidy(merged);
             return idle.map(|path| deletes_nothing(target, whose, &path));
         }
