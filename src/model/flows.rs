@@ -3,41 +3,36 @@
 //! A direction that a stack closes stays closed but for these rules, so a service without one needs no policy of
 //! its own. Volumes need no rule: the node mounts them. Nor do probes: a node always reaches its own pods.
 
+mod opened;
+mod peers;
 mod router;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::address::{Family, Range};
 use crate::diagnostic::Diagnostics;
 use crate::inventory::TOO_MUCH;
 use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
+use crate::model::flows::opened::{Opened, anybody};
+use crate::model::flows::peers::{
+    anywhere, block, following, internet, namespace, nodes, shared, single, some_pods,
+};
 use crate::model::flows::router::{Router, from_entities, from_router, of_cilium};
 use crate::model::policy::End;
 use crate::model::port::Port;
 use crate::model::service::Service;
-use crate::model::texts::Texts;
 use crate::model::{Environment, Model};
 
+pub use opened::Rule;
 pub use router::routed_ports;
-
-/// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
-/// (RFC 1918, RFC 3927, RFC 6598; RFC 4193 and RFC 4291 for IPv6).
-const NOT_INTERNET_V4: &[&str] =
-    &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
-const NOT_INTERNET_V6: &[&str] = &["fc00::/7", "fe80::/10"];
 
 /// The label by which policies choose a service's pods.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
-/// The label that every namespace has.
-const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 /// Where the API server listens on its node.
 const API_SERVER_PORT: i64 = 6443;
 
@@ -202,93 +197,6 @@ impl<'m> Target<'m> {
     }
 }
 
-/// One rule: peers, under `from` or `to`, and the ports that are open to them. Rules share their peers. No peers are
-/// all peers, and no ports all ports.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    key: &'static str,
-    peers: Vec<Arc<Json>>,
-    ports: Vec<Json>,
-}
-
-impl Serialize for Rule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.peers.is_empty() {
-            map.serialize_entry(self.key, &self.peers)?;
-        }
-        if !self.ports.is_empty() {
-            map.serialize_entry("ports", &self.ports)?;
-        }
-        map.end()
-    }
-}
-
-/// What anybody may reach.
-fn anybody(ports: Vec<Json>) -> Rule {
-    Rule { key: "from", peers: Vec::new(), ports }
-}
-
-/// Rules in the making: peers by the ports that are open to them, so that alike ports make one rule.
-struct Opened<'l> {
-    rules: Vec<Making>,
-    by_ports: BTreeMap<String, usize>,
-    left: &'l Cell<usize>,
-}
-
-/// Ports, and the peers that they are open to, each once.
-struct Making {
-    ports: Vec<Json>,
-    peers: Vec<Arc<Json>>,
-    seen: BTreeSet<String>,
-}
-
-impl<'l> Opened<'l> {
-    fn new(left: &'l Cell<usize>) -> Self {
-        Self { rules: Vec::new(), by_ports: BTreeMap::new(), left }
-    }
-
-    fn add(&mut self, peers: impl IntoIterator<Item = Arc<Json>>, ports: Vec<Json>) {
-        let mut peers = peers.into_iter().peekable();
-        if peers.peek().is_none() {
-            return;
-        }
-        let at = *self.by_ports.entry(json!(ports).to_string()).or_insert(self.rules.len());
-        if at == self.rules.len() {
-            self.rules.push(Making { ports, peers: Vec::new(), seen: BTreeSet::new() });
-        }
-        let rule = &mut self.rules[at];
-        for peer in peers {
-            // All is given up once none are left.
-            if self.left.get() == 0 {
-                return;
-            }
-            self.left.set(self.left.get() - 1);
-            if rule.seen.insert(peer.to_string()) {
-                rule.peers.push(peer);
-            }
-        }
-    }
-
-    /// As rules whose peers stand under `key`.
-    fn into_rules(self, key: &'static str) -> Vec<Rule> {
-        let rule = |mut rule: Making| {
-            let seen = rule.seen;
-            rule.peers.retain(|peer| !within(peer, &seen));
-            Rule { key, peers: rule.peers, ports: rule.ports }
-        };
-        self.rules.into_iter().map(rule).collect()
-    }
-}
-
-/// Pods of a namespace that is let in as a whole need no word of their own.
-fn within(peer: &Json, seen: &BTreeSet<String>) -> bool {
-    peer.get("podSelector").is_some()
-        && peer
-            .get("namespaceSelector")
-            .is_some_and(|namespace| seen.contains(&json!({ "namespaceSelector": namespace }).to_string()))
-}
-
 impl Around<'_> {
     fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Rule> {
         if let Some(ports) = open_ports(service) {
@@ -438,22 +346,6 @@ impl Around<'_> {
     }
 }
 
-fn shared(peers: Vec<Json>) -> Vec<Arc<Json>> {
-    peers.into_iter().map(Arc::new).collect()
-}
-
-/// The nodes' addresses; any address where the inventory has no nodes.
-fn nodes(model: &Model) -> Vec<Json> {
-    let addresses = model.nodes.iter().flat_map(|node| &node.addresses);
-    let blocks: Vec<Json> = addresses.map(|address| block(&single(address.value))).collect();
-    if blocks.is_empty() { anywhere(model) } else { blocks }
-}
-
-fn anywhere(model: &Model) -> Vec<Json> {
-    let six = has_ipv6(model).then_some("::/0");
-    std::iter::once("0.0.0.0/0").chain(six).map(block).collect()
-}
-
 /// Rules of Cilium about hosts, alike ports together.
 fn hosts(service: &Service) -> Vec<Json> {
     let mut by_ports: Vec<(Vec<Json>, Vec<Json>)> = Vec::new();
@@ -492,38 +384,6 @@ fn reached_from_outside(service: &Service) -> Option<Vec<Json>> {
     Some(numbers(&service.ports)).filter(|ports| outside && !ports.is_empty())
 }
 
-/// A namespace by its name; without one, every namespace.
-fn namespace(name: Option<&str>) -> Json {
-    match name {
-        Some(name) => json!({ "matchLabels": { NAMESPACE_LABEL: name } }),
-        None => json!({}),
-    }
-}
-
-/// Pods of a namespace: all of them, or those with some labels.
-fn some_pods(name: Option<&str>, labels: &Texts) -> Json {
-    let mut peer = json!({ "namespaceSelector": namespace(name) });
-    if !labels.is_empty() {
-        peer["podSelector"] = json!({ "matchLabels": labels });
-    }
-    peer
-}
-
-fn block(cidr: &str) -> Json {
-    json!({ "ipBlock": { "cidr": cidr } })
-}
-
-fn single(address: IpAddr) -> String {
-    format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
-}
-
-fn following(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => u32::from(v4).checked_add(1).map(|next| IpAddr::V4(next.into())),
-        IpAddr::V6(v6) => u128::from(v6).checked_add(1).map(|next| IpAddr::V6(next.into())),
-    }
-}
-
 /// Policies see the pods' ports, not the Service's.
 fn numbers<'p>(ports: impl IntoIterator<Item = &'p Port>) -> Vec<Json> {
     let ports = ports.into_iter().filter(|port| !port.again);
@@ -539,31 +399,4 @@ fn one_port(service: &Service, name: &str) -> Vec<Json> {
 
 fn api_server_ports() -> Vec<Json> {
     [443, API_SERVER_PORT].iter().map(|port| json!({ "port": port, "protocol": "TCP" })).collect()
-}
-
-fn has_ipv6(model: &Model) -> bool {
-    model.cluster.pod_cidrs.iter().any(|cidr| cidr.family() == Family::V6)
-}
-
-/// Every address but the private ones and those of the cluster and its LAN, which may be public.
-fn internet(model: &Model) -> Vec<Json> {
-    let of = |family: Family, private: &[&str]| -> Vec<String> {
-        let own = [&model.network.lan, &model.cluster.pod_cidrs, &model.cluster.service_cidrs];
-        let own = own.into_iter().flatten().map(|range| range.value);
-        let known: Vec<Range> =
-            private.iter().filter_map(|cidr| crate::address::parse_cidr(cidr).ok()).collect();
-        let more = own
-            .filter(|range| range.family() == family && !known.iter().any(|known| known.covers(*range)))
-            .map(|range| range.to_string());
-        let mut except: Vec<String> = private.iter().map(|cidr| (*cidr).to_owned()).chain(more).collect();
-        except.dedup();
-        except
-    };
-    let mut blocks =
-        vec![json!({ "ipBlock": { "cidr": "0.0.0.0/0", "except": of(Family::V4, NOT_INTERNET_V4) } })];
-    if has_ipv6(model) {
-        let except = of(Family::V6, NOT_INTERNET_V6);
-        blocks.push(json!({ "ipBlock": { "cidr": "::/0", "except": except } }));
-    }
-    blocks
 }

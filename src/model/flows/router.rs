@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::model::Model;
-use crate::model::flows::{nodes, one_port, open_ports, some_pods};
+use crate::model::flows::peers::{nodes, some_pods};
+use crate::model::flows::{one_port, open_ports};
 use crate::model::port::Port;
 use crate::model::service::Service;
 use crate::model::texts::Texts;
