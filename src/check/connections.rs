@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::model::policy::{Closed, End};
+use crate::model::references::referred;
 use crate::model::service::Service;
 use crate::model::{Environment, Model};
 use crate::source::Span;
@@ -84,8 +85,7 @@ fn hints(model: &Model) -> Vec<Hint> {
 
 /// The services whose address inside the cluster a text refers to.
 fn told_of(text: &str) -> Vec<&str> {
-    let parts = text.split("${services.").skip(1);
-    let paths = parts.filter_map(|part| part.split_once('}')?.0.split_once('.'));
+    let paths = referred(text).filter_map(|path| path.strip_prefix("services.")?.split_once('.'));
     paths.filter(|(_, fact)| ["internal-url", "internal-host"].contains(fact)).map(|(name, _)| name).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use crate::diagnostic::{Diagnostics, codes, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, nearest};
 use crate::inventory::ingress::IngressProvider;
 use crate::model::Model;
 use crate::model::chart::Chart;
@@ -42,11 +42,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             return;
         }
         let message = format!("entry point `{}` is none that chart `{}` opens", written.text, chart.name);
-        let subject = match written.path {
-            ["environments", _, "services", name, ..] | ["services", name, ..] => format!("services.{name}"),
-            _ => "ingress".to_owned(),
-        };
-        let finding = UNKNOWN_ENTRY_POINT.at(written.span, "not opened", message).about(subject);
+        let finding = UNKNOWN_ENTRY_POINT.at(written.span, "not opened", message);
+        let finding = written.subjects().into_iter().fold(finding, Diagnostic::about);
         reports.push(finding.help(match nearest(&name, opened.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("open it: `charts.{}.values.ports.{}`", chart.name, written.text),

@@ -17,12 +17,11 @@ codes! { PortsAndNames:
 
 /// Runs the rule about addresses inside the cluster. What stands in the namespaces of charts is theirs.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    let mut mentioned: Vec<(Span, Option<String>, Mention)> = Vec::new();
+    let mut mentioned: Vec<(Span, Vec<String>, Mention)> = Vec::new();
     model.each_text(|written| {
         if written.text.contains(".svc") && written.path.last() != Some(&"description") {
-            let subject = subject(written.path);
             let all = mentions(written.text, &model.cluster.domain).into_iter();
-            mentioned.extend(all.map(|mention| (written.span, subject.clone(), mention)));
+            mentioned.extend(all.map(|mention| (written.span, written.subjects(), mention)));
         }
     });
     if mentioned.is_empty() {
@@ -30,16 +29,9 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     }
     let known = Known::of(model);
     let mut guesses = 0;
-    for (span, subject, mention) in mentioned {
+    for (span, subjects, mention) in mentioned {
         let Some(diagnostic) = known.judge(model, span, &mention, &mut guesses) else { continue };
-        found.push(subject.into_iter().fold(diagnostic, Diagnostic::about));
-    }
-}
-
-fn subject(path: &[&str]) -> Option<String> {
-    match path {
-        ["environments", _, table, name, ..] | [table, name, ..] => Some(format!("{table}.{name}")),
-        _ => None,
+        found.push(subjects.into_iter().fold(diagnostic, Diagnostic::about));
     }
 }
 

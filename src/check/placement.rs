@@ -176,7 +176,7 @@ pub(super) fn label<'m>(model: &Model, node: &'m Node, key: &str) -> Label<'m> {
         _ if ROLES.contains(&key) && controls(node) => Label::Some,
         Some(value) => Label::Value(value),
         // Without a declared control plane any node may be one.
-        None if ROLES.contains(&key) && !model.nodes.iter().any(controls) => Label::Unknown,
+        None if ROLES.contains(&key) && !model.labels_nodes(CONTROL_PLANE) => Label::Unknown,
         None if ROLES.contains(&key) || key == HOSTNAME => Label::None,
         None if key.contains('/') && !model.labels_nodes(key) => Label::Unknown,
         None => Label::None,

@@ -126,14 +126,7 @@ fn secret<'w>(written: &Written<'w>, names: &BTreeSet<&str>) -> Option<(&'static
 /// The label is at the key: the text itself is shown by no report.
 fn plaintext(written: &Written<'_>, what: &str, name: &str) -> Diagnostic {
     let path = written.path;
-    let owner = match path {
-        ["environments", environment, table @ ("services" | "stacks"), owner, ..] => {
-            vec![format!("{table}.{owner}"), format!("environments.{environment}")]
-        }
-        [table, owner, ..] => vec![format!("{table}.{owner}")],
-        [table] => vec![(*table).to_owned()],
-        [] => Vec::new(),
-    };
+    let owner = written.subjects();
     let message = match owner.first() {
         Some(owner) => format!("{what} stands in clear text in `{name}` of `{owner}`"),
         None => format!("{what} stands in clear text in the inventory"),

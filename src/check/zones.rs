@@ -20,16 +20,13 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 fn no_zone(written: &Written<'_>) -> Diagnostic {
     let shown: String = written.text.chars().take(80).collect();
     let message = format!("`TZ` is `{shown}`, and the tz database has no zone of this name");
-    let subject = match written.path {
-        ["environments", _, table, name, ..] | [table, name, ..] => format!("{table}.{name}"),
-        _ => String::new(),
-    };
-    let mut diagnostic = BAD_VALUE.at(written.span, "not a time zone", message).about(subject);
+    let mut diagnostic = BAD_VALUE.at(written.span, "not a time zone", message);
     diagnostic.level = Level::Warning;
-    diagnostic.help(match meant(written.text) {
+    let diagnostic = diagnostic.help(match meant(written.text) {
         Some(zone) => format!("did you mean `{zone}`?"),
         None => "name it as the tz database does, such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
-    })
+    });
+    written.subjects().into_iter().fold(diagnostic, Diagnostic::about)
 }
 
 /// A zone, a file, a POSIX form such as `CET-1CEST`, or what is not known yet. Nothing is UTC.

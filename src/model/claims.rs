@@ -35,6 +35,12 @@ pub enum ClaimKind {
     LoadBalancer,
 }
 
+impl ClaimKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Lan, Self::Pods, Self::Services, Self::Dhcp, Self::Pool, Self::Host, Self::LoadBalancer];
+}
+
 /// A range that something claims.
 #[derive(Clone, Debug)]
 pub struct AddressClaim {

@@ -19,6 +19,22 @@ pub struct Written<'m> {
     pub span: Span,
 }
 
+impl Written<'_> {
+    /// What findings about it are about: the table that it is of, and the environment that changes that.
+    pub fn subjects(&self) -> Vec<String> {
+        match self.path {
+            ["environments", environment, table @ ("services" | "stacks"), owner, ..] => {
+                vec![format!("{table}.{owner}"), format!("environments.{environment}")]
+            }
+            // Tables of which there is one.
+            ["ingress", ..] => vec!["ingress".to_owned()],
+            [table, owner, ..] => vec![format!("{table}.{owner}")],
+            [table] => vec![(*table).to_owned()],
+            [] => Vec::new(),
+        }
+    }
+}
+
 impl Model {
     /// The place of a value: as the environment writes it, else as the defaults do.
     pub fn place_of(&self, environment: &str, path: &[&str]) -> Option<Span> {
@@ -52,5 +68,24 @@ impl Model {
                 read(Written { path, key, text, span: node.span });
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Written;
+    use crate::source::{FileId, Span};
+
+    #[test]
+    fn a_text_is_its_tables() {
+        let subjects = |path: &[&str]| {
+            let span = Span::new(FileId::default(), 0..0);
+            Written { path, key: span, text: "", span }.subjects()
+        };
+        assert_eq!(subjects(&["services", "web", "env", "TZ"]), ["services.web"]);
+        assert_eq!(subjects(&["environments", "p", "env", "TZ"]), ["environments.p"]);
+        let of_both = subjects(&["environments", "p", "services", "web", "env", "TZ"]);
+        assert_eq!(of_both, ["services.web", "environments.p"]);
+        assert_eq!(subjects(&["ingress", "entry-points"]), ["ingress"]);
     }
 }

@@ -20,7 +20,7 @@ use crate::check::requests::requests;
 use crate::check::sharing::shared_addresses;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::model::Model;
-use crate::model::claims::{AddressClaim, ClaimKind};
+use crate::model::claims::AddressClaim;
 use crate::source::Span;
 
 codes! { Addresses:
@@ -87,16 +87,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     exhausted(model, found);
     unused_addresses(model, found);
 }
-
-const KINDS: [ClaimKind; 7] = [
-    ClaimKind::Lan,
-    ClaimKind::Pods,
-    ClaimKind::Services,
-    ClaimKind::Dhcp,
-    ClaimKind::Pool,
-    ClaimKind::Host,
-    ClaimKind::LoadBalancer,
-];
 
 /// What another claim stands for takes no part.
 fn sweep_claims(model: &Model) -> Vec<Claim> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::address::{Pairs, Range, RangeSet, parse_cidr, sweep};
 use crate::check::addresses::{
-    ADDRESS_OUTSIDE_LAN, KINDS, MOST_PARTNERS, NETWORK_ADDRESS, OVERLAPPING_CIDRS, sweep_claims,
+    ADDRESS_OUTSIDE_LAN, MOST_PARTNERS, NETWORK_ADDRESS, OVERLAPPING_CIDRS, sweep_claims,
 };
 use crate::diagnostic::Diagnostics;
 use crate::inventory::load_balancer::Provider;
@@ -16,7 +16,7 @@ use crate::model::claims::{AddressClaim, ClaimKind};
 pub fn networks(model: &Model, found: &mut Diagnostics) {
     let is_network = |kind: ClaimKind| matches!(kind, ClaimKind::Pods | ClaimKind::Services);
     let mut wanted = Pairs::NONE;
-    for kind in KINDS {
+    for kind in ClaimKind::ALL {
         wanted = wanted.with(ClaimKind::Pods as u8, kind as u8).with(ClaimKind::Services as u8, kind as u8);
     }
     let mut pairs: Vec<(usize, usize)> = Vec::new();

@@ -2,8 +2,8 @@
 
 use crate::address::{Pairs, Range, RangeSet, sweep};
 use crate::check::addresses::{
-    ADDRESS_IN_DHCP, DUPLICATE_ADDRESS, HOST_IN_DHCP, KINDS, MOST_PARTNERS, OVERLAPPING_DHCP,
-    OVERLAPPING_POOLS, Offers, POOL_HOLDS_HOST, POOL_IN_DHCP, sweep_claims,
+    ADDRESS_IN_DHCP, DUPLICATE_ADDRESS, HOST_IN_DHCP, MOST_PARTNERS, OVERLAPPING_DHCP, OVERLAPPING_POOLS,
+    Offers, POOL_HOLDS_HOST, POOL_IN_DHCP, sweep_claims,
 };
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::Model;
@@ -28,8 +28,8 @@ fn meaning(one: ClaimKind, other: ClaimKind) -> Option<&'static Code> {
 /// The sweep: every pair that means something, once.
 pub fn overlaps(model: &Model, offers: &mut Offers<'_>, found: &mut Diagnostics) {
     let mut wanted = Pairs::NONE;
-    for one in KINDS {
-        for other in KINDS.into_iter().filter(|other| meaning(one, *other).is_some()) {
+    for one in ClaimKind::ALL {
+        for other in ClaimKind::ALL.into_iter().filter(|other| meaning(one, *other).is_some()) {
             wanted = wanted.with(one as u8, other as u8);
         }
     }

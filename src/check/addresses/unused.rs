@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostics;
 use crate::inventory::load_balancer::Provider;
 use crate::model::Model;
 use crate::model::chart::Chart;
+use crate::model::references::referred;
 use crate::source::Spanned;
 
 /// An entry of `addresses` only reserves: the chart asks for it by its values. Of a chart without any here, or with more
@@ -50,8 +51,8 @@ pub fn unused_addresses(model: &Model, found: &mut Diagnostics) {
 fn named(model: &Model) -> BTreeSet<(String, String)> {
     let mut named = BTreeSet::new();
     model.each_text(|written| {
-        for part in written.text.split("${").skip(1).filter_map(|part| part.split_once('}')) {
-            let path: Vec<&str> = part.0.trim().split('.').collect();
+        for path in referred(written.text) {
+            let path: Vec<&str> = path.split('.').collect();
             match (path.as_slice(), written.path) {
                 (["addresses", name, ..], ["charts", chart, ..])
                 | (["charts", chart, "addresses", name, ..], _) => {

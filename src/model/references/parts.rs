@@ -11,6 +11,14 @@ pub(super) enum Part<'t> {
     Unclosed(&'t str),
 }
 
+/// The paths that a text refers to.
+pub fn referred(text: &str) -> impl Iterator<Item = &str> {
+    Parts::of(text).filter_map(|part| match part {
+        Part::Reference(path) => Some(path),
+        _ => None,
+    })
+}
+
 /// A string as plain text and references, in order.
 pub(super) struct Parts<'t> {
     rest: &'t str,
