@@ -6,10 +6,22 @@ use serde_json::{Value as Json, json};
 use crate::inventory;
 use crate::inventory::ingress::IssuerKind;
 use crate::inventory::value::Text;
+use crate::model::Model;
 use crate::model::naming::{NameKind, check_host, check_name, one_of, optional_name, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::texts::optional;
 use crate::source::Spanned;
+
+impl Model {
+    /// Where cert-manager looks for what ClusterIssuers name, if the inventory tells of Secrets there.
+    pub fn secrets_of_issuers(&self) -> Option<&str> {
+        let mut charts = self.charts.iter().filter(|chart| chart.chart == "cert-manager");
+        let chart = charts.next().filter(|_| charts.next().is_none())?;
+        let said = chart.values.get("clusterResourceNamespace").and_then(Json::as_str);
+        let namespace = said.filter(|name| !name.is_empty()).unwrap_or(&chart.namespace.value);
+        self.chart_secrets.iter().any(|secret| secret.namespace == namespace).then_some(namespace)
+    }
+}
 
 /// Let's Encrypt.
 const ACME_SERVER: &str = "https://acme-v02.api.letsencrypt.org/directory";

@@ -12,7 +12,7 @@ use crate::inventory::node::{Node, Value as Written};
 use crate::model::Model;
 use crate::model::stack::Stack;
 use crate::object::Value;
-use crate::object::links::{CLUSTER_RESOURCES, Links, Need, Needed, Offered};
+use crate::object::links::{Links, Need, Needed, Offered, Within};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
 use crate::render::whole::{Maker, Whole};
@@ -218,7 +218,7 @@ pub(super) fn dangling(
         kinds,
         said: OnceLock::new(),
         namespaces: judged_namespaces(model),
-        told_secrets: told_secrets(model),
+        told_secrets: model.secrets_of_issuers(),
     };
     let whole = Whole { model, jobs, linked, written: &written };
     let (mut found, (mut others, circles)) = rayon::join(
@@ -303,13 +303,11 @@ impl<'m> Judged<'m> {
     }
 
     fn finding(&self, title: &str, own: &str, need: &Need, guess: bool) -> Option<Finding> {
-        let namespace = match need.namespace.as_deref() {
-            Some(CLUSTER_RESOURCES) => self.told_secrets?,
-            said => said.unwrap_or(own),
+        let namespace = match &need.within {
+            Within::Folder => own,
+            Within::Namespace(said) => said,
+            Within::ClusterResources => return self.fault(title, self.told_secrets?, need, guess),
         };
-        if need.namespace.as_deref() == Some(CLUSTER_RESOURCES) {
-            return self.fault(title, namespace, need, guess);
-        }
         if let Needed::Name(kind, ..) = &need.what {
             let whole = IF_ANY.contains(kind);
             if whole {
@@ -423,15 +421,6 @@ fn judged_namespaces(model: &Model) -> BTreeSet<&str> {
     let namespaces = stacks.map(|stack| stack.namespace.value.as_str());
     let by_chart = |namespace: &str| model.charts.iter().any(|chart| chart.namespace.value == namespace);
     namespaces.filter(|namespace| !by_chart(namespace) && !model.brings_along(namespace)).collect()
-}
-
-/// Where cert-manager looks for what ClusterIssuers name.
-fn told_secrets(model: &Model) -> Option<&str> {
-    let mut charts = model.charts.iter().filter(|chart| chart.chart == "cert-manager");
-    let chart = charts.next().filter(|_| charts.next().is_none())?;
-    let said = chart.values.get("clusterResourceNamespace").and_then(serde_json::Value::as_str);
-    let namespace = said.filter(|name| !name.is_empty()).unwrap_or(&chart.namespace.value);
-    model.chart_secrets.iter().any(|secret| secret.namespace == namespace).then_some(namespace)
 }
 
 /// What the inventory declares and the tree does not hold.

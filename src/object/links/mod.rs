@@ -49,6 +49,23 @@ pub enum Offered {
 /// Labels, sorted.
 pub type Labels = Vec<(String, String)>;
 
+/// The namespace that something is looked for in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Within {
+    /// That of the folder which the object is built in.
+    Folder,
+    /// This one.
+    Namespace(String),
+    /// Where cert-manager looks for what a ClusterIssuer names: no object says which it is.
+    ClusterResources,
+}
+
+impl Within {
+    fn of(namespace: Option<String>) -> Self {
+        namespace.map_or(Self::Folder, Self::Namespace)
+    }
+}
+
 /// What an object needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Need {
@@ -56,8 +73,8 @@ pub struct Need {
     pub object: usize,
     /// Where it says so.
     pub path: Path,
-    /// The namespace it is looked for in, where that is said.
-    pub namespace: Option<String>,
+    /// Where it is looked for.
+    pub within: Within,
     /// What.
     pub what: Needed,
     /// Whether a setting is what usually gives the name.
@@ -103,16 +120,18 @@ impl Links {
     }
 }
 
-/// Stands for the namespace in which cert-manager looks for what a ClusterIssuer names: no object says which it is.
-pub const CLUSTER_RESOURCES: &str = "?cert-manager";
-
 /// How many needs and offers of one file are held against one another.
 const MOST_PAIRS: usize = 1_000_000;
 
 impl Offer {
     /// Whether this is what is needed, as far as one of a file can tell.
     fn meets(&self, need: &Need) -> bool {
-        self.namespace == need.namespace && self.what.meets(&need.what)
+        let same = match (&self.namespace, &need.within) {
+            (None, Within::Folder) => true,
+            (Some(own), Within::Namespace(said)) => own == said,
+            _ => false,
+        };
+        same && self.what.meets(&need.what)
     }
 }
 
@@ -156,7 +175,7 @@ impl Reader {
             self.links.needs.push(Need {
                 object: self.object,
                 path: name.path,
-                namespace: name.namespace.or_else(|| self.namespace.clone()),
+                within: Within::of(name.namespace.or_else(|| self.namespace.clone())),
                 what: Needed::Name(name.kind, name.name, None),
                 set: true,
                 of_flux: name.of_flux,
@@ -168,6 +187,11 @@ impl Reader {
     }
 
     fn need(&mut self, here: &Here<'_>, namespace: Option<&str>, what: Needed) {
+        let namespace = namespace.map(str::to_owned).or_else(|| self.namespace.clone());
+        self.need_within(here, Within::of(namespace), what);
+    }
+
+    fn need_within(&mut self, here: &Here<'_>, within: Within, what: Needed) {
         let names = match &what {
             Needed::Name(_, name, _) => is_open(name),
             Needed::Port(service, port) => is_open(service) || is_open(port),
@@ -176,9 +200,8 @@ impl Reader {
             }
         };
         if !names {
-            let namespace = namespace.map(str::to_owned).or_else(|| self.namespace.clone());
             let (object, path) = (self.object, here.path());
-            self.links.needs.push(Need { object, path, namespace, what, set: false, of_flux: false });
+            self.links.needs.push(Need { object, path, within, what, set: false, of_flux: false });
         }
     }
 
