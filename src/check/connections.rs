@@ -96,7 +96,8 @@ fn blocked(stacks: &BTreeMap<&str, Closed>, service: &Service, target: &Service)
     let by_network =
         service.egress.iter().any(|egress| matches!(egress.to, End::Network(_) | End::Namespace(_)));
     let out = closed(service).egress && !by_network;
-    let outside = target.load_balancer.is_some() || target.ports.iter().any(|port| port.node_port.is_some());
+    let main = target.main_port.as_deref();
+    let outside = target.outside_ports().any(|port| main.is_none_or(|main| main == port.name));
     let lets_in = match target.allow_from.as_slice() {
         [] => outside,
         // Who the service's address in the cluster is told to is seldom told by a network: namespaces count.

@@ -35,7 +35,7 @@ pub fn host_port_clashes(model: &Model, found: &mut Diagnostics) {
         let mut own: BTreeSet<String> = BTreeSet::new();
         let running = OnceCell::new();
         for port in &service.ports {
-            if servicelb && service.load_balancer.is_some() {
+            if servicelb && service.load_balancer.is_some() && !port.internal {
                 let holder = Holder { environment, service, span: port.port.span };
                 opened.entry(word(port.port.value, port.protocol)).or_insert(holder);
             }

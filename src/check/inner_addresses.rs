@@ -87,6 +87,9 @@ impl<'m> Known<'m> {
         for service in model.services() {
             let names = own.entry(service.namespace.as_str()).or_default();
             names.entry(service.name.as_str()).or_default().push(service);
+            if let Some(external) = &service.external_service {
+                names.entry(external.name.as_str()).or_default().push(service);
+            }
         }
         let of_charts = model.charts.iter().map(|chart| chart.namespace.value.as_str()).collect();
         Self { own, of_charts }
@@ -100,7 +103,7 @@ impl<'m> Known<'m> {
         }
         let services = self.own.get(namespace.as_str());
         if let Some(same) = services.and_then(|services| services.get(name.as_str())) {
-            return port.and_then(|port| no_port(same, port, span));
+            return port.and_then(|port| no_port(name, same, port, span));
         }
         *guesses += 1;
         if *guesses > MOST_GUESSES {
@@ -135,14 +138,23 @@ fn mistyped(name: &str, near: &str) -> bool {
     letters(name) != letters(near)
 }
 
-fn no_port(services: &[&Service], port: i64, span: Span) -> Option<Diagnostic> {
+fn no_port(name: &str, services: &[&Service], port: i64, span: Span) -> Option<Diagnostic> {
+    // By the second name of a service its internal ports are not reached.
+    let opened = |service: &Service| -> Vec<i64> {
+        let all = service.ports.iter().filter(|own| service.name == name || !own.internal);
+        all.map(|own| own.port.value).collect()
+    };
     let closed = |service: &&Service| {
-        let open = service.ports.iter().any(|own| own.port.value == port);
-        !open && !service.ports.is_empty() && !patched(service, &["ports"])
+        let own = opened(service);
+        !own.contains(&port) && !own.is_empty() && !patched(service, &["ports"])
     };
     let service = services.first().filter(|_| services.iter().all(closed))?;
-    let ports: Vec<String> = service.ports.iter().take(8).map(|port| port.port.value.to_string()).collect();
-    let message = format!("service `{}` opens no port {port}", service.key);
+    let is_internal = service.ports.iter().any(|own| own.port.value == port);
+    let message = match is_internal {
+        true => format!("Service `{name}` has no port {port}: service `{}` keeps it inside", service.key),
+        false => format!("service `{}` opens no port {port}", service.key),
+    };
+    let ports: Vec<String> = opened(service).iter().take(8).map(i64::to_string).collect();
     let (url, ports) = (&service.key, ports.join(", "));
     Some(
         UNANSWERED_ADDRESS

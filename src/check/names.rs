@@ -37,7 +37,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             overlong_service_name(service, found);
         }
         duplicate_names(environment, found);
-        headless_names(environment, found);
+        second_names(environment, found);
         overlong_deliveries(environment, found);
     }
     duplicate_releases(model, found);
@@ -139,24 +139,29 @@ fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
     report_names(services.chain(secrets).chain(accounts).collect(), found);
 }
 
-/// A stateful set has a second Service, by which its pods get their names.
-fn headless_names(environment: &Environment, found: &mut Diagnostics) {
+/// A stateful set has a second Service, by which its pods get their names, and a service with internal ports one for
+/// the others.
+fn second_names(environment: &Environment, found: &mut Diagnostics) {
     let reached = environment.services().filter(|service| !service.ports.is_empty());
     let reached: BTreeMap<(&str, &str), &Service> =
         reached.map(|service| ((service.namespace.as_str(), service.name.as_str()), service)).collect();
-    for set in environment.services().filter(|service| service.kind == Kind::StatefulSet) {
-        let name = format!("{}-headless", set.name);
-        let Some(service) = reached.get(&(set.namespace.as_str(), name.as_str())) else { continue };
-        let message = format!(
-            "service `{}` has the name that the stateful set `{}` gives the Service of its pods",
-            service.key, set.key
-        );
+    let headless = environment.services().filter(|service| service.kind == Kind::StatefulSet).map(|set| {
+        let gives = format!("the stateful set `{}` gives the Service of its pods", set.key);
+        (set, format!("{}-headless", set.name), gives, "a stateful set")
+    });
+    let external = environment.services().filter_map(|owner| {
+        let gives = format!("service `{}` gives the Service of its ports for the outside", owner.key);
+        Some((owner, owner.external_service.as_ref()?.name.clone(), gives, "some ports are internal"))
+    });
+    for (owner, name, gives, why) in headless.chain(external) {
+        let Some(service) = reached.get(&(owner.namespace.as_str(), name.as_str())) else { continue };
+        let message = format!("service `{}` has the name that {gives}", service.key);
         found.push(
             DUPLICATE_NAME
                 .at(service.place, format!("`{name}` again"), message)
-                .because(set.place, format!("a stateful set, with a Service `{name}`"))
+                .because(owner.place, format!("{why}: there is a Service `{name}`"))
                 .about(service.subject())
-                .about(set.subject())
+                .about(owner.subject())
                 .help("give one of them another name"),
         );
     }

@@ -11,9 +11,9 @@ use crate::check::resources::{
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::policy::QuotaScope;
 use crate::model::CONFLICTING_KEYS;
-use crate::model::flows::{open_ports, routed_ports};
+use crate::model::flows::{is_open, routed_ports};
 use crate::model::ingress::Ingress;
-use crate::model::policy::End;
+use crate::model::policy::{AllowFrom, End};
 use crate::model::service::Service;
 use crate::model::stack::{Limits, Stack};
 use crate::model::{Environment, Model};
@@ -136,7 +136,7 @@ fn open_to_every_namespace(model: &Model, found: &mut Diagnostics) {
 
 /// Whether policies hold for it, and do not let everybody in anyway.
 fn is_closed(service: &Service) -> bool {
-    !service.host_network.is_some_and(|flag| flag.value) && open_ports(service).is_none()
+    !service.host_network.is_some_and(|flag| flag.value) && !is_open(service)
 }
 
 /// A policy of Kubernetes knows addresses only, and a host's may change at any time.
@@ -178,7 +178,12 @@ fn masked_source(model: &Model, stack: &Stack, service: &Service, found: &mut Di
     if !stack.closed.ingress || model.nodes.is_empty() {
         return;
     }
-    for allowed in &service.allow_from {
+    let by_balancer = |allowed: &&AllowFrom| {
+        let is_named =
+            |name: &str| allowed.ports.is_empty() || allowed.ports.iter().any(|port| port.value == name);
+        service.outside_ports().any(|port| is_named(&port.name))
+    };
+    for allowed in service.allow_from.iter().filter(by_balancer) {
         let End::Network(network) = &allowed.from else { continue };
         let Ok(range) = parse_cidr(network) else { continue };
         let mut nodes = model.nodes.iter().flat_map(|node| &node.addresses);

@@ -133,10 +133,25 @@ fn which_port(service: &Service, name: &str) -> String {
 /// A Service object needs a port, so one with an address or a route does.
 fn missing_port(model: &Model, service: &Service, found: &mut Diagnostics) {
     let unread = model.unread.at(&["services", &service.key, "ports"]);
-    if unread || !service.ports.is_empty() || patched(service, &["ports"]) {
+    if unread || patched(service, &["ports"]) {
         return;
     }
     let address = service.load_balancer.as_ref().map(|balancer| (balancer.place, "an address"));
+    if let Some(first) = service.ports.iter().find(|port| port.internal)
+        && let Some((span, _)) = address.filter(|_| service.outside_ports().next().is_none())
+    {
+        let message = format!("service `{}` has an address, and every port of it is internal", service.key);
+        found.push(
+            MISSING_PORT
+                .at(span, "leads to no port", message)
+                .because(first.place, "only the cluster reaches it")
+                .about(service.subject())
+                .help("drop `ip`, or `internal` of the port that the address is for"),
+        );
+    }
+    if !service.ports.is_empty() {
+        return;
+    }
     let host = service.hosts.first().map(|host| (host.span, "a host"));
     if let Some((span, what)) = address.or(host) {
         found.push(

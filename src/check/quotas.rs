@@ -122,15 +122,13 @@ fn made(service: &Service, key: &str) -> Option<u64> {
     Some(match key.strip_prefix("count/").unwrap_or(key) {
         "services" => {
             // A stateful set has another one, which gives its pods their names.
-            u64::from(!service.ports.is_empty()) + kind(Kind::StatefulSet)
+            let external = u64::from(service.external_service.is_some());
+            u64::from(!service.ports.is_empty()) + external + kind(Kind::StatefulSet)
         }
         "configmaps" => u64::from(!service.files.data.is_empty()),
         "services.loadbalancers" => u64::from(service.load_balancer.is_some()),
-        "services.nodeports" => {
-            let own = service.ports.iter().filter(|port| port.node_port.is_some()).count();
-            // Every port of a load balancer takes a node port, too.
-            if service.load_balancer.is_some() { service.ports.len() as u64 } else { own as u64 }
-        }
+        // Every port of such a Service takes a node port, whether it asks for one or not.
+        "services.nodeports" => service.outside_ports().count() as u64,
         _ if !key.starts_with("count/") => return None,
         "deployments.apps" => kind(Kind::Deployment),
         "statefulsets.apps" => kind(Kind::StatefulSet),

@@ -40,7 +40,7 @@ pub fn router_ports(model: &Model, found: &mut Diagnostics) {
                 None if on_host => Some(Spanned::new(port.target_port, port.port.span)),
                 wanted => wanted,
             };
-            let by_servicelb = service.load_balancer.as_ref().map(|_| port.port);
+            let by_servicelb = service.load_balancer.as_ref().filter(|_| !port.internal).map(|_| port.port);
             let of_node = of_node.filter(|_| stays_with_servicelb(model, service));
             let wanted = by_servicelb.into_iter().chain(of_node).find(|port| WEB.contains(&port.value));
             found.extend(wanted.map(|port| taken(&router, service, port)));

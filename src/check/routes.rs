@@ -256,7 +256,7 @@ fn open_dashboard(ingress: &Ingress, found: &mut Diagnostics) {
 fn bypassed_logins(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for stack in &environment.stacks {
-            let open = |service: &&Arc<Service>| !stack.closed.ingress || open_ports(service).is_some();
+            let open = |service: &&Arc<Service>| !stack.closed.ingress || !open_ports(service).is_empty();
             for service in stack.services.iter().filter(open) {
                 bypassed_login(model, environment, service, found);
             }
@@ -269,6 +269,11 @@ fn bypassed_login(model: &Model, environment: &Environment, service: &Service, f
     let asks = |route: &&Route| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
     let Some(route) = service.route.as_deref().filter(asks) else { return };
     let Some(port) = route.port_number.filter(|_| !patched(service, &["ports"])) else { return };
+    let Some(open) = service.outside_ports().find(|open| open.port.value == port) else { return };
+    let help = match service.outside_ports().count() {
+        1 => "drop `ip` if the host is enough, or isolate the stack and say in `allow-from` who may reach the port".to_owned(),
+        _ => format!("keep the port off the address: `internal = true` beside the number of `ports.{}`", open.name),
+    };
     let path = ["services", &service.key, "middlewares"];
     let span = model.place_of(&environment.name, &path).unwrap_or(route.place);
     let message = format!(
@@ -280,7 +285,7 @@ fn bypassed_login(model: &Model, environment: &Environment, service: &Service, f
             .at(span, "only the route passes it", message)
             .because(balancer.place, "whoever asks here is not asked")
             .about(service.subject())
-            .help("drop `ip` if the host is enough, or isolate the stack and say in `allow-from` who may reach the port"),
+            .help(help),
     );
 }
 

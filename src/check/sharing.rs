@@ -184,7 +184,7 @@ fn node_ports(model: &Model) -> Vec<NodePort<'_>> {
     }
     for environment in &model.environments {
         for service in environment.services().filter(|service| service.load_balancer.is_some()) {
-            ports.extend(service.ports.iter().map(|port| NodePort {
+            ports.extend(service.outside_ports().map(|port| NodePort {
                 pair: (port.port.value, port.protocol.word()),
                 place: port.port.span,
                 owner: format!("service `{}`", service.key),
@@ -216,7 +216,7 @@ pub fn ports_of(model: &Model, service: &Service) -> BTreeSet<PortPair> {
     let told = model.tells_protocols();
     let pair =
         |port: &crate::model::port::Port| (port.port.value, if told { port.protocol.word() } else { "" });
-    service.ports.iter().map(pair).collect()
+    service.outside_ports().map(pair).collect()
 }
 
 /// The same of the Gateway's load balancer: the ports of its listeners.

@@ -232,7 +232,7 @@ record! {
         labels: Map<Scalar>,
         /// Annotations for its pods.
         annotations: Map<Scalar>,
-        /// Changes to its objects that no key above can say, by kind (`Deployment`, `Service` …): a strategic merge patch in Kubernetes' spelling.
+        /// Changes to its objects that no key above can say, by kind (`Deployment`, `Service` …): a strategic merge patch in Kubernetes' spelling. Of several of a kind it changes the one of the service's name; a stack's patch reaches the others.
         patch: Map<PassthroughTable>,
     }
 }
@@ -305,6 +305,8 @@ record! {
         node_port: Option<Whole>,
         /// The port on the address of the node that the pod runs on.
         host_port: Option<Whole>,
+        /// Whether only the cluster reaches it, routers included, though the service has an `ip` or another port a `node-port`. Those that are not internal get a Service of their own, `NAME-external`. Default false.
+        internal: Option<Flag>,
         /// What is spoken on it, for routers: `https`, `grpc`, `kubernetes.io/h2c` … Default: what its name says.
         app_protocol: Option<Text>,
         /// Traefik's entry point that leads to it, whatever is spoken: writes an IngressRouteTCP or IngressRouteUDP.

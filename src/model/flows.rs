@@ -199,13 +199,12 @@ impl<'m> Target<'m> {
 
 impl Around<'_> {
     fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Rule> {
-        if let Some(ports) = open_ports(service) {
-            // Traffic through a load balancer comes with a node's address or a client's: any source. Nothing
-            // needs a rule of its own beside that.
-            return vec![anybody(ports)];
+        let open = open_ports(service);
+        if is_open(service) {
+            // Nothing needs a rule of its own beside that.
+            return vec![anybody(open)];
         }
         let mut opened = Opened::new(&self.left);
-        let on_nodes = numbers(service.ports.iter().filter(|port| port.host_port.is_some()));
         for allowed in &service.allow_from {
             let of_name = |port: &&Port| {
                 allowed.ports.is_empty() || allowed.ports.iter().any(|name| name.value == port.name)
@@ -234,8 +233,8 @@ impl Around<'_> {
             opened.add([Arc::new(peer)], one_port(service, port));
         }
         let mut rules = opened.into_rules("from");
-        if service.allow_from.is_empty() && !on_nodes.is_empty() {
-            rules.insert(0, anybody(on_nodes));
+        if !open.is_empty() {
+            rules.insert(0, anybody(open));
         }
         rules
     }
@@ -371,30 +370,35 @@ fn hosts(service: &Service) -> Vec<Json> {
     by_ports.into_iter().map(rule).collect()
 }
 
-/// The ports that anybody may reach, if nobody is named.
-pub fn open_ports(service: &Service) -> Option<Vec<Json>> {
-    reached_from_outside(service).filter(|_| service.allow_from.is_empty())
+/// The ports that anybody may reach unless somebody is named: by a node's address or one of the service's own. Traffic
+/// through a load balancer comes with a node's address or a client's: any source.
+pub fn open_ports(service: &Service) -> Vec<Json> {
+    if !service.allow_from.is_empty() {
+        return Vec::new();
+    }
+    let on_nodes = service.ports.iter().filter(|port| port.host_port.is_some());
+    numbers(service.outside_ports().chain(on_nodes))
 }
 
-/// The ports that are reached by a node's address or one of the service's own; none if it has neither.
-fn reached_from_outside(service: &Service) -> Option<Vec<Json>> {
-    let outside = service.load_balancer.is_some()
-        || service.ports.iter().any(|port| port.node_port.is_some())
-        || service.ports.iter().all(|port| port.host_port.is_some());
-    Some(numbers(&service.ports)).filter(|ports| outside && !ports.is_empty())
+/// Whether anybody may reach every port.
+pub fn is_open(service: &Service) -> bool {
+    let open = open_ports(service);
+    !open.is_empty() && open.len() == numbers(&service.ports).len()
 }
 
-/// Policies see the pods' ports, not the Service's.
+/// Policies see the pods' ports, not the Service's: two of these may lead to one of those.
 fn numbers<'p>(ports: impl IntoIterator<Item = &'p Port>) -> Vec<Json> {
-    let ports = ports.into_iter().filter(|port| !port.again);
-    ports.map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() })).collect()
+    let mut seen = BTreeSet::new();
+    let ports = ports.into_iter().filter(|port| seen.insert((port.target_port, port.protocol.word())));
+    ports.map(number).collect()
+}
+
+fn number(port: &Port) -> Json {
+    json!({ "port": port.target_port, "protocol": port.protocol.word() })
 }
 
 fn one_port(service: &Service, name: &str) -> Vec<Json> {
-    let port = service.ports.iter().find(|port| port.name == name);
-    port.map(|port| json!({ "port": port.target_port, "protocol": port.protocol.word() }))
-        .into_iter()
-        .collect()
+    service.ports.iter().find(|port| port.name == name).map(number).into_iter().collect()
 }
 
 fn api_server_ports() -> Vec<Json> {

@@ -19,6 +19,7 @@ use crate::model::gitops::{Gitops, brings_along};
 use crate::model::naming::{NameKind, check_name, known_only, optional_name};
 use crate::model::node::{Node, node_selectors};
 use crate::model::references::Resolver;
+use crate::model::service::Service;
 use crate::model::texts::{list, texts};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS, Environment, Model};
 use crate::source::{Span, Spanned};
@@ -330,7 +331,11 @@ pub fn serve_namespaces(model: &mut Model) {
         }
         let services = environments.iter().flat_map(Environment::services);
         let served = services.filter(|service| pool.services.iter().any(|key| key.value == service.key));
-        pool.service_names = served.map(|service| service.name.clone()).collect();
+        let name = |service: &Service| match &service.external_service {
+            Some(external) => external.name.clone(),
+            None => service.name.clone(),
+        };
+        pool.service_names = served.map(name).collect();
         for names in [&mut pool.real_namespaces, &mut pool.service_names] {
             names.sort();
             names.dedup();

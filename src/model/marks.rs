@@ -32,8 +32,10 @@ pub struct Annotations {
     pub workload: Texts,
     /// Of its pods: the service's own, and what restarts them when a shared variable changes.
     pub pod: Texts,
-    /// Of the Service: the request to the load balancer.
+    /// Of the Service: the request to the load balancer, unless another one has that.
     pub service: Texts,
+    /// Of the Service beside it for what is reached from outside.
+    pub external: Texts,
     /// Of the Ingress, IngressRoute or HTTPRoute.
     pub route: Texts,
     /// Of the IngressRouteTCP or IngressRouteUDP.
@@ -81,6 +83,10 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
             service.labels.add_all(&stack.labels);
             // Selectors choose by it.
             service.labels.insert(NAME.to_owned(), service.name.clone());
+            if let Some(external) = &mut service.external_service {
+                external.labels = service.labels.clone();
+                external.labels.insert(NAME.to_owned(), external.name.clone());
+            }
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, model.ingress.as_ref());
             if service.kind == Kind::Job {
                 renew(&mut service.annotated.workload, engine);
@@ -134,8 +140,14 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, ingress: Option<&
     entry.extend(ingress.map(Ingress::class_annotation).unwrap_or_default());
     let mut service_own = other.clone();
     let request = service.load_balancer.as_ref().map(|balancer| balancer.annotations.clone());
-    service_own.extend(request.unwrap_or_default());
-    Annotations { workload, pod, service: service_own, route: with_route, entry, other }
+    let mut external = Texts::new();
+    if service.external_service.is_some() {
+        external.extend(other.clone());
+        external.extend(request.unwrap_or_default());
+    } else if service.service_type == "LoadBalancer" {
+        service_own.extend(request.unwrap_or_default());
+    }
+    Annotations { workload, pod, service: service_own, external, route: with_route, entry, other }
 }
 
 /// Nobody may change a job, so one that differs has to be made anew: then, and only then, it runs again. `Replace=true`

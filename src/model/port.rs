@@ -12,8 +12,8 @@ use crate::model::balancer::LoadBalancer;
 use crate::model::ingress::Ingress;
 use crate::model::references::Resolver;
 use crate::model::route::Route;
-use crate::model::texts::optional;
-use crate::model::{BAD_NAME, BAD_PORT};
+use crate::model::texts::{Texts, optional};
+use crate::model::{BAD_NAME, BAD_PORT, BAD_VALUE};
 use crate::object::naming::port_name_fault;
 use crate::source::{Span, Spanned};
 
@@ -36,6 +36,8 @@ pub struct Port {
     pub node_port: Option<Spanned<i64>>,
     /// The port on the pod's node.
     pub host_port: Option<Spanned<i64>>,
+    /// Whether it stays off the service's own address and the nodes'.
+    pub internal: bool,
     /// What is spoken on it.
     pub app_protocol: Option<String>,
     /// Traefik's entry point that leads to it.
@@ -54,10 +56,23 @@ pub struct Port {
     pub place: Span,
 }
 
-/// The port that a service's URL points at, with its name: the one that is called `http`, `https` or `web`, else the
-/// lowest number, of TCP rather than UDP.
-pub fn main_port(service: &inventory::service::Service) -> Option<(&str, &PortTable)> {
-    let ports = || service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0));
+/// A port with its name, as it is written.
+pub type Written<'t> = (&'t str, &'t PortTable);
+
+/// The port that a service's URL points at: the one that is called `http`, `https` or `web`, else the lowest number,
+/// of TCP rather than UDP.
+pub fn main_port(service: &inventory::service::Service) -> Option<Written<'_>> {
+    main_of(service, |_| true)
+}
+
+/// The same of the ports that its own address opens.
+pub fn outside_port(service: &inventory::service::Service) -> Option<Written<'_>> {
+    main_of(service, |table| !is_internal(table))
+}
+
+fn main_of(service: &inventory::service::Service, among: impl Fn(&PortTable) -> bool) -> Option<Written<'_>> {
+    let all = service.ports.iter().map(|(name, entry)| (name.as_str(), &entry.value.0));
+    let ports = || all.clone().filter(|(_, table)| among(table));
     let named = ["http", "https", "web"].iter().find_map(|name| ports().find(|(port, _)| port == name));
     named.or_else(|| {
         let numbered = ports().filter_map(|(name, table)| Some((number(table)?, name, table)));
@@ -72,9 +87,13 @@ pub fn opens_ports(service: &inventory::service::Service) -> bool {
     !service.ports.is_empty() || sidecars.any(|sidecar| !sidecar.ports.is_empty())
 }
 
-/// The number of the main port.
-pub fn main_number(service: &inventory::service::Service) -> Option<i64> {
-    main_port(service).and_then(|(_, table)| number(table))
+/// The number of a port.
+pub fn number_of(port: Option<Written<'_>>) -> Option<i64> {
+    port.and_then(|(_, table)| number(table))
+}
+
+fn is_internal(table: &PortTable) -> bool {
+    table.internal.is_some_and(|flag| flag.value)
 }
 
 fn number(table: &PortTable) -> Option<i64> {
@@ -85,9 +104,9 @@ fn is_udp(table: &PortTable) -> bool {
     table.protocol.is_some_and(|protocol| protocol.value == Protocol::Udp)
 }
 
-/// What the main port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
-pub fn scheme(service: &inventory::service::Service) -> &'static str {
-    let Some((name, table)) = main_port(service) else { return "http" };
+/// What a port speaks, as the scheme of a URL: its `app-protocol` or its name says so, else it is HTTP.
+pub fn scheme(port: Option<Written<'_>>) -> &'static str {
+    let Some((name, table)) = port else { return "http" };
     let protocol = table.app_protocol.as_ref().map(|text| text.value.as_str());
     protocol.and_then(spoken).or_else(|| spoken(name)).unwrap_or(match number(table) {
         _ if is_udp(table) => "udp",
@@ -142,14 +161,17 @@ pub fn url(scheme: &str, host: &str, port: Option<i64>) -> String {
     }
 }
 
-/// Whether a browser can open what the main port speaks: its name, its `app-protocol` or an `http` probe says so.
+/// Whether a browser can open what the service's own address leads to: the name of the port, its `app-protocol` or an
+/// `http` probe says so.
 pub fn speaks_http(service: &inventory::service::Service) -> bool {
-    let says_so = main_port(service).is_some_and(|(name, table)| {
+    let outside = outside_port(service);
+    let says_so = outside.is_some_and(|(name, table)| {
         let protocol = table.app_protocol.as_ref().is_some_and(|protocol| protocol.starts_with("http"));
         ["http", "https", "web"].contains(&name) || protocol
     });
     let probe = service.probe.as_ref().and_then(|probe| probe.on());
-    says_so || probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none())
+    let is_main = || outside.map(|(name, _)| name) == main_port(service).map(|(name, _)| name);
+    says_so || (probe.is_some_and(|probe| probe.http.is_some() && probe.port.is_none()) && is_main())
 }
 
 /// Leads a route to a port of the service.
@@ -184,13 +206,42 @@ fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)
     })
 }
 
-/// The type of a Service with these ports.
-pub fn service_type(load_balancer: Option<&LoadBalancer>, ports: &[Port]) -> &'static str {
-    match load_balancer {
+/// A second Service, for what is reached from outside the cluster where not all ports are. The first one has every port
+/// and is what the cluster knows the service by.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExternalService {
+    /// Its name.
+    pub name: String,
+    /// `LoadBalancer` or `NodePort`.
+    pub service_type: &'static str,
+    /// Its labels: the service's, with its own name, so that no ServiceMonitor finds the pods twice.
+    pub labels: Texts,
+}
+
+/// The type of the Service with all ports, and the one beside it, if some ports are internal and others are not.
+pub fn service_types(
+    name: &str,
+    load_balancer: Option<&LoadBalancer>,
+    ports: &[Port],
+) -> (&'static str, Option<Box<ExternalService>>) {
+    let service_type = match load_balancer {
         Some(_) => "LoadBalancer",
         None if ports.iter().any(|port| port.node_port.is_some()) => "NodePort",
-        None => "ClusterIP",
+        None => return (CLUSTER_IP, None),
+    };
+    if !ports.iter().any(|port| port.internal) {
+        return (service_type, None);
     }
+    let is_left = ports.iter().any(|port| !port.internal);
+    let external = || ExternalService { name: external_name(name), service_type, labels: Texts::new() };
+    (CLUSTER_IP, is_left.then(|| Box::new(external())))
+}
+
+const CLUSTER_IP: &str = "ClusterIP";
+
+/// How the Service is called that has a service's ports for the outside, where others are internal.
+pub fn external_name(name: &str) -> String {
+    format!("{name}-external")
 }
 
 /// The ports of a container.
@@ -204,6 +255,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             check_port(resolver, number.as_ref());
         }
         check_range(resolver, table.node_port.as_ref(), 30000..=32767, "a node port");
+        check_internal(resolver, name, table);
         let Some(port) = table.port else { continue };
         let target_port = table.target_port.map_or(port.value, |target| target.value);
         let protocol = table.protocol.map_or(Protocol::Tcp, |protocol| protocol.value);
@@ -216,6 +268,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             protocol,
             node_port: table.node_port,
             host_port: table.host_port,
+            internal: is_internal(table),
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
             entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
             listener: None,
@@ -226,6 +279,21 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
         });
     }
     ports
+}
+
+/// Reports an internal port that asks for a port of the nodes.
+fn check_internal(resolver: &mut Resolver<'_>, name: &str, table: &PortTable) {
+    let Some(internal) = table.internal.filter(|flag| flag.value) else { return };
+    for (key, number) in [("node-port", &table.node_port), ("host-port", &table.host_port)] {
+        let Some(number) = number else { continue };
+        let message = format!("port `{name}` is internal, and `{key}` opens it on nodes");
+        resolver.found.push(
+            BAD_VALUE
+                .at(number.span, "opens it to the outside", message)
+                .because(internal.span, "only the cluster reaches it")
+                .help(format!("drop `{key}` or `internal`")),
+        );
+    }
 }
 
 /// Reports a number that is no port.
@@ -276,7 +344,7 @@ mod tests {
             let inventory = parse(&Source::new("inventory.toml", text), FileId(0)).value;
             let service = &inventory.tables.services.get("a").unwrap().value;
             assert_eq!(main_port(service).map(|(name, _)| name), name, "{ports}");
-            assert_eq!(scheme(service), speaks, "{ports}");
+            assert_eq!(scheme(main_port(service)), speaks, "{ports}");
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::model::node::gpus;
 use crate::model::patches::{Patches, lower_patches};
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
-use crate::model::port::{Port, behind, lower_ports, main_port, service_type, speaks_http};
+use crate::model::port::{ExternalService, Port, behind, lower_ports, main_port, service_types, speaks_http};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::rollout::{Rollout, give_time, lower_rollout};
@@ -102,6 +102,8 @@ pub struct Service {
     pub main_port: Option<String>,
     /// `LoadBalancer`, `NodePort` or `ClusterIP`.
     pub service_type: &'static str,
+    /// The Service beside it for what is reached from outside, where some ports are internal.
+    pub external_service: Option<Box<ExternalService>>,
     /// Its load balancer.
     pub load_balancer: Option<Box<LoadBalancer>>,
     /// Requests and limits.
@@ -195,6 +197,13 @@ impl Service {
     pub fn subject(&self) -> String {
         format!("services.{}", self.key)
     }
+
+    /// The ports that its own address opens, or every node: all but the internal ones, if it has either.
+    pub fn outside_ports(&self) -> impl Iterator<Item = &Port> {
+        let is_reached =
+            self.load_balancer.is_some() || self.ports.iter().any(|port| port.node_port.is_some());
+        self.ports.iter().filter(move |port| is_reached && !port.internal)
+    }
 }
 
 /// Amounts by resource.
@@ -283,6 +292,7 @@ pub fn lower_service(
     let load_balancer = lower_load_balancer(resolver, around, table).map(Box::new);
     let hosts = lower_hosts(resolver, table);
     attach(resolver, around.model.ingress.as_ref(), table, &hosts, &mut ports);
+    let (service_type, external_service) = service_types(&name, load_balancer.as_deref(), &ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
     let [url, internal_url] = resolver.urls(key, table);
@@ -311,7 +321,8 @@ pub fn lower_service(
         stack: stack.map(|stack| stack.name.clone()).unwrap_or_default(),
         namespace,
         description: optional(resolver, table.description.as_ref()),
-        service_type: service_type(load_balancer.as_deref(), &ports),
+        service_type,
+        external_service,
         image: crate::model::images::image(resolver, key, table),
         image_policy: table
             .image_policy

@@ -11,6 +11,10 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ),
     ("apps/{stack}/base/_files.j2", include_str!("../../templates/apps/{stack}/base/_files.j2")),
     ("apps/{stack}/base/_job.j2", include_str!("../../templates/apps/{stack}/base/_job.j2")),
+    (
+        "apps/{stack}/base/_load-balancer.j2",
+        include_str!("../../templates/apps/{stack}/base/_load-balancer.j2"),
+    ),
     ("apps/{stack}/base/_monitor.j2", include_str!("../../templates/apps/{stack}/base/_monitor.j2")),
     ("apps/{stack}/base/_pod.j2", include_str!("../../templates/apps/{stack}/base/_pod.j2")),
     ("apps/{stack}/base/_rbac.j2", include_str!("../../templates/apps/{stack}/base/_rbac.j2")),

@@ -44,12 +44,10 @@ pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<It
 /// What a service's CiliumNetworkPolicy lets in.
 pub fn from_router(service: &Service, model: &Model) -> Vec<Json> {
     let Router::Entities(entities) = router(model) else { return Vec::new() };
-    if open_ports(service).is_some() {
-        return Vec::new();
-    }
+    let open = open_ports(service);
     let mut ports: Vec<Json> = Vec::new();
     for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
-        if !ports.contains(&port) {
+        if !ports.contains(&port) && !open.contains(&port) {
             ports.push(port);
         }
     }

@@ -7,7 +7,7 @@ use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::value::OrOff;
 use crate::model::host::first_host;
-use crate::model::port::{main_number, opens_ports, scheme, url};
+use crate::model::port::{main_port, number_of, opens_ports, outside_port, scheme, url};
 
 /// What `${services.NAME.…}` knows beside the keys in the file.
 pub(super) const SERVICE_FACTS: &[&str] =
@@ -130,7 +130,7 @@ impl Resolver<'_> {
         let text = match fact {
             "internal-host" | "internal-url" if !opens_ports(service) => return closed(),
             "port" if !opens_ports(service) => return closed(),
-            "port" => return main_number(service).map(|port| Ok(port.into())),
+            "port" => return number_of(main_port(service)).map(|port| Ok(port.into())),
             "url" if !opens_ports(service) && self.outside_url(service, trail).is_none() => return closed(),
             "name" => self.expand(service.name.as_ref().map_or(key, |name| &name.value), trail),
             "namespace" => {
@@ -162,7 +162,8 @@ impl Resolver<'_> {
 
     fn internal_url(&self, key: &str, service: &Service, trail: &mut Trail) -> Result<String, Failure> {
         let host = self.internal_host(key, service, trail)?;
-        Ok(url(scheme(service), &host, main_number(service)))
+        let port = main_port(service);
+        Ok(url(scheme(port), &host, number_of(port)))
     }
 
     /// A host name with the environment's domain behind it, if it has no dot of its own.
@@ -193,6 +194,7 @@ impl Resolver<'_> {
         }
         let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first())?;
         let fixed = Some(&address.0.value).filter(|address| *address != crate::model::balancer::AUTO)?;
-        Some(self.expand(fixed, trail).map(|address| url(scheme(service), &address, main_number(service))))
+        let port = outside_port(service);
+        Some(self.expand(fixed, trail).map(|address| url(scheme(port), &address, number_of(port))))
     }
 }
