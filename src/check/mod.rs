@@ -6,6 +6,7 @@ pub mod allow;
 pub mod backup;
 pub mod bgp;
 pub mod capacity;
+mod commands;
 pub mod connections;
 pub mod demands;
 mod devices;
@@ -116,6 +117,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (mounts::check, mounts::CODES),
     (one_node::check, one_node::CODES),
     (workloads::check, workloads::CODES),
+    (commands::check, commands::CODES),
     (backup::check, backup::CODES),
     (policies::check, policies::CODES),
     (security::check, security::CODES),

@@ -1,6 +1,6 @@
 //! Names: those that only one thing can have, those that are too long, and hosts that nobody routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::holders::{Holder, each_service, report_clashes, taken_twice};
 use crate::check::routes::route_key;
@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::{Environment, Model};
+use crate::model::{BAD_NAME, Environment, Model};
 use crate::source::Span;
 
 codes! { PortsAndNames:
@@ -40,10 +40,57 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         second_names(environment, found);
         overlong_deliveries(environment, found);
     }
+    taken_files(model, found);
     duplicate_releases(model, found);
     duplicate_hosts(model, found);
     shared_namespaces(model, found);
     duplicate_deliveries(model, found);
+}
+
+/// Files that every stack's base may have beside those of its services.
+const OF_STACKS: [&str; 11] = [
+    "alerts",
+    "backups",
+    "claims",
+    "dashboards",
+    "env",
+    "external-secrets",
+    KUSTOMIZATION,
+    "namespace",
+    "network",
+    "network-policies",
+    "quota",
+];
+/// Files of the infrastructure beside those of charts.
+const OF_INFRASTRUCTURE: [&str; 3] = [KUSTOMIZATION, "priority-classes", "storage-classes"];
+const KUSTOMIZATION: &str = "kustomization";
+
+/// Services and charts that are called as another file of their folder is.
+fn taken_files(model: &Model, found: &mut Diagnostics) {
+    let mut told = BTreeSet::new();
+    let services = model.services().chain(model.base.services());
+    let services = services.filter(|service| OF_STACKS.contains(&service.key.as_str()));
+    for service in services.filter(|service| told.insert(service.key.as_str())) {
+        let (subject, keeps) =
+            (service.subject(), format!("`name = \"{}\"` keeps what Kubernetes calls it", service.name));
+        found.push(taken_file("service", &service.key, service.place, subject, &keeps));
+    }
+    for chart in model.charts.iter().filter(|chart| OF_INFRASTRUCTURE.contains(&chart.name.as_str())) {
+        let (subject, keeps) = (
+            format!("charts.{}", chart.name),
+            format!("`release = \"{}\"` keeps what Helm calls it", chart.release),
+        );
+        found.push(taken_file("chart", &chart.name, chart.place, subject, &keeps));
+    }
+}
+
+fn taken_file(what: &str, name: &str, place: Span, subject: String, keeps: &str) -> Diagnostic {
+    let message =
+        format!("{what} `{name}` would be written to `{name}.yaml`, which its folder has for something else");
+    BAD_NAME
+        .at(place, "the name of another file", message)
+        .about(subject)
+        .help(format!("call it otherwise in the inventory; {keeps}"))
 }
 
 /// Pods of a StatefulSet carry its name and a revision of 11 characters in a label, which takes 63
@@ -323,4 +370,27 @@ fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
             .about(service.subject())
             .help("say what routes hosts: `[ingress]` with `provider`, or drop `host`"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{KUSTOMIZATION, OF_INFRASTRUCTURE, OF_STACKS};
+    use crate::template::builtin::BUILTIN;
+
+    #[test]
+    fn the_files_beside_services_and_charts_are_known() {
+        let beside = |folders: &[&str]| -> BTreeSet<&str> {
+            let files = BUILTIN.iter().filter_map(|(path, _)| {
+                let (folder, name) = path.rsplit_once('/')?;
+                let name = name.strip_suffix(".yaml.j2")?;
+                (folders.contains(&folder) && !name.contains('{')).then_some(name)
+            });
+            files.chain([KUSTOMIZATION]).collect()
+        };
+        assert_eq!(beside(&["apps/{stack}/base"]), BTreeSet::from(OF_STACKS));
+        let folders = ["infrastructure/controllers", "infrastructure/releases", "infrastructure/charts"];
+        assert_eq!(beside(&folders), BTreeSet::from(OF_INFRASTRUCTURE));
+    }
 }
