@@ -213,7 +213,7 @@ fn compile(
             let why = detail(&error);
             // Where it ends says little, and what is closed instead says less.
             let is_open =
-                ["unexpected end of input", "unknown statement end"].iter().any(|one| why.contains(one));
+                ["unexpected end of ", "unknown statement end"].iter().any(|one| why.contains(one));
             match unclosed(&compiled.source).filter(|_| is_open) {
                 Some((range, name)) => Err(syntax(range, &format!("this `{name}` is never closed"))),
                 None => Err(syntax(compiled.place(&error), &why)),

@@ -317,14 +317,17 @@ fn a_fault_is_shown_at_its_line_though_lines_were_joined() {
 }
 
 #[test]
-fn a_block_that_is_never_closed_is_shown_where_it_opens() {
+fn what_is_never_closed_is_shown_where_it_opens() {
     let path = "x/a.txt.j2";
     for (text, line, name) in [
-        ("a\n{% if true %}\nb\n", 2, "if"),
-        ("{% for n in nodes %}\n{% if n %}\nb\n{% endfor %}\n", 2, "if"),
-        ("a\n{% set x %}\nb\n", 2, "set"),
+        ("a\n{% if true %}\nb\n", 2, "{% if %}"),
+        ("{% for n in nodes %}\n{% if n %}\nb\n{% endfor %}\n", 2, "{% if %}"),
+        ("a\n{% set x %}\nb\n", 2, "{% set %}"),
+        ("a\n{# b\nc\nd\n", 2, "{#"),
+        ("a\nb\n{{ \"c }}\nd\n", 3, "{{"),
+        ("{% if true %}\n{{ a\n", 2, "{{"),
     ] {
-        let message = format!("template `{path}` cannot be read: this `{{% {name} %}}` is never closed");
+        let message = format!("template `{path}` cannot be read: this `{name}` is never closed");
         assert_eq!(found(&[(path, text)]), [format!("template-syntax {path}:{line}: {message}")]);
     }
 }

@@ -1,12 +1,15 @@
-//! Which tag opens a block that nothing closes.
+//! What is opened and never closed: a tag, a comment, a block.
 
 use std::ops::Range;
 
-use super::tags::{Tag, Token, tags};
+use super::tags::{Tag, Token, read};
 
-/// The first tag whose block is not closed, or closed by the end of another.
+/// A tag or comment without an end, else the first tag whose block is not closed, or closed by the end of another.
 pub(in crate::template) fn unclosed(source: &str) -> Option<(Range<usize>, String)> {
-    let tags = tags(source);
+    let (tags, endless) = read(source);
+    if let Some(open) = endless {
+        return Some((open..open + 2, source[open..open + 2].to_owned()));
+    }
     let mut open: Vec<(&Tag<'_>, &str)> = Vec::new();
     for tag in tags.iter().filter(|tag| tag.block) {
         match tag.word(0)? {

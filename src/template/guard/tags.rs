@@ -47,14 +47,20 @@ impl Token<'_> {
 /// The tags of a template, comments and raw blocks left out. What cannot be read ends the list: the engine
 /// will say why.
 pub(super) fn tags(source: &str) -> Vec<Tag<'_>> {
+    read(source).0
+}
+
+/// The tags, and where the tag or comment begins that nothing ends.
+pub(super) fn read(source: &str) -> (Vec<Tag<'_>>, Option<usize>) {
     let mut tags = Vec::new();
     let mut at = 0;
     while let Some(open) = source[at..].find('{').map(|found| at + found) {
         let rest = &source[open..];
         at = if rest.starts_with("{#") {
-            rest.find("#}").map_or(source.len(), |end| open + end + 2)
+            let Some(end) = rest.find("#}") else { return (tags, Some(open)) };
+            open + end + 2
         } else if rest.starts_with("{%") || rest.starts_with("{{") {
-            let Some(tag) = tag(source, open) else { break };
+            let Some(tag) = tag(source, open) else { return (tags, Some(open)) };
             let end = tag.range.end;
             let raw = tag.block && tag.word(0) == Some("raw");
             tags.push(tag);
@@ -63,7 +69,7 @@ pub(super) fn tags(source: &str) -> Vec<Tag<'_>> {
             open + 1
         };
     }
-    tags
+    (tags, None)
 }
 
 fn end_of_raw(source: &str, from: usize) -> usize {
