@@ -248,7 +248,7 @@ fn shared_locations(model: &Model, found: &mut Diagnostics) {
 
 /// What a service mounts of its stack's claims, by name.
 fn mounted(service: &Service) -> impl Iterator<Item = (&Volume, &str)> {
-    service.volumes.iter().filter_map(|volume| match &volume.from {
+    service.volumes.iter().filter_map(|volume| match &volume.source {
         Source::Claim { name, .. } => Some((volume, name.as_str())),
         _ => None,
     })

@@ -314,7 +314,7 @@ fn asked<'m>(
 /// The nodes that have what a service's pods need beside room; `None` where it needs nothing that not all have, or the
 /// inventory cannot tell.
 fn homes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
-    let local = |volume: &Volume| matches!(volume.from, Source::Claim { node: Some(_), .. });
+    let local = |volume: &Volume| matches!(volume.source, Source::Claim { node: Some(_), .. });
     let anywhere = service.node_selector.is_empty()
         && service.tolerations.is_empty()
         && service.gpus.is_empty()

@@ -122,8 +122,8 @@ const PLUGGED: &[&str] = &["/dev/apex_", "/dev/bus/usb", "/dev/serial/", "/dev/t
 /// which have the device.
 fn unpinned(model: &Model, service: &Service) -> Option<Diagnostic> {
     let plugged = |path: &str| PLUGGED.iter().any(|device| path.starts_with(device));
-    let device = service.volumes.iter().find_map(|volume| match &volume.from {
-        Source::HostPath(path) if plugged(path) => Some((volume, path)),
+    let device = service.volumes.iter().find_map(|volume| match &volume.source {
+        Source::HostPath(host) if plugged(&host.path) => Some((volume, &host.path)),
         _ => None,
     });
     let (volume, path) = device?;

@@ -80,7 +80,7 @@ pub(super) fn mounts<'s>(service: &'s Service, part: &Part<'s>) -> Vec<Seen<'s>>
 }
 
 pub(super) fn on_nfs(volume: &Volume) -> bool {
-    match &volume.from {
+    match &volume.source {
         Source::Nfs(_) => true,
         Source::Claim { backend, .. } => *backend == Some(Backend::Nfs),
         Source::ClaimTemplate(template) => template.backend == Some(Backend::Nfs),
@@ -126,7 +126,7 @@ fn repeated_mounts(service: &Service, found: &mut Diagnostics) {
             continue;
         }
         others.sort_by_key(|volume| volume.place);
-        let what = match &first.from {
+        let what = match &first.source {
             Source::Claim { name, .. } => format!("claim `{name}`"),
             _ => "one NFS export".to_owned(),
         };
@@ -169,7 +169,7 @@ fn mount_paths(service: &Service, part: &Part<'_>, found: &mut Diagnostics) {
             continue;
         }
         seen.insert(path, mount);
-        let from_host = matches!(mount.volume.from, Source::HostPath(_));
+        let from_host = matches!(mount.volume.source, Source::HostPath(_));
         if SYSTEM_FOLDERS.contains(&path) && mount.path.starts_with('/') && !from_host {
             let message = format!("{} mounts a volume over its image's `{path}`", part.named(&service.key));
             found.push(
@@ -220,8 +220,8 @@ fn mount_points(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut D
 
 /// Whether a volume has the folders that somebody has made there. A node mostly has those that are meant.
 fn keeps_data(seen: &Seen<'_>) -> bool {
-    let from = &seen.volume.from;
-    matches!(from, Source::Claim { .. } | Source::ClaimTemplate(_) | Source::Nfs(_) | Source::EmptyDir)
+    let from = &seen.volume.source;
+    matches!(from, Source::Claim { .. } | Source::ClaimTemplate(_) | Source::Nfs(_) | Source::EmptyDir(_))
 }
 
 /// Why nothing can be mounted at a path below a mount, as far as the inventory tells.
@@ -232,7 +232,7 @@ fn obstacle<'s>(
     known: &mut BTreeMap<*const Volume, Items<'s>>,
 ) -> Option<(&'static str, &'static str)> {
     let volume = parent.volume;
-    if !matches!(volume.from, Source::ConfigMap(_) | Source::Secret(_)) {
+    if !matches!(volume.source, Source::ConfigMap(_) | Source::Secret(_)) {
         return None;
     }
     let items = known.entry(std::ptr::from_ref(volume)).or_insert_with(|| Items::of(stack, volume));
@@ -260,22 +260,20 @@ struct Items<'s> {
 
 impl<'s> Items<'s> {
     fn of(stack: &'s Stack, volume: &'s Volume) -> Self {
-        let source = &volume.source;
-        let items = ["configMap", "secret"].into_iter().find_map(|kind| source[kind]["items"].as_array());
-        let paths = items.into_iter().flatten().filter_map(|item| item["path"].as_str());
-        let files: BTreeSet<&str> = paths.collect();
+        let items = volume.source.shown().map(|shown| shown.items.as_slice()).unwrap_or_default();
+        let files: BTreeSet<&str> = items.iter().map(|item| item.path.as_str()).collect();
         let mut folders = BTreeSet::new();
         for file in &files {
             // Whoever has noted a folder has noted those above it.
             let ends = file.rmatch_indices('/').map(|(end, _)| &file[..end]);
             ends.take_while(|folder| folders.insert(*folder)).for_each(drop);
         }
-        let secret = match &volume.from {
-            Source::Secret(name) => stack.secrets.iter().find(|secret| secret.name == *name),
+        let secret = match &volume.source {
+            Source::Secret(shown) => stack.secrets.iter().find(|secret| secret.name == shown.name),
             _ => None,
         };
         let keys = secret.into_iter().flat_map(|secret| &secret.keys).map(|key| key.value.as_str()).collect();
-        Self { told: items.is_some(), files, folders, keys }
+        Self { told: !items.is_empty(), files, folders, keys }
     }
 
     fn has_folder(&self, path: &str) -> bool {
@@ -291,9 +289,8 @@ impl<'s> Items<'s> {
 /// No file of a volume is another's folder.
 fn nested_items(service: &Service, found: &mut Diagnostics) {
     for volume in service.volumes.iter().filter(|volume| !volume.again) {
-        let items =
-            ["configMap", "secret"].into_iter().filter_map(|kind| volume.source[kind]["items"].as_array());
-        let mut paths: Vec<&str> = items.flatten().filter_map(|item| item["path"].as_str()).collect();
+        let items = volume.source.shown().into_iter().flat_map(|shown| &shown.items);
+        let mut paths: Vec<&str> = items.map(|item| item.path.as_str()).collect();
         paths.sort_by(|a, b| a.split('/').cmp(b.split('/')));
         let nested = paths.windows(2).find(|pair| pair[0] != pair[1] && within(pair[1], pair[0]));
         let Some([file, below]) = nested else { continue };
@@ -315,7 +312,7 @@ fn read_only_claims(stack: &Stack, service: &Service, found: &mut Diagnostics) {
         .containers()
         .flat_map(|part| mounts(service, &part).into_iter().map(move |seen| (part, seen)));
     for (part, seen) in seen.filter(|(_, seen)| seen.writable) {
-        let Source::Claim { name, .. } = &seen.volume.from else { continue };
+        let Source::Claim { name, .. } = &seen.volume.source else { continue };
         let Some(claim) = stack.claim(name) else { continue };
         if !claim.access_modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany) {
             continue;

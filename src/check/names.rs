@@ -48,7 +48,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 }
 
 /// Files that every stack's base may have beside those of its services.
-const OF_STACKS: [&str; 11] = [
+pub const OF_STACKS: [&str; 11] = [
     "alerts",
     "backups",
     "claims",
@@ -62,7 +62,7 @@ const OF_STACKS: [&str; 11] = [
     "quota",
 ];
 /// Files of the infrastructure beside those of charts.
-const OF_INFRASTRUCTURE: [&str; 3] = [KUSTOMIZATION, "priority-classes", "storage-classes"];
+pub const OF_INFRASTRUCTURE: [&str; 3] = [KUSTOMIZATION, "priority-classes", "storage-classes"];
 const KUSTOMIZATION: &str = "kustomization";
 
 /// Services and charts that are called as another file of their folder is.
@@ -370,27 +370,4 @@ fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
             .about(service.subject())
             .help("say what routes hosts: `[ingress]` with `provider`, or drop `host`"),
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{KUSTOMIZATION, OF_INFRASTRUCTURE, OF_STACKS};
-    use crate::template::builtin::BUILTIN;
-
-    #[test]
-    fn the_files_beside_services_and_charts_are_known() {
-        let beside = |folders: &[&str]| -> BTreeSet<&str> {
-            let files = BUILTIN.iter().filter_map(|(path, _)| {
-                let (folder, name) = path.rsplit_once('/')?;
-                let name = name.strip_suffix(".yaml.j2")?;
-                (folders.contains(&folder) && !name.contains('{')).then_some(name)
-            });
-            files.chain([KUSTOMIZATION]).collect()
-        };
-        assert_eq!(beside(&["apps/{stack}/base"]), BTreeSet::from(OF_STACKS));
-        let folders = ["infrastructure/controllers", "infrastructure/releases", "infrastructure/charts"];
-        assert_eq!(beside(&folders), BTreeSet::from(OF_INFRASTRUCTURE));
-    }
 }

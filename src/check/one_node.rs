@@ -37,7 +37,7 @@ pub(super) fn mounted<'s>(
     stack: &'s Stack,
     service: &'s Service,
 ) -> impl Iterator<Item = (&'s Claim, &'s Volume)> {
-    service.volumes.iter().filter(|volume| !volume.again).filter_map(|volume| match &volume.from {
+    service.volumes.iter().filter(|volume| !volume.again).filter_map(|volume| match &volume.source {
         Source::Claim { name, .. } => Some((stack.claim(name)?, volume)),
         _ => None,
     })

@@ -59,7 +59,7 @@ pub fn nodes<'m>(model: &'m Model, service: &Service) -> Option<Vec<&'m Node>> {
 
 /// Claims that a service mounts and that are on one node's disk: their names, and the node's.
 fn local_claims(service: &Service) -> impl Iterator<Item = (&str, &str)> {
-    service.volumes.iter().filter_map(|volume| match &volume.from {
+    service.volumes.iter().filter_map(|volume| match &volume.source {
         Source::Claim { name, node: Some(node), .. } => Some((name.as_str(), node.as_str())),
         _ => None,
     })

@@ -232,7 +232,7 @@ fn list(items: impl Iterator<Item = Json>) -> Json {
 }
 
 fn volume(volume: &Volume) -> Option<Json> {
-    let mut fields = volume.source.as_object()?.clone();
+    let Ok(Json::Object(mut fields)) = serde_json::to_value(&volume.source) else { return None };
     fields.insert("name".to_owned(), text(&volume.name));
     Some(Json::Object(fields))
 }
@@ -316,7 +316,7 @@ fn place(model: &Model, environment: &Environment, service: &Service, breach: &B
         ["spec", "hostPID"] => flag(&service.pod.host_pid),
         ["spec", "hostIPC"] => flag(&service.pod.host_ipc),
         ["spec", "volumes", ..] => {
-            let volumes = service.volumes.iter().filter(|volume| !volume.again && volume.source.is_object());
+            let volumes = service.volumes.iter().filter(|volume| !volume.again && volume.source.is_of_pod());
             index.and_then(|index| volumes.map(|volume| volume.place).nth(index)).unwrap_or(service.place)
         }
         ["spec", "securityContext", rest @ ..] => {

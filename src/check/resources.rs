@@ -6,6 +6,7 @@ use crate::model::container::{Part, Role};
 use crate::model::references::QuantityValue;
 use crate::model::service::{Resources, Service};
 use crate::model::stack::{Limits, Stack};
+use crate::model::volume::Source;
 use crate::model::{Environment, Model};
 use crate::quantity::Quantity;
 use crate::source::{Span, Spanned};
@@ -317,8 +318,8 @@ fn memory_folders(stack: Option<&Stack>, service: &Service, found: &mut Diagnost
         return;
     }
     for volume in &service.volumes {
-        let folder = &volume.source["emptyDir"];
-        if folder["medium"] == "Memory" && folder.get("sizeLimit").is_none() {
+        let Source::EmptyDir(folder) = &volume.source else { continue };
+        if folder.medium == Some("Memory") && folder.size_limit.is_none() {
             let message =
                 format!("folder `{}` of service `{}` can fill its node's memory", volume.name, service.key);
             found.push(

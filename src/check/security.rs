@@ -11,7 +11,7 @@ use crate::inventory::value::PodSecurity;
 use crate::model::container::Part;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::volume::Source;
+use crate::model::volume::{HostPath, Source};
 use crate::model::written::Written;
 use crate::model::{Environment, Model};
 use crate::object::image;
@@ -340,7 +340,7 @@ fn user_ids(
 fn sockets(service: &Service, found: &mut Diagnostics) {
     const SOCKETS: &[&str] = &["docker.sock", "containerd.sock", "crio.sock", "podman.sock"];
     for volume in &service.volumes {
-        let Source::HostPath(path) = &volume.from else { continue };
+        let Source::HostPath(HostPath { path, .. }) = &volume.source else { continue };
         if SOCKETS.iter().any(|socket| path.trim_end_matches('/').ends_with(socket)) {
             let message =
                 format!("service `{}` mounts `{path}`: whoever breaks into it has the node", service.key);

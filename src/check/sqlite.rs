@@ -108,7 +108,7 @@ fn judge(stack: &Stack, service: &Service, part: &Part<'_>, found: &mut Diagnost
         seen.path.value
     );
     let mut diagnostic = SQLITE_ON_NETWORK_STORAGE.at(seen.place, "on NFS", message).about(service.subject());
-    if let Source::Claim { name, .. } = &seen.volume.from
+    if let Source::Claim { name, .. } = &seen.volume.source
         && let Some(claim) = stack.claim(name)
     {
         diagnostic = diagnostic.because(claim.place, "this claim");

@@ -231,7 +231,7 @@ fn unmounted(model: &Model, found: &mut Diagnostics) {
     for stack in model.environments.iter().flat_map(|environment| &environment.stacks) {
         let volumes = stack.services.iter().flat_map(|service| &service.volumes);
         let mounted: BTreeSet<&str> = volumes
-            .filter_map(|volume| match &volume.from {
+            .filter_map(|volume| match &volume.source {
                 Source::Claim { name, .. } => Some(name.as_str()),
                 _ => None,
             })

@@ -60,8 +60,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
                     keys.insert(key);
                 }
             }
-            let mounted = service.volumes.iter().filter_map(|volume| match &volume.from {
-                Source::Secret(name) => Some(name),
+            let mounted = service.volumes.iter().filter_map(|volume| match &volume.source {
+                Source::Secret(shown) => Some(&shown.name),
                 _ => None,
             });
             for name in mounted.chain(service.whole_secrets()) {

@@ -23,7 +23,7 @@ pub fn first_mounts(stack: &Stack) -> BTreeMap<&str, usize> {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for service in stack.services.iter().filter(|service| starts(service)) {
         for volume in &service.volumes {
-            if let Source::Claim { name, .. } = &volume.from {
+            if let Source::Claim { name, .. } = &volume.source {
                 let wave = first.entry(name).or_insert(service.wave);
                 *wave = service.wave.min(*wave);
             }

@@ -1,6 +1,7 @@
 //! What a service's pods are given beside their containers: where they run, whom they ask for names, what they may do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -19,7 +20,7 @@ use crate::model::references::Resolver;
 use crate::model::service::check_count;
 use crate::model::stack::{Stack, digest, known_secret};
 use crate::model::texts::{list, passthrough};
-use crate::model::volume::{Source, Volume, check_mount_path};
+use crate::model::volume::{Shown, Source, Volume, check_mount_path};
 use crate::model::workload::{since, whole};
 use crate::model::{BAD_VALUE, CONFLICTING_KEYS};
 use crate::source::{Span, Spanned};
@@ -87,13 +88,16 @@ pub struct Files {
     pub digest: Option<String>,
 }
 
+/// What most services say of their pods: nothing.
+static USUAL: LazyLock<Arc<Pod>> = LazyLock::new(Arc::default);
+
 /// Lowers what a service says of its pods.
 pub fn lower_pod(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
     stack: Option<&Stack>,
     table: &Table,
-) -> Pod {
+) -> Arc<Pod> {
     let mut pod =
         Pod {
             affinity: passthrough(resolver, table.affinity.as_ref().and_then(OrOff::on)),
@@ -126,7 +130,7 @@ pub fn lower_pod(
     let sets = lower_env_from(resolver, stack, &table.env_from);
     pod.env_from = sets.env_from;
     pod.whole_secrets.extend(sets.secrets);
-    pod
+    if pod == **USUAL { Arc::clone(&USUAL) } else { Arc::new(pod) }
 }
 
 /// An inventory that declares no class leaves them to the cluster; Kubernetes has two of its own.
@@ -392,8 +396,7 @@ pub fn lower_files(
         mount,
         sub_path,
         read_only: true,
-        source: json!({ "configMap": { "name": format!("{name}-files") } }),
-        from: Source::ConfigMap(format!("{name}-files")),
+        source: Source::ConfigMap(Shown { name: format!("{name}-files"), items: Vec::new(), mode: None }),
         place,
         written: place,
     };

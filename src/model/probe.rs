@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Value as Json, json};
 
 use crate::inventory;
 use crate::inventory::service::Probe as Written;
@@ -34,13 +33,65 @@ pub struct Probe {
 /// A way to ask, and how often. Written out in Kubernetes' spelling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
-    /// Whom and how: `httpGet`, `tcpSocket`, `grpc` or `exec`. Mostly the same for all three uses.
-    handler: Arc<Json>,
+    /// Whom and how. Mostly the same for all three uses.
+    handler: Arc<Handler>,
     delay: Option<i64>,
     period: i64,
     timeout: i64,
     failures: i64,
     successes: Option<i64>,
+}
+
+/// Whom a probe asks, and how.
+#[derive(Clone, Debug, PartialEq)]
+enum Handler {
+    Http(HttpGet),
+    Tcp(TcpSocket),
+    Grpc(Grpc),
+    Exec(Exec),
+}
+
+/// A question over HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpGet {
+    path: String,
+    port: PortRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    http_headers: Vec<Header>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct TcpSocket {
+    port: PortRef,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Grpc {
+    port: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Exec {
+    command: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+/// A port as Kubernetes takes it: only a container's own ports go by name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum PortRef {
+    Name(String),
+    Number(i64),
 }
 
 impl Probe {
@@ -55,8 +106,11 @@ impl Probe {
 impl Serialize for Ask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, how) in self.handler.as_object().into_iter().flatten() {
-            map.serialize_entry(name, how)?;
+        match &*self.handler {
+            Handler::Http(get) => map.serialize_entry("httpGet", get)?,
+            Handler::Tcp(socket) => map.serialize_entry("tcpSocket", socket)?,
+            Handler::Grpc(grpc) => map.serialize_entry("grpc", grpc)?,
+            Handler::Exec(exec) => map.serialize_entry("exec", exec)?,
         }
         let seconds = [
             ("initialDelaySeconds", self.delay),
@@ -170,11 +224,10 @@ struct Ports<'p> {
 }
 
 impl Ports<'_> {
-    /// As Kubernetes takes it: only a container's own ports go by name.
-    fn json(&self, name: &str) -> Json {
+    fn reference(&self, name: &str) -> PortRef {
         match self.ports.iter().find(|port| port.name == name) {
-            Some(port) if port.container.as_deref() != self.own => json!(port.target_port),
-            _ => json!(name),
+            Some(port) if port.container.as_deref() != self.own => PortRef::Number(port.target_port),
+            _ => PortRef::Name(name.to_owned()),
         }
     }
 }
@@ -253,21 +306,18 @@ fn probe_handler(
     key: &str,
     probe: &Written,
     ports: &Ports<'_>,
-) -> Option<(Json, Option<Spanned<String>>)> {
+) -> Option<(Handler, Option<Spanned<String>>)> {
     if !probe.exec.is_empty() {
-        return Some((json!({ "exec": { "command": list(resolver, &probe.exec) } }), None));
+        return Some((Handler::Exec(Exec { command: list(resolver, &probe.exec) }), None));
     }
     if let Some(port) = probe.tcp.as_ref().map(|text| resolver.text(text)) {
-        return Some((json!({ "tcpSocket": { "port": ports.json(&port) } }), Some(port)));
+        return Some((Handler::Tcp(TcpSocket { port: ports.reference(&port) }), Some(port)));
     }
     if let Some(port) = probe.grpc.as_ref().map(|text| resolver.text(text)) {
         let known = ports.ports.iter().find(|known| known.name == port.value);
         let number = known.map_or(0, |port| port.target_port);
-        let mut ask = json!({ "port": number });
-        if let Some(service) = &probe.grpc_service {
-            ask["service"] = json!(resolver.text(service).value);
-        }
-        return Some((json!({ "grpc": ask }), Some(port)));
+        let service = probe.grpc_service.as_ref().map(|service| resolver.text(service).value);
+        return Some((Handler::Grpc(Grpc { port: number, service }), Some(port)));
     }
     let path = resolver.text(probe.http.as_ref()?);
     let port = probe.port.as_ref().map(|text| resolver.text(text));
@@ -287,17 +337,15 @@ fn probe_handler(
         );
         return None;
     };
-    let mut get = json!({ "path": path.value, "port": ports.json(&port) });
-    if probe.tls.is_some_and(|flag| flag.value) {
-        get["scheme"] = json!("HTTPS");
-    }
-    let headers: Vec<Json> = probe
+    let headers = probe
         .headers
         .iter()
-        .map(|(name, entry)| json!({ "name": name, "value": resolver.text(&entry.value.0).value }))
-        .collect();
-    if !headers.is_empty() {
-        get["httpHeaders"] = json!(headers);
-    }
-    Some((json!({ "httpGet": get }), Some(port)))
+        .map(|(name, entry)| Header { name: name.clone(), value: resolver.text(&entry.value.0).value });
+    let get = HttpGet {
+        http_headers: headers.collect(),
+        path: path.value,
+        port: ports.reference(&port),
+        scheme: probe.tls.is_some_and(|flag| flag.value).then_some("HTTPS"),
+    };
+    Some((Handler::Http(get), Some(port)))
 }

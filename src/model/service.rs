@@ -73,7 +73,7 @@ pub struct Service {
     /// Containers beside its own.
     pub sidecars: Vec<Container>,
     /// Settings of its pods.
-    pub pod: Pod,
+    pub pod: Arc<Pod>,
     /// What its pods may do with the Kubernetes API.
     pub rbac: Option<Box<Rbac>>,
     /// Small files of its container.
@@ -460,7 +460,7 @@ fn lower_own_route(
 }
 
 fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {
-    volumes.iter().any(|volume| match &volume.from {
+    volumes.iter().any(|volume| match &volume.source {
         Source::Claim { name, .. } => stack.claim(name).is_some_and(Claim::one_node),
         _ => false,
     })

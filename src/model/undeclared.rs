@@ -28,7 +28,7 @@ fn of_service(service: &Service) -> bool {
     let config_map = |variable: &SourcedEnv| variable.from.get("configMapKeyRef").is_some();
     let set = |set: &Json| set.get("configMapRef").is_some();
     (service.service_account.is_some() && service.rbac.is_none())
-        || service.volumes.iter().any(|volume| matches!(volume.from, Source::ConfigMap(_)))
+        || service.volumes.iter().any(|volume| matches!(volume.source, Source::ConfigMap(_)))
         || service.sourced_env.iter().chain(beside().flat_map(|one| &one.sourced_env)).any(config_map)
         || service.pod.env_from.iter().chain(beside().flat_map(|one| &one.env_from)).any(set)
 }

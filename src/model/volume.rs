@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::inventory;
 use crate::inventory::service::EmptyDirTable;
@@ -34,11 +34,8 @@ pub struct Volume {
     pub sub_path: Option<String>,
     /// Read-only.
     pub read_only: bool,
-    /// Where it comes from, in Kubernetes' spelling.
-    pub source: Json,
-    /// Where it comes from, for rules.
-    #[serde(skip)]
-    pub from: Source,
+    /// Where it comes from.
+    pub source: Source,
     /// The place of its name.
     #[serde(skip)]
     pub place: Span,
@@ -66,13 +63,15 @@ pub struct ClaimTemplate {
     pub place: Span,
 }
 
-/// Where a volume comes from.
+/// Where a volume comes from. Written out as Kubernetes spells it: nothing for what is no volume of the pod's own.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A claim of the stack, and what keeps its data.
     Claim {
         /// Its name.
         name: String,
+        /// Which claim pods mount for it, by its name in Kubernetes.
+        mounted: String,
         /// What keeps the data, if known.
         backend: Option<Backend>,
         /// The only node that has the data, whoever else moves.
@@ -83,15 +82,130 @@ pub enum Source {
     /// An NFS export.
     Nfs(NfsPath),
     /// A folder that lives as long as the pod.
-    EmptyDir,
+    EmptyDir(EmptyDir),
     /// A path on the node.
-    HostPath(String),
+    HostPath(HostPath),
     /// A ConfigMap.
-    ConfigMap(String),
+    ConfigMap(Shown),
     /// A Secret.
-    Secret(String),
+    Secret(Shown),
     /// Unknown: what the inventory names does not exist.
     Unknown,
+}
+
+/// A folder that lives as long as the pod.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EmptyDir {
+    /// `Memory`, if it is kept there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub medium: Option<&'static str>,
+    /// Its largest size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_limit: Option<String>,
+}
+
+/// A path on the node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HostPath {
+    /// The path.
+    pub path: String,
+    /// What must be there.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+}
+
+/// A ConfigMap or Secret, and which of its keys appear as files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Its name in Kubernetes.
+    pub name: String,
+    /// The keys that appear; all, if there are none.
+    pub items: Vec<Item>,
+    /// The mode of the files.
+    pub mode: Option<i64>,
+}
+
+/// A key of a ConfigMap or Secret that appears as a file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Item {
+    /// The key.
+    pub key: String,
+    /// The path inside the volume.
+    pub path: String,
+}
+
+impl Source {
+    /// Whether it stands among the pod's volumes.
+    pub fn is_of_pod(&self) -> bool {
+        !matches!(self, Self::ClaimTemplate(_) | Self::Unknown)
+    }
+
+    /// The ConfigMap or Secret that it shows.
+    pub fn shown(&self) -> Option<&Shown> {
+        match self {
+            Self::ConfigMap(shown) | Self::Secret(shown) => Some(shown),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.is_of_pod() {
+            return serializer.serialize_none();
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Claim { mounted, .. } => {
+                map.serialize_entry("persistentVolumeClaim", &One("claimName", mounted))?;
+            }
+            Self::Nfs(NfsPath { server, path, .. }) => {
+                map.serialize_entry("nfs", &Export { server, path })?;
+            }
+            Self::EmptyDir(folder) => map.serialize_entry("emptyDir", folder)?,
+            Self::HostPath(path) => map.serialize_entry("hostPath", path)?,
+            Self::ConfigMap(shown) => map.serialize_entry("configMap", &Named("name", shown))?,
+            Self::Secret(shown) => map.serialize_entry("secret", &Named("secretName", shown))?,
+            Self::ClaimTemplate(_) | Self::Unknown => {}
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Export<'s> {
+    server: &'s str,
+    path: &'s str,
+}
+
+/// A map with one text.
+struct One<'s>(&'static str, &'s str);
+
+impl Serialize for One<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.0, self.1)?;
+        map.end()
+    }
+}
+
+/// What is shown, with the key that its name has.
+struct Named<'s>(&'static str, &'s Shown);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(key, shown) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(key, &shown.name)?;
+        if !shown.items.is_empty() {
+            map.serialize_entry("items", &shown.items)?;
+        }
+        if let Some(mode) = shown.mode {
+            map.serialize_entry("defaultMode", &mode)?;
+        }
+        map.end()
+    }
 }
 
 /// Lowers the volumes of a service. What does not exist is reported and left unknown.
@@ -106,13 +220,14 @@ pub fn lower_volumes(
     for (name, entry) in &table.volumes {
         let Some(written) = entry.value.on() else { continue };
         check_name(resolver, name, entry.key, "a volume", NameKind::Label);
-        let (from, source) = lower_source(resolver, around, stack, name, written);
+        let source = lower_source(resolver, around, stack, name, written);
         let mount = written.mount.as_ref().map(|text| resolver.text(text));
         let mount = mount.unwrap_or_else(|| Spanned::new(String::new(), written.span));
         check_mount_path(resolver, &mount);
         let sub_path = written.sub_path.as_ref().map(|text| resolver.text(text));
         check_sub_path(resolver, sub_path.as_ref());
-        let other = if source.is_null() { name } else { *first.entry(source.to_string()).or_insert(name) };
+        let spelled = source.is_of_pod().then(|| serde_json::to_string(&source).unwrap_or_default());
+        let other = spelled.map_or(name.as_str(), |spelled| first.entry(spelled).or_insert(name));
         volumes.push(Volume {
             again: other != name,
             key: name.clone(),
@@ -121,7 +236,6 @@ pub fn lower_volumes(
             sub_path: sub_path.map(|path| path.value),
             read_only: written.read_only.is_some_and(|flag| flag.value),
             source,
-            from,
             place: entry.key,
             written: written.span,
         });
@@ -159,7 +273,7 @@ fn lower_source(
     stack: Option<&Stack>,
     name: &str,
     written: &inventory::service::Volume,
-) -> (Source, Json) {
+) -> Source {
     let given = [
         ("claim", written.claim.as_ref().map(|text| text.span)),
         ("claim-template", written.claim_template.as_ref().map(|table| table.span)),
@@ -171,7 +285,7 @@ fn lower_source(
     ];
     let named = one_of(resolver, &given, &format!("volume `{name}`"), written.span, None);
     if !named && given.iter().all(|(_, span)| span.is_none()) {
-        return (Source::Unknown, Json::Null);
+        return Source::Unknown;
     }
     let shown = [
         ("items", written.items.values().next().map(|entry| entry.key)),
@@ -190,7 +304,7 @@ fn lower_source(
             );
         }
     }
-    source_of(resolver, around, stack, name, written).unwrap_or((Source::Unknown, Json::Null))
+    source_of(resolver, around, stack, name, written).unwrap_or(Source::Unknown)
 }
 
 fn source_of(
@@ -199,10 +313,10 @@ fn source_of(
     stack: Option<&Stack>,
     name: &str,
     written: &inventory::service::Volume,
-) -> Option<(Source, Json)> {
+) -> Option<Source> {
     if let Some(table) = &written.claim_template {
         let template = lower_claim_template(resolver, around, name, table);
-        return Some((Source::ClaimTemplate(Box::new(template)), Json::Null));
+        return Some(Source::ClaimTemplate(Box::new(template)));
     }
     if let Some(claim) = &written.claim {
         let claim = resolver.text(claim);
@@ -214,45 +328,35 @@ fn source_of(
             report_undeclared(resolver, &claim, &what, &known, &none);
             return None;
         };
-        let json = json!({ "persistentVolumeClaim": { "claimName": known.mounted } });
         let node = match known.copies.as_slice() {
             [only] => only.node.clone(),
             _ => None,
         };
-        return Some((Source::Claim { name: claim.value, backend: known.backend, node }, json));
+        let mounted = known.mounted.clone();
+        return Some(Source::Claim { name: claim.value, mounted, backend: known.backend, node });
     }
     if let Some(nfs) = &written.nfs {
         let named = resolver.text(nfs);
-        let path = nfs_path(resolver, &around.model.nfs, &named)?;
-        let json = json!({ "nfs": { "server": path.server, "path": path.path } });
-        return Some((Source::Nfs(path), json));
+        return nfs_path(resolver, &around.model.nfs, &named).map(Source::Nfs);
     }
     if let Some(table) = &written.empty_dir {
-        return Some((Source::EmptyDir, empty_dir(resolver, &table.0)));
+        return Some(Source::EmptyDir(empty_dir(resolver, &table.0)));
     }
     if let Some(table) = &written.host_path {
         let path = table.0.path.as_ref().map(|text| resolver.text(text)).unwrap_or_default();
         check_host_path(resolver, &path);
-        let path = path.value;
-        let mut source = json!({ "path": path });
-        if let Some(kind) = &table.0.r#type {
-            source["type"] = json!(kind.value.word());
-        }
-        return Some((Source::HostPath(path), json!({ "hostPath": source })));
+        let kind = table.0.r#type.as_ref().map(|kind| kind.value.word());
+        return Some(Source::HostPath(HostPath { path: path.value, kind }));
     }
     if let Some(name) = &written.config_map {
         let name =
             optional_name(resolver, Some(name), "a ConfigMap", NameKind::Subdomain).unwrap_or_default();
-        let mut json = json!({ "configMap": { "name": name } });
-        show_files(resolver, written, &mut json["configMap"]);
-        return Some((Source::ConfigMap(name), json));
+        return Some(Source::ConfigMap(lower_shown(resolver, written, name)));
     }
     let secret = resolver.text(written.secret.as_ref()?);
     let known = known_secret(resolver, stack, &secret)?;
-    let mut json = json!({ "secret": { "secretName": known.name } });
     check_items(resolver, known, written);
-    show_files(resolver, written, &mut json["secret"]);
-    Some((Source::Secret(known.name.clone()), json))
+    Some(Source::Secret(lower_shown(resolver, written, known.name.clone())))
 }
 
 /// The keys of a secret that the inventory declares are all it has.
@@ -269,28 +373,24 @@ fn check_items(resolver: &mut Resolver<'_>, secret: &Secret, written: &inventory
 }
 
 /// Which keys of a ConfigMap or Secret appear as files, and their mode.
-fn show_files(resolver: &mut Resolver<'_>, written: &inventory::service::Volume, json: &mut Json) {
-    let items: Vec<Json> = written
-        .items
-        .iter()
-        .map(|(key, entry)| {
-            let path = resolver.text(&entry.value);
-            check_sub_path(resolver, Some(&path));
-            json!({ "key": key, "path": path.value })
-        })
-        .collect();
-    if !items.is_empty() {
-        json["items"] = json!(items);
+fn lower_shown(resolver: &mut Resolver<'_>, written: &inventory::service::Volume, name: String) -> Shown {
+    let mut items = Vec::with_capacity(written.items.len());
+    for (key, entry) in &written.items {
+        let path = resolver.text(&entry.value);
+        check_sub_path(resolver, Some(&path));
+        items.push(Item { key: key.clone(), path: path.value });
     }
-    let Some(mode) = written.default_mode.as_ref().map(|text| resolver.text(text)) else { return };
-    match i64::from_str_radix(&mode, 8).ok().filter(|mode| (0..=0o777).contains(mode)) {
-        Some(number) => json["defaultMode"] = json!(number),
-        None => resolver.found.push(
+    let mode = written.default_mode.as_ref().map(|text| resolver.text(text));
+    let number = mode.as_ref().and_then(|mode| i64::from_str_radix(mode, 8).ok());
+    let number = number.filter(|mode| (0..=0o777).contains(mode));
+    if let Some(mode) = mode.filter(|_| number.is_none()) {
+        resolver.found.push(
             BAD_VALUE
                 .at(mode.span, "not a mode", format!("`{mode}` is not the mode of a file"))
                 .help("write it in octal, such as \"0400\""),
-        ),
+        );
     }
+    Shown { name, items, mode: number }
 }
 
 fn lower_claim_template(
@@ -327,13 +427,13 @@ fn check_host_path(resolver: &mut Resolver<'_>, path: &Spanned<String>) {
     }
 }
 
-fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> Json {
-    let mut options = serde_json::Map::new();
-    if table.memory.is_some_and(|flag| flag.value) {
-        options.insert("medium".to_owned(), json!("Memory"));
+fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> EmptyDir {
+    EmptyDir {
+        medium: table.memory.is_some_and(|flag| flag.value).then_some("Memory"),
+        size_limit: table
+            .size
+            .as_ref()
+            .and_then(|size| resolver.quantity(size))
+            .map(|size| size.value.text.to_string()),
     }
-    if let Some(size) = table.size.as_ref().and_then(|size| resolver.quantity(size)) {
-        options.insert("sizeLimit".to_owned(), json!(size.value.text));
-    }
-    json!({ "emptyDir": options })
 }

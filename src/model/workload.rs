@@ -142,7 +142,7 @@ pub fn lower_workload(
 
 /// The claims that each pod of a service gets for itself.
 pub fn claim_templates(volumes: &[Volume]) -> Vec<ClaimTemplate> {
-    let templates = volumes.iter().filter_map(|volume| match &volume.from {
+    let templates = volumes.iter().filter_map(|volume| match &volume.source {
         Source::ClaimTemplate(template) => Some(template.as_ref().clone()),
         _ => None,
     });

@@ -45,6 +45,49 @@ impl Path {
     }
 }
 
+/// A way as one text, in which thousands of them are kept of whom few are ever told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedPath(Box<str>);
+
+impl PackedPath {
+    fn of<'s>(steps: impl Iterator<Item = (&'s str, Option<usize>)>) -> Self {
+        let mut text = String::with_capacity(96);
+        for (key, index) in steps {
+            match index {
+                // No key has a tilde before anything but these digits.
+                Some(index) => text.push_str(&format!("/~[{index}")),
+                None if key.contains(['~', '/']) => {
+                    text.push('/');
+                    text.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                None => {
+                    text.push('/');
+                    text.push_str(key);
+                }
+            }
+        }
+        Self(text.into_boxed_str())
+    }
+
+    /// The way.
+    pub fn path(&self) -> Path {
+        let step = |part: &str| match part.strip_prefix("~[").and_then(|index| index.parse().ok()) {
+            Some(index) => Step::Index(index),
+            None => Step::Key(part.replace("~1", "/").replace("~0", "~")),
+        };
+        Path(self.0.split('/').skip(1).map(step).collect())
+    }
+}
+
+impl From<&Path> for PackedPath {
+    fn from(path: &Path) -> Self {
+        Self::of(path.0.iter().map(|step| match step {
+            Step::Key(key) => (key.as_str(), None),
+            Step::Index(index) => ("", Some(*index)),
+        }))
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
@@ -182,8 +225,12 @@ pub(super) struct Here<'a> {
 impl Here<'_> {
     pub(super) const ROOT: Here<'static> = Here { parent: None, key: "", index: None };
 
+    pub(super) fn packed(&self) -> PackedPath {
+        let here: Vec<&Here<'_>> = std::iter::successors(Some(self), |here| here.parent).collect();
+        PackedPath::of(here.iter().rev().skip(1).map(|here| (here.key, here.index)))
+    }
+
     pub(super) fn path(&self) -> Path {
-        // Many are kept until the whole tree is known.
         let length = std::iter::successors(Some(self), |here| here.parent).count() - 1;
         let mut steps = Vec::with_capacity(length);
         let mut here = self;
@@ -421,7 +468,7 @@ pub(super) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, judge, judge_value};
+    use super::{Here, PackedPath, Path, Step, Verdict, judge, judge_value};
     use crate::object::Value;
     use crate::object::read::read_documents;
     use serde_json::json;
@@ -574,6 +621,24 @@ mod tests {
         let found = found(&secret);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().all(|text| !text.contains("hunter2") && !text.contains("12345")), "{found:?}");
+    }
+
+    #[test]
+    fn packed_ways_are_what_they_were() {
+        let key = |key: &str| Step::Key(key.to_owned());
+        for steps in [
+            vec![],
+            vec![key("spec"), Step::Index(12), key("name")],
+            vec![key("metadata"), key("annotations"), key("a.b/c~d~1[0]")],
+            vec![key(""), key("~"), key("/"), key("[3"), key("~[3"), Step::Index(0)],
+        ] {
+            let path = Path(steps);
+            assert_eq!(PackedPath::from(&path).path(), path);
+        }
+        let here = Here::ROOT;
+        let (spec, name) = (here.key("spec"), "a/b");
+        let at = spec.index(3);
+        assert_eq!(at.key(name).packed().path(), at.key(name).path());
     }
 
     #[test]

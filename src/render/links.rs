@@ -344,12 +344,13 @@ impl<'m> Judged<'m> {
             )),
             _ => None,
         });
-        let message = format!("{title}: `{}`: {message}", need.path);
+        let path = need.path.path();
+        let message = format!("{title}: `{path}`: {message}");
         let name = match &need.what {
             Needed::Name(_, name, _) | Needed::Port(name, _) => Some(name.clone()),
             _ => None,
         };
-        Some(Finding { code: &DANGLING_REFERENCE, path: need.path.clone(), message, help, name })
+        Some(Finding { code: &DANGLING_REFERENCE, path, message, help, name })
     }
 
     /// A stack's namespace, as one pattern for all environments.

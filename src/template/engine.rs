@@ -212,8 +212,7 @@ fn compile(
         Err(error) => {
             let why = detail(&error);
             // Where it ends says little, and what is closed instead says less.
-            let is_open =
-                ["unexpected end of ", "unknown statement end"].iter().any(|one| why.contains(one));
+            let is_open = ["unexpected end of ", "unknown statement end"].iter().any(|one| why.contains(one));
             match unclosed(&compiled.source).filter(|_| is_open) {
                 Some((range, name)) => Err(syntax(range, &format!("this `{name}` is never closed"))),
                 None => Err(syntax(compiled.place(&error), &why)),

@@ -1,6 +1,10 @@
 //! Templates of somebody's own: where they lead, what they may not make twice, and what patches do to them.
 
+use std::collections::BTreeSet;
+
+use bayplan::check::names::{OF_INFRASTRUCTURE, OF_STACKS};
 use bayplan::source::Source;
+use bayplan::template::builtin::BUILTIN;
 use bayplan::tree::{Tree, TreePath};
 use bayplan::{Inputs, compile};
 
@@ -154,9 +158,21 @@ fn a_kustomization_is_no_template() {
         );
         assert_eq!(found(&[(path, MAP)]), [format!("template-path {path}:1: {message}")]);
     }
-    let inventory = INVENTORY.replace("services.echo]", "services.kustomization]");
-    let (_, found) = run(&inventory, &[]);
-    assert!(found[0].contains("leads to no file for service `kustomization`"), "{found:?}");
+}
+
+#[test]
+fn the_files_beside_those_of_services_and_charts_are_known() {
+    let beside = |folders: &[&str]| -> BTreeSet<&str> {
+        let files = BUILTIN.iter().filter_map(|(path, _)| {
+            let (folder, name) = path.rsplit_once('/')?;
+            let name = name.strip_suffix(".yaml.j2")?;
+            (folders.contains(&folder) && !name.contains('{')).then_some(name)
+        });
+        files.chain(["kustomization"]).collect()
+    };
+    assert_eq!(beside(&["apps/{stack}/base"]), BTreeSet::from(OF_STACKS));
+    let folders = ["infrastructure/controllers", "infrastructure/releases", "infrastructure/charts"];
+    assert_eq!(beside(&folders), BTreeSet::from(OF_INFRASTRUCTURE));
 }
 
 #[test]

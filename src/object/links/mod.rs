@@ -7,7 +7,7 @@ mod pods;
 mod routes;
 
 use crate::object::names::{self, Folder, Wait};
-use crate::object::schema::{Here, Path};
+use crate::object::schema::{Here, PackedPath};
 use crate::object::sense::pod_template;
 use crate::object::{Id, Value, api_version};
 
@@ -72,7 +72,7 @@ pub struct Need {
     /// Which object of the file.
     pub object: usize,
     /// Where it says so.
-    pub path: Path,
+    pub path: PackedPath,
     /// Where it is looked for.
     pub within: Within,
     /// What.
@@ -174,7 +174,7 @@ impl Reader {
         for name in names::of(object, &id.group, &id.kind) {
             self.links.needs.push(Need {
                 object: self.object,
-                path: name.path,
+                path: PackedPath::from(&name.path),
                 within: Within::of(name.namespace.or_else(|| self.namespace.clone())),
                 what: Needed::Name(name.kind, name.name, None),
                 set: true,
@@ -200,7 +200,7 @@ impl Reader {
             }
         };
         if !names {
-            let (object, path) = (self.object, here.path());
+            let (object, path) = (self.object, here.packed());
             self.links.needs.push(Need { object, path, within, what, set: false, of_flux: false });
         }
     }
