@@ -434,6 +434,6 @@ fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> EmptyDir {
             .size
             .as_ref()
             .and_then(|size| resolver.quantity(size))
-            .map(|size| size.value.text.to_string()),
+            .map(|size| size.value.text),
     }
 }
