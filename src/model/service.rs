@@ -415,9 +415,16 @@ pub fn lower_resources(
     resolver: &mut Resolver<'_>,
     table: Option<&inventory::service::Resources>,
 ) -> Resources {
+    // Every service has some: room for as many as there are, and no more.
+    let mut exact = |map| {
+        let mut known: Vec<_> = quantities(resolver, map);
+        known.sort_by(|(one, _), (other, _)| one.cmp(other));
+        known.shrink_to_fit();
+        Quantities::from_sorted_store_unchecked(known)
+    };
     table.map_or_else(Resources::default, |resources| Resources {
-        requests: quantities(resolver, &resources.requests),
-        limits: quantities(resolver, &resources.limits),
+        requests: exact(&resources.requests),
+        limits: exact(&resources.limits),
     })
 }
 

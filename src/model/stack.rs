@@ -356,10 +356,7 @@ pub fn quantities<C: FromIterator<(String, Spanned<QuantityValue>)>>(
     resolver: &mut Resolver<'_>,
     map: &inventory::record::Map<inventory::value::QuantityText>,
 ) -> C {
-    // Every service has some: as many as there are, and room for no more.
-    let mut known = Vec::with_capacity(map.len());
-    known.extend(map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))));
-    known.into_iter().collect()
+    map.iter().filter_map(|(key, entry)| Some((key.clone(), resolver.quantity(&entry.value)?))).collect()
 }
 
 /// The secret of this name in the service's own stack; reported if there is none.
