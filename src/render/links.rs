@@ -27,12 +27,25 @@ pub(super) struct Linked {
     /// The namespace of objects that name none.
     pub namespace: String,
     /// The kind and name of each object that others or a folder matter to, by number.
-    pub titles: Vec<(usize, (String, String))>,
+    titles: Arc<Titles>,
     /// What they need and offer.
-    pub links: Links,
+    pub links: Arc<Links>,
 }
 
+type Titles = Vec<(usize, (String, String))>;
+
 impl Linked {
+    /// The same objects in another environment; none if that has the same namespace, where they are once.
+    pub fn again(&self, model: &Model, number: usize, job: &Job<'_>) -> Option<Self> {
+        let namespace = job.stack(model).map_or("", |stack| stack.namespace.value.as_str());
+        (namespace != self.namespace).then(|| Self {
+            job: number,
+            namespace: namespace.to_owned(),
+            titles: Arc::clone(&self.titles),
+            links: Arc::clone(&self.links),
+        })
+    }
+
     /// The kind and name of an object.
     pub fn title(&self, object: usize) -> Option<(&str, &str)> {
         let at = self.titles.binary_search_by_key(&object, |(at, _)| *at).ok()?;
@@ -51,6 +64,7 @@ pub(super) fn linked(model: &Model, number: usize, job: &Job<'_>, objects: &[Val
     let numbers = needs.chain(others).chain(links.folders.iter().map(|folder| folder.object));
     let numbers: BTreeSet<usize> = numbers.collect();
     let titles = numbers.into_iter().map(|at| (at, (kind(at), title(&objects[at])))).collect();
+    let (titles, links) = (Arc::new(titles), Arc::new(links));
     Linked { job: number, namespace: namespace.to_owned(), titles, links }
 }
 
@@ -192,7 +206,7 @@ pub(super) fn dangling(
     let written = hand_written(model, manifests);
     let elsewhere = elsewhere(model);
     let all = || {
-        let rendered = linked.iter().map(|one| (one.namespace.as_str(), &one.links));
+        let rendered = linked.iter().map(|one| (one.namespace.as_str(), one.links.as_ref()));
         rendered.chain(written.iter().map(|file| (file.namespace.as_str(), file.links.as_ref())))
     };
     let needs = all().flat_map(|(_, links)| &links.needs);

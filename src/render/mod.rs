@@ -185,6 +185,12 @@ impl Noted {
         self.linked.push(links::linked(model, number, job, objects));
     }
 
+    /// What one environment has of a base, another has in its own namespace: what it needs is looked for there.
+    fn link_again(&mut self, model: &Model, first: usize, number: usize, job: &Job<'_>) {
+        let again = self.linked.get(first).and_then(|first| first.again(model, number, job));
+        self.linked.extend(again);
+    }
+
     fn absorb(&mut self, other: Self) {
         self.applied.absorb(other.applied);
         self.found.extend(other.found);
@@ -249,7 +255,10 @@ pub fn deployed(checked: &Checked, templates: Templates<'_>) -> Outcome<BTreeMap
     let mut diagnostics = Diagnostics::default();
     let mut folders: BTreeMap<TreePath, Vec<Value>> = BTreeMap::new();
     for (job, rendered) in rendered(checked.model(), templates, &mut diagnostics) {
-        if let (Rendered::Objects(objects), Some(folder)) = (rendered, folder_of(&job, checked.model())) {
+        if let (Rendered::Objects(mut objects), Some(folder)) = (rendered, folder_of(&job, checked.model())) {
+            if let Some(stack) = job.stack(checked.model()).filter(|_| job.in_overlay()) {
+                objects.iter_mut().for_each(|object| put_into(object, &stack.namespace.value));
+            }
             folders.entry(folder).or_default().extend(objects);
         }
     }
@@ -394,6 +403,15 @@ fn identities(contexts: &Contexts, templates: Templates<'_>, job: &Job<'_>) -> V
     let context = Named::from_dyn_object(contexts.of(job));
     let objects = templates.engine.objects(job.template, &context, "").unwrap_or_default();
     objects.iter().filter_map(Id::of).collect()
+}
+
+/// What the overlay's kustomization does.
+fn put_into(object: &mut Value, namespace: &str) {
+    let of_cluster = Id::of(object).is_some_and(|id| kinds::is_cluster_scoped(&id.group, &id.kind));
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !of_cluster)
+    {
+        metadata.insert("namespace".to_owned(), Value::from(namespace));
+    }
 }
 
 fn strip_namespace(object: &mut Value) {

@@ -47,16 +47,19 @@ impl Run<'_> {
         let mut versions: Versions<'_> = BTreeMap::new();
         let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
         // Nobody applies a base: it is judged as what an environment has of it.
-        let mut judged = false;
+        let mut judged: Option<usize> = None;
         let mut texts: BTreeMap<&str, (FileId, String)> = BTreeMap::new();
         for (number, job) in &file.jobs {
             if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
                 self.progress.step();
                 if let Some((_, Version::Own(objects))) = versions.get(&None) {
                     made.noted.note(self.model, job, objects);
-                    if !judged {
-                        judged = true;
-                        made.noted.judge(self.model, *number, job, objects);
+                    match judged {
+                        Some(at) => made.noted.link_again(self.model, at, *number, job),
+                        None => {
+                            judged = Some(made.noted.linked.len());
+                            made.noted.judge(self.model, *number, job, objects);
+                        }
                     }
                     versions.insert(job.environment, (job, Version::Same));
                 }
@@ -111,12 +114,10 @@ impl Run<'_> {
 
     /// Whether `job` would make what `base` has made: its template has read nothing that differs.
     fn same(&self, base: &Job<'_>, names: &Names, job: &Job<'_>) -> bool {
-        let namespace = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.namespace.value);
         let patches = |job: &Job<'_>| job.service(self.model).map(|service| &service.patches);
         let of_stack = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.patches);
         base.template == job.template
             && job.environment.is_some()
-            && namespace(base) == namespace(job)
             && patches(base) == patches(job)
             && of_stack(base) == of_stack(job)
             && self.targets.same(base, job)

@@ -239,7 +239,7 @@ fn both_templates_of_one_file_are_named_a_persons_own_first() {
         one,
         [format!(
             "duplicate-output apps/{{stack}}/base/echo.yaml.j2:1: two templates make `apps/tools/base/echo.yaml`: \
-             `apps/{{stack}}/base/echo.yaml.j2` and `{built_in}`, and 1 more time"
+             `apps/{{stack}}/base/echo.yaml.j2` and `{built_in}`"
         )]
     );
     let plain = found(&[("x/{service}.txt.j2", "a"), ("x/plex.txt.j2", "b")]);
