@@ -179,36 +179,41 @@ fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics)
 }
 
 /// What the rules say, and which manifests people have put into the output folder.
-fn judged(inputs: &mut Inputs) -> (Outcome<Option<Checked>>, Vec<Manifest>) {
+fn judged(inputs: &Inputs, ahead: Option<Outcome<Inventory>>) -> Judged {
     let mut found = Diagnostics::default();
     let manifests = inputs.manifests(&mut found);
-    let parsed = inputs.ahead.take().unwrap_or_else(|| inputs.parse());
+    let parsed = ahead.unwrap_or_else(|| inputs.parse());
     (judge(inputs, parsed, &manifests, found), manifests)
 }
 
+type Judged = (Outcome<Option<Checked>>, Vec<Manifest>);
+
 /// Checks the inventory and renders it. There is a tree only if nothing is wrong.
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
-    let (checked, manifests) = judged(inputs);
-    render_checked(inputs, checked, &manifests)
+    let set = templates(inputs);
+    let ahead = inputs.ahead.take();
+    let (judged, engine) = rayon::join(|| judged(inputs, ahead), || Engine::new(&set.value, emit, 0));
+    render_checked(inputs, judged, set, engine)
 }
 
 fn render_checked(
-    inputs: &mut Inputs,
-    checked: Outcome<Option<Checked>>,
-    manifests: &[Manifest],
+    inputs: &Inputs,
+    (checked, manifests): Judged,
+    set: Outcome<TemplateSet>,
+    engine: Outcome<Engine>,
 ) -> Outcome<Option<Tree>> {
     let Outcome { value: checked, mut diagnostics } = checked;
-    let Outcome { value: set, diagnostics: found } = templates(inputs);
+    let Outcome { value: set, diagnostics: found } = set;
     diagnostics.absorb(found);
-    let services = checked.as_ref().map_or(0, |checked| checked.model().services().count());
-    let Outcome { value: engine, diagnostics: found } = Engine::new(&set, emit, services);
+    let Outcome { value: mut engine, diagnostics: found } = engine;
     diagnostics.absorb(found);
+    engine.expect(checked.as_ref().map_or(0, |checked| checked.model().services().count()));
     let Some(checked) = checked.filter(|_| !diagnostics.has_errors()) else {
         return Outcome { value: None, diagnostics };
     };
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
-        render::render(&checked, templates, manifests, inputs.origin(), &inputs.progress);
+        render::render(&checked, templates, &manifests, inputs.origin(), &inputs.progress);
     diagnostics.absorb(found);
     drop_aside((checked, engine));
     Outcome { value, diagnostics }
@@ -247,14 +252,17 @@ fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId, &s
 /// fit whatever the rules let pass, so that leaves the user's own templates, patches and manifests, and names of
 /// objects that only the whole tree shows.
 pub fn findings(inputs: &mut Inputs) -> Diagnostics {
-    let (checked, manifests) = judged(inputs);
+    let ahead = inputs.ahead.take();
+    let (checked, manifests) = judged(inputs, ahead);
     let shows = |checked: &Checked| undeclared::any(checked.model()) || patched(checked.model());
     let own = own_templates(inputs).next().is_some() || !manifests.is_empty();
     if !own && !checked.value.as_ref().is_some_and(shows) {
         drop_aside(checked.value);
         return checked.diagnostics;
     }
-    render_checked(inputs, checked, &manifests).diagnostics
+    let set = templates(inputs);
+    let engine = Engine::new(&set.value, emit, 0);
+    render_checked(inputs, (checked, manifests), set, engine).diagnostics
 }
 
 fn patched(model: &Model) -> bool {

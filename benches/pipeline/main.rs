@@ -188,7 +188,8 @@ fn write_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) {
 }
 
 /// An inventory as people write them, only longer: stacks of twenty services, claims, probes, resources, variables,
-/// fixed addresses, dependencies, and two environments of which one changes every fourth service.
+/// fixed addresses, dependencies, and two environments of which one changes every fourth service, and is in other
+/// namespaces, so that what those are told of another service differs, too.
 fn inventory(services: usize) -> String {
     let mut text = String::from(HEAD);
     for stack in 0..services.div_ceil(STACK) {
@@ -205,12 +206,17 @@ fn inventory(services: usize) -> String {
             "[services.service-{service}]\nstack = \"stack-{stack}\"\ndescription = \"Service number {service}\"\n\
              image = \"registry.example.com/team/service-{service}:1.{service}.0\"\nports.http = 8080\n\
              probe = {{ http = \"/healthz\" }}\n\
-             env = {{ LOG_LEVEL = \"info\", SELF = \"${{services.service-{service}.internal-url}}\" }}\n\
+             env.LOG_LEVEL = \"info\"\n\
              resources = {{ requests = {{ cpu = \"10m\", memory = \"32Mi\" }}, limits = {{ cpu = \"1\", memory = \"256Mi\" }} }}\n\
              volumes.config = {{ claim = \"config\", sub-path = \"service-{service}\", mount = \"/config\" }}\n"
         );
         if service % 4 == 0 {
-            let _ = writeln!(text, "ip = \"{}\"", address(service));
+            let first = stack * STACK;
+            let _ = writeln!(
+                text,
+                "ip = \"{}\"\nenv.FIRST = \"${{services.service-{first}.internal-url}}\"",
+                address(service)
+            );
         }
         if service % STACK != 0 {
             let _ = writeln!(text, "depends-on = [\"service-{}\"]", service - 1);

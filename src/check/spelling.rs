@@ -179,10 +179,14 @@ fn descend<'m>(
             items.iter().for_each(|item| descend(item, item.span, rest, path, found));
         }
         (Value::Table(table), step) => {
-            for (key, entry) in table.iter().filter(|(key, _)| step == "*" || *key == step) {
+            let follow = |(key, entry): (&'m String, &'m Entry)| {
                 path.push(key);
                 descend(&entry.node, entry.key, rest, path, found);
                 path.pop();
+            };
+            match step {
+                "*" => table.iter().for_each(follow),
+                _ => table.get_key_value(step).into_iter().for_each(follow),
             }
         }
         _ => {}

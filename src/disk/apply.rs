@@ -96,11 +96,15 @@ impl Run<'_> {
                 made.insert(path);
             }
         }
-        let of_one_folder = self.writes.chunk_by(|one, next| one.path.folder() == next.path.folder());
         // Of few files none waits for another.
         let batch = (self.writes.len() / STAGING_THREADS / 4).clamp(1, BATCH);
-        let batches: Vec<&[Staged<'_>]> = of_one_folder.flat_map(|writes| writes.chunks(batch)).collect();
-        at_once(&batches, |batch| self.stage_batch(batch))
+        at_once(&self.of_one_folder(batch), |batch| self.stage_batch(batch))
+    }
+
+    /// What is to be written, each time of one folder, and at most so much.
+    fn of_one_folder(&self, most: usize) -> Vec<&[Staged<'_>]> {
+        let folders = self.writes.chunk_by(|one, next| one.path.folder() == next.path.folder());
+        folders.flat_map(|writes| writes.chunks(most)).collect()
     }
 
     fn make_folder(&self, path: &TreePath) -> Result<bool> {
@@ -174,24 +178,29 @@ impl Run<'_> {
 
     fn commit(&self, made: &BTreeSet<TreePath>) -> Result<usize> {
         let mut touched: BTreeSet<Option<TreePath>> = made.iter().map(TreePath::parent).collect();
-        let mut last = Last::default();
-        for (n, Staged { path, name, .. }) in self.writes.iter().enumerate() {
-            if let Err(error) = self.rename(name, path, &mut last) {
-                self.unstage(&BTreeSet::new());
-                let share = format!("{n} of {} files are already written: run again", self.writes.len());
-                return Err(error.context(share));
-            }
-            touched.insert(path.parent());
+        let renamed = AtomicUsize::new(0);
+        let renames = self.of_one_folder(usize::MAX);
+        let done: Result<()> = renames.par_iter().try_for_each_init(Last::default, |last, writes| {
+            writes.iter().try_for_each(|Staged { path, name, .. }| {
+                self.rename(name, path, last)?;
+                renamed.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+        });
+        if let Err(error) = done {
+            self.unstage(&BTreeSet::new());
+            let (count, all) = (renamed.into_inner(), self.writes.len());
+            return Err(error.context(format!("{count} of {all} files are already written: run again")));
         }
+        touched.extend(renames.iter().filter_map(|writes| writes.first()).map(|write| write.path.parent()));
         for path in self.plan.remove.keys() {
             let removed = self.folder_of(path)?.remove(path.name());
             removed.with_context(|| format!("cannot remove `{}`", self.shown(path)))?;
             touched.insert(path.parent());
         }
         let emptied = self.plan.remove.keys().map(|path| self.remove_empty_folders(path, &mut touched)).sum();
-        for folder in &touched {
-            self.sync(folder.as_ref())?;
-        }
+        let touched: Vec<Option<TreePath>> = touched.into_iter().collect();
+        at_once(&touched, |folder| self.sync(folder.as_ref()))?;
         Ok(emptied)
     }
 

@@ -195,52 +195,29 @@ impl<'l> There<'l> {
     }
 }
 
-/// Reports what is needed and not there: of jobs as what they found, of hand-written files with its place.
+/// Reports what is needed and not there: of jobs as what they found, of hand-written files with its place. Meanwhile
+/// the tree is made, which the last of it needs.
 pub(super) fn dangling(
     model: &Model,
     jobs: &[Job<'_>],
     linked: &[Linked],
-    (manifests, tree): (&[Manifest], &Tree),
+    manifests: &[Manifest],
+    into_tree: impl FnOnce() -> Tree + Send,
     diagnostics: &mut Diagnostics,
-) -> Vec<Found> {
+) -> (Tree, Vec<Found>) {
     let written = hand_written(model, manifests);
     let elsewhere = elsewhere(model);
-    let all = || {
-        let rendered = linked.iter().map(|one| (one.namespace.as_str(), one.links.as_ref()));
-        rendered.chain(written.iter().map(|file| (file.namespace.as_str(), file.links.as_ref())))
-    };
-    let needs = all().flat_map(|(_, links)| &links.needs);
-    let mut there =
-        There { selected: needs.flat_map(|need| selected(&need.what)).collect(), ..There::default() };
-    let mut kinds = BTreeSet::new();
-    for (own, offer) in all().flat_map(|(own, links)| links.offers.iter().map(move |offer| (own, offer))) {
-        there.add(offer.namespace.as_deref().unwrap_or(own), &offer.what);
-        if let Offered::Name(kind, ..) = offer.what {
-            kinds.insert(kind);
-        }
-    }
-    if let Some(ingress) = &model.ingress {
-        kinds.extend(ingress.gateway.iter().map(|_| "Gateway"));
-        kinds.extend(ingress.issuer.iter().flat_map(|_| ["ClusterIssuer", "Issuer"]));
-    }
-    for (namespace, what) in &elsewhere {
-        there.add(namespace, what);
-    }
-    let judged = Judged {
-        model,
-        there,
-        kinds,
-        said: OnceLock::new(),
-        namespaces: judged_namespaces(model),
-        told_secrets: model.secrets_of_issuers(),
-    };
     let whole = Whole { model, jobs, linked, written: &written };
-    let (mut found, (mut others, circles)) = rayon::join(
-        || linked.par_iter().flat_map_iter(|one| judged.of_job(one)).collect::<Vec<Found>>(),
-        || rayon::join(|| whole.twins(), || whole.circles()),
-    );
-    others.extend(circles);
-    others.extend(whole.lost_folders(manifests, tree));
+    let (tree, (judged, mut found, mut others)) = rayon::join(into_tree, || {
+        let judged = Judged::new(model, linked, &written, &elsewhere);
+        let (found, (mut others, circles)) = rayon::join(
+            || linked.par_iter().flat_map_iter(|one| judged.of_job(one)).collect::<Vec<Found>>(),
+            || rayon::join(|| whole.twins(), || whole.circles()),
+        );
+        others.extend(circles);
+        (judged, found, others)
+    });
+    others.extend(whole.lost_folders(manifests, &tree));
     let mut of_files: BTreeMap<usize, Vec<(usize, Finding)>> = BTreeMap::new();
     for (maker, finding) in others {
         match maker {
@@ -258,7 +235,7 @@ pub(super) fn dangling(
             diagnostics.push(finding.at(span, "").about(format!("out/{}", file.manifest.path)));
         }
     }
-    found
+    (tree, found)
 }
 
 struct Judged<'m> {
@@ -274,6 +251,44 @@ struct Judged<'m> {
 }
 
 impl<'m> Judged<'m> {
+    fn new(
+        model: &'m Model,
+        linked: &'m [Linked],
+        written: &'m [Manual<'m>],
+        elsewhere: &'m [(String, Offered)],
+    ) -> Self {
+        let all = || {
+            let rendered = linked.iter().map(|one| (one.namespace.as_str(), one.links.as_ref()));
+            rendered.chain(written.iter().map(|file| (file.namespace.as_str(), file.links.as_ref())))
+        };
+        let needs = all().flat_map(|(_, links)| &links.needs);
+        let mut there =
+            There { selected: needs.flat_map(|need| selected(&need.what)).collect(), ..There::default() };
+        let mut kinds = BTreeSet::new();
+        for (own, offer) in all().flat_map(|(own, links)| links.offers.iter().map(move |offer| (own, offer)))
+        {
+            there.add(offer.namespace.as_deref().unwrap_or(own), &offer.what);
+            if let Offered::Name(kind, ..) = offer.what {
+                kinds.insert(kind);
+            }
+        }
+        if let Some(ingress) = &model.ingress {
+            kinds.extend(ingress.gateway.iter().map(|_| "Gateway"));
+            kinds.extend(ingress.issuer.iter().flat_map(|_| ["ClusterIssuer", "Issuer"]));
+        }
+        for (namespace, what) in elsewhere {
+            there.add(namespace, what);
+        }
+        Self {
+            model,
+            there,
+            kinds,
+            said: OnceLock::new(),
+            namespaces: judged_namespaces(model),
+            told_secrets: model.secrets_of_issuers(),
+        }
+    }
+
     fn of_job<'j>(&'j self, one: &'j Linked) -> impl Iterator<Item = Found> + use<'j, 'm> {
         let title = |object| one.title(object).map(|(_, title)| title.to_owned());
         let found = self.of_file(&one.links, &one.namespace, &title).into_iter();

@@ -83,9 +83,9 @@ pub fn render(
 ) -> Outcome<Option<Tree>> {
     let model = checked.model();
     let mut diagnostics = Diagnostics::default();
-    let jobs = plan::jobs(model, templates.set, &mut diagnostics);
+    let (jobs, contexts) =
+        rayon::join(|| plan::jobs(model, templates.set, &mut diagnostics), || Contexts::new(model));
     progress.expect(jobs.len());
-    let contexts = Contexts::new(model);
     let targets = Targets::new(model, &jobs, |job| identities(&contexts, templates, job));
     let run = Run { model, contexts: &contexts, templates, targets: &targets, progress };
     let (plain, layered) = sorted(&jobs);
@@ -115,14 +115,15 @@ pub fn render(
     diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
     let listed = hand_written.iter().filter(|manifest| manifest.is_listed());
     let listed: Vec<TreePath> = listed.map(|manifest| manifest.path.clone()).collect();
-    let tree = files.into_tree(&listed, &mut diagnostics);
     let mut found = Diagnostics::default();
-    noted.found.extend(links::dangling(model, &jobs, &noted.linked, (hand_written, &tree), &mut found));
+    let into_tree = || files.into_tree(&listed, &mut diagnostics);
+    let (tree, dangling) = links::dangling(model, &jobs, &noted.linked, hand_written, into_tree, &mut found);
+    noted.found.extend(dangling);
     found.absorb(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
     found.extend(templates.set.unused());
     checked.accept(&mut found);
     diagnostics.absorb(found);
-    rayon::spawn(|| drop(contexts));
+    rayon::spawn(|| drop((contexts, noted.linked)));
     diagnostics.sort();
     let value = (!diagnostics.has_errors()).then_some(tree);
     Outcome { value, diagnostics }

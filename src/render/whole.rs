@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::check::manifests::Manifest;
@@ -72,7 +73,7 @@ impl<'m> Whole<'m> {
 
     /// Objects of one identity that different places make. Namespaces are shared.
     pub fn twins(&self) -> Vec<(Maker, Finding)> {
-        let mut first: IndexMap<(&str, &str, &str, &str), Maker> = IndexMap::new();
+        let mut first: IndexMap<(&str, &str, &str, &str), Maker, RandomState> = IndexMap::default();
         let mut found = Vec::new();
         for (maker, own, id) in self.all().filter(|(_, _, id)| id.kind != "Namespace") {
             let of_cluster = kinds::is_cluster_scoped(&id.group, &id.kind);

@@ -83,9 +83,8 @@ impl Engine {
     /// Compiles a set. Templates that cannot be read are reported and left out. `yaml` is what the filter
     /// of that name writes; `services` is how many of them templates may have to list.
     pub fn new(set: &TemplateSet, yaml: YamlText, services: usize) -> Outcome<Engine> {
-        let fuel = FUEL + FUEL_PER_SERVICE.saturating_mul(services as u64);
         let mut diagnostics = Diagnostics::default();
-        let mut base = environment(fuel);
+        let mut base = environment();
         let total = Arc::new(Total::default());
         filters::register(&mut base, yaml, Arc::clone(&total));
         let mut templates = BTreeMap::new();
@@ -102,16 +101,25 @@ impl Engine {
             environment.set_formatter(formatter);
             environment
         };
-        let value = Engine {
+        let mut value = Engine {
             objects: with(write_hole),
             markdown: with(write_markdown),
             text: with(write_text),
             templates,
-            fuel,
+            fuel: FUEL,
             total,
             skeletons: RwLock::default(),
         };
+        value.expect(services);
         Outcome { value, diagnostics }
+    }
+
+    /// Says how many services there are: a template may have to list them all.
+    pub fn expect(&mut self, services: usize) {
+        self.fuel = FUEL + FUEL_PER_SERVICE.saturating_mul(services as u64);
+        for environment in [&mut self.objects, &mut self.markdown, &mut self.text] {
+            environment.set_fuel(Some(self.fuel));
+        }
     }
 
     /// The objects that `template` renders with these names. None at all is allowed: then there is no file.
@@ -179,7 +187,7 @@ impl Engine {
     }
 }
 
-fn environment(fuel: u64) -> Environment<'static> {
+fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
@@ -189,7 +197,6 @@ fn environment(fuel: u64) -> Environment<'static> {
     // Captured output is a safe string only where auto-escaping is on; the kind is ours.
     environment.set_auto_escape_callback(|_| AutoEscape::Custom(Cow::Borrowed("bayplan")));
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(fuel));
     environment.set_recursion_limit(RECURSION_LIMIT);
     // Places and names of undefined values in errors need this. What else it collects is never shown.
     environment.set_debug(true);
