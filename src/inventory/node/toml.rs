@@ -1,5 +1,9 @@
 //! Reading TOML, and its faults as people would say them.
 
+mod parts;
+
+use std::ops::Range;
+
 use ::toml::de::{DeTable, DeValue};
 
 use super::{DEPTH_LIMIT, Entry, Node, Table, Value, line_around};
@@ -21,6 +25,9 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         let help = "split the inventory in two, each with an output folder of its own";
         found.push(TOO_MUCH.at(Span::new(file, 0..0), "", message).help(help));
         return (Node::new(Span::new(file, 0..text.len()), Value::Table(Box::default())), false);
+    }
+    if let Some(root) = parts::read(text, file) {
+        return (root, true);
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut sound = true;
@@ -57,7 +64,8 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         });
     }
     let span = Span::new(file, root.span());
-    (Node::new(span, Value::Table(Box::new(toml_table(root.into_inner(), (text, file), 0, found)))), sound)
+    let table = toml_table(root.into_inner(), Place { text, file, start: 0 }, 0, found);
+    (Node::new(span, Value::Table(Box::new(table))), sound)
 }
 
 /// An unclosed bracket makes a dozen follow-up errors; more than this many help nobody.
@@ -137,10 +145,9 @@ fn second_table(text: &str, line: &str, place: Span) -> Diagnostic {
 }
 
 fn second_key(root: &::toml::Spanned<DeTable<'_>>, name: &str, place: Span) -> Diagnostic {
-    type Place = std::ops::Range<usize>;
     /// The last key of this name before the second one.
-    fn first(table: &DeTable<'_>, name: &str, again: usize, depth: usize) -> Option<Place> {
-        let mut best: Option<Place> = None;
+    fn first(table: &DeTable<'_>, name: &str, again: usize, depth: usize) -> Option<Range<usize>> {
+        let mut best: Option<Range<usize>> = None;
         for (key, value) in table.iter() {
             let here = (key.get_ref() == name && key.span().start < again).then(|| key.span());
             let below = match value.get_ref() {
@@ -161,11 +168,26 @@ fn second_key(root: &::toml::Spanned<DeTable<'_>>, name: &str, place: Span) -> D
     }
 }
 
-fn toml_table(table: DeTable<'_>, place: (&str, FileId), depth: usize, found: &mut Diagnostics) -> Table {
+/// A text that was read, as part of a file.
+#[derive(Clone, Copy)]
+struct Place<'t> {
+    text: &'t str,
+    file: FileId,
+    /// Where in the file it begins.
+    start: usize,
+}
+
+impl Place<'_> {
+    fn span(&self, range: &Range<usize>) -> Span {
+        Span::new(self.file, self.start + range.start..self.start + range.end)
+    }
+}
+
+fn toml_table(table: DeTable<'_>, place: Place<'_>, depth: usize, found: &mut Diagnostics) -> Table {
     table
         .into_iter()
         .map(|(key, value)| {
-            let key_span = Span::new(place.1, key.span());
+            let key_span = place.span(&key.span());
             (
                 key.into_inner().into_owned(),
                 Entry { key: key_span, node: toml_node(value, place, depth + 1, found) },
@@ -174,15 +196,14 @@ fn toml_table(table: DeTable<'_>, place: (&str, FileId), depth: usize, found: &m
         .collect()
 }
 
-/// `place` is the file and its text.
 fn toml_node(
     node: ::toml::Spanned<DeValue<'_>>,
-    place: (&str, FileId),
+    place: Place<'_>,
     depth: usize,
     found: &mut Diagnostics,
 ) -> Node {
     let range = node.span();
-    let span = Span::new(place.1, range.clone());
+    let span = place.span(&range);
     let too_deep = depth > DEPTH_LIMIT;
     if too_deep {
         found.push(TOO_MUCH.at(span, "", format!("tables and lists nest deeper than {DEPTH_LIMIT} levels")));
@@ -205,7 +226,8 @@ fn toml_node(
         }
         DeValue::Table(table) => Value::Table(Box::new(toml_table(table, place, depth, found))),
     };
-    let spelling = matches!(value, Value::Integer(_) | Value::Float(_)).then(|| place.0.get(range)).flatten();
+    let spelling =
+        matches!(value, Value::Integer(_) | Value::Float(_)).then(|| place.text.get(range)).flatten();
     let spelling = spelling.filter(|text| !is_plain_number(text));
     // `1_000` is a thousand: the line only helps the eye.
     let spelling = spelling.map(|text| text.replace('_', ""));
