@@ -28,6 +28,8 @@ pub mod spelling;
 pub mod template;
 pub mod tree;
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::check::manifests::{HandWritten, Manifest, Unread, image_updates, manifests, report_unread};
@@ -69,6 +71,18 @@ pub struct Inputs {
     pub progress: Arc<Progress>,
     /// The inventory, if [`Inputs::parse_ahead`] has parsed it.
     pub ahead: Option<Outcome<Inventory>>,
+    /// What [`compile`] has made and nobody needs any more.
+    pub kept: Kept,
+}
+
+/// What is large and of no more use. To free it takes a while: a program that ends soon may forget it.
+#[derive(Clone, Default)]
+pub struct Kept(Vec<Arc<dyn Any + Send + Sync>>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({})", self.0.len())
+    }
 }
 
 impl Inputs {
@@ -197,7 +211,7 @@ pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
 }
 
 fn render_checked(
-    inputs: &Inputs,
+    inputs: &mut Inputs,
     (checked, manifests): Judged,
     set: Outcome<TemplateSet>,
     engine: Outcome<Engine>,
@@ -215,7 +229,7 @@ fn render_checked(
     let Outcome { value, diagnostics: found } =
         render::render(&checked, templates, &manifests, inputs.origin(), &inputs.progress);
     diagnostics.absorb(found);
-    drop_aside((checked, engine));
+    inputs.kept.0.push(Arc::new((checked, engine)));
     Outcome { value, diagnostics }
 }
 

@@ -60,6 +60,8 @@ fn compare_with(
     let progress = Arc::clone(&inputs.progress);
     let outcome = watched(&progress, quiet, || compile(&mut inputs));
     let mut diagnostics = outcome.diagnostics;
+    // The process ends as soon as all is written, and both processors have enough to do until then.
+    std::mem::forget(inputs.kept);
     let mut sources = inputs.sources;
     let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force));
     if let Some(plan) = &plan {
