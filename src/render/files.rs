@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator, ParallelSliceMut};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::object::Id;
@@ -18,43 +18,46 @@ use crate::tree::{Tree, TreePath};
 pub struct Files<'a> {
     pub(super) tree: Tree,
     set: &'a TemplateSet,
-    /// The template of each file.
-    makers: BTreeMap<TreePath, FileId>,
-    folders: BTreeMap<TreePath, Kustomization>,
+    /// Each file with the template it comes from, as they were made.
+    made: Vec<(TreePath, String, FileId)>,
+    /// What each of them adds to the kustomization of its folder.
+    folders: Vec<(TreePath, Kustomization)>,
     overlays: Vec<OverlayPart>,
 }
 
 impl<'a> Files<'a> {
     pub fn new(origin: &str, set: &'a TemplateSet) -> Self {
-        Self {
-            tree: Tree::new(origin),
-            set,
-            makers: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            overlays: Vec::new(),
-        }
+        Self { tree: Tree::new(origin), set, made: Vec::new(), folders: Vec::new(), overlays: Vec::new() }
     }
 
     pub fn add(&mut self, made: Made, faults: &mut Vec<(usize, Vec<Diagnostic>)>, noted: &mut Noted) {
-        for (path, text, template) in made.files {
-            if let Some(first) = self.makers.get(&path) {
-                faults.push((usize::MAX, vec![both_make(&path, *first, template, self.set)]));
-            } else {
-                self.makers.insert(path.clone(), template);
-                self.tree.insert(path, text);
-            }
-        }
-        for (folder, kustomization) in made.folders {
-            self.folders.entry(folder).or_default().absorb(kustomization);
-        }
+        self.made.extend(made.files);
+        self.folders.extend(made.folders);
         self.overlays.extend(made.overlays);
         faults.extend(made.faults);
         noted.absorb(made.noted);
     }
 
+    /// Puts the files into the tree once all are there. Of one path the first stays.
+    pub fn settle(&mut self, faults: &mut Vec<(usize, Vec<Diagnostic>)>) {
+        // One look at each neighbour, where looking each of them up would compare it with many.
+        self.made.par_sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        let mut last: Option<(TreePath, FileId)> = None;
+        let files = std::mem::take(&mut self.made).into_iter().filter_map(|(path, text, template)| {
+            if let Some((_, first)) = last.as_ref().filter(|(known, _)| *known == path) {
+                faults.push((usize::MAX, vec![both_make(&path, *first, template, self.set)]));
+                return None;
+            }
+            last = Some((path.clone(), template));
+            Some((path, text))
+        });
+        self.tree.fill(files);
+    }
+
     /// Adds the kustomizations.
     pub fn into_tree(self, hand_written: &[TreePath], diagnostics: &mut Diagnostics) -> Tree {
-        let Self { mut tree, mut folders, overlays, set, .. } = self;
+        let Self { mut tree, folders, overlays, set, .. } = self;
+        let mut folders = by_folder(folders);
         build_on_bases(overlays, &mut folders);
         let mut beside: BTreeMap<&str, Vec<&TreePath>> = BTreeMap::new();
         for file in hand_written {
@@ -75,6 +78,19 @@ impl<'a> Files<'a> {
         }
         tree
     }
+}
+
+/// What the files of each folder add to its kustomization, in one.
+fn by_folder(mut parts: Vec<(TreePath, Kustomization)>) -> BTreeMap<TreePath, Kustomization> {
+    parts.par_sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut folders: Vec<(TreePath, Kustomization)> = Vec::new();
+    for (path, part) in parts {
+        match folders.last_mut().filter(|(last, _)| *last == path) {
+            Some((_, folder)) => folder.absorb(part),
+            None => folders.push((path, part)),
+        }
+    }
+    folders.into_iter().collect()
 }
 
 /// Two templates that make one file. A person can change his own: that one is named first.

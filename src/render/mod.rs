@@ -108,6 +108,7 @@ pub fn render(
     if let Some(exhausted) = exhausted(templates) {
         return Outcome { value: None, diagnostics: exhausted };
     }
+    files.settle(&mut faults);
     faults.iter().filter_map(|(number, _)| jobs.get(*number)).for_each(|job| noted.there.lack(job));
     patches::report_unmet(model, &noted.there, &mut diagnostics);
     insert_images(model, &mut files.tree);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rayon::prelude::ParallelSliceMut;
 use serde_json::json;
 
 use crate::diagnostic::Diagnostic;
@@ -191,15 +192,23 @@ pub struct OverlayPart {
 }
 
 /// Adds the overlays to the other folders, each on its base if there is one.
-pub fn build_on_bases(parts: Vec<OverlayPart>, folders: &mut BTreeMap<TreePath, Kustomization>) {
-    let there: BTreeSet<TreePath> =
-        parts.iter().filter(|part| part.there).map(|part| part.path.clone()).collect();
-    for part in parts.into_iter().filter(|part| there.contains(&part.path)) {
-        let has_base = folders.contains_key(&part.base);
-        let folder = folders.entry(part.path).or_default();
-        folder.absorb(part.kustomization);
-        if has_base {
-            folder.bases.insert("../../base".to_owned());
+pub fn build_on_bases(mut parts: Vec<OverlayPart>, folders: &mut BTreeMap<TreePath, Kustomization>) {
+    parts.par_sort_by(|one, other| one.path.cmp(&other.path));
+    let mut parts = parts.into_iter().peekable();
+    while let Some(first) = parts.next() {
+        let (path, base) = (first.path, first.base);
+        let (mut overlay, mut there) = (first.kustomization, first.there);
+        while let Some(part) = parts.next_if(|part| part.path == path) {
+            there |= part.there;
+            overlay.absorb(part.kustomization);
+        }
+        if there {
+            let has_base = folders.contains_key(&base);
+            let folder = folders.entry(path).or_default();
+            folder.absorb(overlay);
+            if has_base {
+                folder.bases.insert("../../base".to_owned());
+            }
         }
     }
 }

@@ -73,7 +73,9 @@ impl<'m> Whole<'m> {
 
     /// Objects of one identity that different places make. Namespaces are shared.
     pub fn twins(&self) -> Vec<(Maker, Finding)> {
-        let mut first: IndexMap<(&str, &str, &str, &str), Maker, RandomState> = IndexMap::default();
+        let count = self.linked.iter().map(|one| one.links.ids.len()).sum();
+        let mut first: IndexMap<(&str, &str, &str, &str), Maker, RandomState> =
+            IndexMap::with_capacity_and_hasher(count, RandomState::default());
         let mut found = Vec::new();
         for (maker, own, id) in self.all().filter(|(_, _, id)| id.kind != "Namespace") {
             let of_cluster = kinds::is_cluster_scoped(&id.group, &id.kind);

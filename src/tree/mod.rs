@@ -45,6 +45,11 @@ impl Tree {
         self.insert(path, content);
     }
 
+    /// Adds files to an empty tree: ordered by path, and each path once, they are put there in one go.
+    pub fn fill(&mut self, files: impl IntoIterator<Item = (TreePath, String)>) {
+        self.files = files.into_iter().collect();
+    }
+
     /// Adds a file; hands back the content that stood at this path before, if any.
     pub fn insert(&mut self, path: TreePath, content: impl Into<String>) -> Option<String> {
         self.files.insert(path, content.into())

@@ -181,7 +181,7 @@ mod tests {
         let text: String = (0..4000).map(service).collect();
         assert!(text.len() > 3 * super::LENGTH);
         assert_eq!(super::read(&text, FileId::default()).map(|node| node.value), in_parts(&text));
-        let again = text.clone() + "[services.service-0]\n";
+        let again = text + "[services.service-0]\n";
         assert!(super::read(&again, FileId::default()).is_none() && whole(&again).is_none());
     }
 }
