@@ -79,7 +79,7 @@ fn measure(root: &Path, services: usize) -> String {
         render.as_secs_f64() / prototype.as_secs_f64(),
         shown(again),
         peak.map_or_else(|| "?".to_owned(), |kib| format!("{} MB", kib / 1024)),
-        peak.map_or_else(|| "?".to_owned(), |kib| format!("{:.0}", kib as f64 * 1024.0 / bytes as f64)),
+        peak.map_or_else(|| "?".to_owned(), |kib| format!("{:.1}", kib as f64 * 1024.0 / bytes as f64)),
     )
 }
 

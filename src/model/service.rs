@@ -169,9 +169,9 @@ pub struct Service {
     /// Changes that its stack makes to all objects of a kind, or to one of its own name.
     #[serde(skip)]
     pub patches_of_stack: Vec<Arc<Patches>>,
-    /// Where people reach it.
+    /// Where people reach it; empty if nobody does.
     pub url: String,
-    /// Where other services reach it.
+    /// Where other services reach it; empty if it opens no port.
     pub internal_url: String,
     /// Whether `url` is a link that people outside the cluster can open.
     pub external: bool,
@@ -295,7 +295,12 @@ pub fn lower_service(
     let (service_type, external_service) = service_types(&name, load_balancer.as_deref(), &ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
-    let [url, internal_url] = resolver.urls(key, table);
+    let [mut url, mut internal_url] = resolver.urls(key, table);
+    // Without a port there is no Service.
+    if ports.is_empty() {
+        url = if url == internal_url { String::new() } else { url };
+        internal_url = String::new();
+    }
     let paths = table.path.as_ref().map(|OneOrMany(paths)| paths.as_slice()).unwrap_or_default();
     let paths = lower_paths(resolver, paths, place);
     let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));

@@ -124,3 +124,28 @@ volumes.conf = { config-map = "nothing", mount = "/etc/x" } # 13
         ["ServiceAccount/media/nobody", "ConfigMap/media/*"].map(|name| format!("{name:?}")).join(", ");
     assert_eq!(places(&format!("external = [{names}]\n{text}")), Vec::<String>::new());
 }
+
+#[test]
+fn what_one_environment_lacks_is_told_though_it_has_the_objects_of_the_base() {
+    const INVENTORY: &str = "[stacks.apps]\n[services.web]\nstack = \"apps\"\nimage = \"a:1\"\nports.http = 80\n\
+        volumes.site = { config-map = \"site\", mount = \"/site\" }\n\
+        [environments.prod]\n[environments.staging]\nnamespace-suffix = \"-staging\"\n";
+    let site = || "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: site\ndata:\n  a: b\n".to_owned();
+    let of = |environment: &str| format!("apps/apps/overlays/{environment}/site.yaml");
+    let said = |environments: &[&str]| {
+        let paths: Vec<String> = environments.iter().map(|name| of(name)).collect();
+        let files: Vec<(&str, String)> = paths.iter().map(|path| (path.as_str(), site())).collect();
+        let mut inputs = Inputs::new("inventory.toml", INVENTORY);
+        for (path, text) in &files {
+            let file = inputs.sources.add(Source::new(format!("out/{path}"), text.clone()));
+            inputs.hand_written.push(HandWritten { path: TreePath::parse(path).unwrap(), file });
+        }
+        let found = bayplan::compile(&mut inputs).diagnostics;
+        found.iter().map(|one| one.message.clone()).collect::<Vec<_>>()
+    };
+    assert!(said(&["prod", "staging"]).is_empty());
+    for (has, lacks) in [("prod", "apps-staging"), ("staging", "apps")] {
+        let told = said(&[has]);
+        assert!(told.len() == 1 && told[0].contains(&format!("in namespace `{lacks}`")), "{told:?}");
+    }
+}
