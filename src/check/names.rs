@@ -94,16 +94,18 @@ fn taken_file(what: &str, name: &str, place: Span, subject: String, keeps: &str)
 }
 
 /// Pods of a StatefulSet carry its name and a revision of 11 characters in a label, which takes 63
-/// (kubernetes#64023). A CronJob's runs are named for it and the minute.
+/// (kubernetes#64023). A CronJob's runs are named for it and the minute. Of 63 characters is a Service's name, too.
 fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
-    const LONGEST: usize = 52;
     let length = service.name.len();
-    let reason = match service.kind {
-        Kind::StatefulSet => "a stateful set: its pods' labels add 11 characters",
-        Kind::CronJob => "a cron job: its runs' names add 11 characters",
+    let (longest, reason) = match service.kind {
+        Kind::StatefulSet => (52, "a stateful set: its pods' labels add 11 characters"),
+        Kind::CronJob => (52, "a cron job: its runs' names add 11 characters"),
+        _ if service.external_service.is_some() => {
+            (54, "a service with internal ports: the Service for the others adds `-external`")
+        }
         _ => return,
     };
-    if length > LONGEST && length <= 63 {
+    if length > longest && length <= 63 {
         found.push(
             OVERLONG_NAME
                 .at(
@@ -112,7 +114,7 @@ fn overlong_service_name(service: &Service, found: &mut Diagnostics) {
                     format!("`{}` is too long for {reason}", service.name),
                 )
                 .about(service.subject())
-                .help(format!("at most {LONGEST} characters")),
+                .help(format!("at most {longest} characters")),
         );
     }
 }
