@@ -296,6 +296,20 @@ fn check_internal(resolver: &mut Resolver<'_>, name: &str, table: &PortTable) {
     }
 }
 
+/// Reports internal ports of pods on their node's network, where every port is the node's.
+pub fn check_host_network(resolver: &mut Resolver<'_>, ports: &[Port], host_network: Option<Spanned<bool>>) {
+    let Some(flag) = host_network.filter(|flag| flag.value) else { return };
+    for port in ports.iter().filter(|port| port.internal) {
+        let message = format!("port `{}` is internal, and the node's network opens it on nodes", port.name);
+        resolver.found.push(
+            BAD_VALUE
+                .at(port.place, "open to the outside", message)
+                .because(flag.span, "the node's network")
+                .help("drop `internal` or `host-network`"),
+        );
+    }
+}
+
 /// Reports a number that is no port.
 pub fn check_port(resolver: &mut Resolver<'_>, number: Option<&Spanned<i64>>) {
     check_range(resolver, number, 1..=65535, "a port");

@@ -27,7 +27,9 @@ use crate::model::node::gpus;
 use crate::model::patches::{Patches, lower_patches};
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
-use crate::model::port::{ExternalService, Port, behind, lower_ports, main_port, service_types, speaks_http};
+use crate::model::port::{
+    ExternalService, Port, behind, check_host_network, lower_ports, main_port, service_types, speaks_http,
+};
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::rollout::{Rollout, give_time, lower_rollout};
@@ -295,6 +297,7 @@ pub fn lower_service(
     let (service_type, external_service) = service_types(&name, load_balancer.as_deref(), &ports);
     let fixed = load_balancer.as_ref().is_some_and(|balancer| !balancer.addresses.is_empty());
     let host_network = table.host_network;
+    check_host_network(resolver, &ports, host_network);
     let [mut url, mut internal_url] = resolver.urls(key, table);
     // Without a port there is no Service.
     if ports.is_empty() {
