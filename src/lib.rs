@@ -206,7 +206,7 @@ type Judged = (Outcome<Option<Checked>>, Vec<Manifest>);
 pub fn compile(inputs: &mut Inputs) -> Outcome<Option<Tree>> {
     let set = templates(inputs);
     let ahead = inputs.ahead.take();
-    let (judged, engine) = rayon::join(|| judged(inputs, ahead), || Engine::new(&set.value, emit, 0));
+    let (judged, engine) = rayon::join(|| judged(inputs, ahead), || Engine::new(&set.value, emit));
     render_checked(inputs, judged, set, engine)
 }
 
@@ -275,7 +275,7 @@ pub fn findings(inputs: &mut Inputs) -> Diagnostics {
         return checked.diagnostics;
     }
     let set = templates(inputs);
-    let engine = Engine::new(&set.value, emit, 0);
+    let engine = Engine::new(&set.value, emit);
     render_checked(inputs, (checked, manifests), set, engine).diagnostics
 }
 

@@ -11,7 +11,7 @@ codes! { Resources:
 }
 
 /// Where commands stand.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "services.*.command",
     "services.*.sidecars.*.command",
     "services.*.init-containers.[].command",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 10] = [
     "services.*.sidecars.*.probe.exec",
     "services.*.lifecycle.post-start",
     "services.*.lifecycle.pre-stop",
+    "services.*.sidecars.*.lifecycle.post-start",
+    "services.*.sidecars.*.lifecycle.pre-stop",
 ];
 
 /// What only a shell makes something of.

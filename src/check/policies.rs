@@ -178,11 +178,7 @@ fn masked_source(model: &Model, stack: &Stack, service: &Service, found: &mut Di
     if !stack.closed.ingress || model.nodes.is_empty() {
         return;
     }
-    let by_balancer = |allowed: &&AllowFrom| {
-        let is_named =
-            |name: &str| allowed.ports.is_empty() || allowed.ports.iter().any(|port| port.value == name);
-        service.outside_ports().any(|port| is_named(&port.name))
-    };
+    let by_balancer = |allowed: &&AllowFrom| service.outside_ports().any(|port| allowed.opens(&port.name));
     for allowed in service.allow_from.iter().filter(by_balancer) {
         let End::Network(network) = &allowed.from else { continue };
         let Ok(range) = parse_cidr(network) else { continue };

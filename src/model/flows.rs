@@ -206,10 +206,7 @@ impl Around<'_> {
         }
         let mut opened = Opened::new(&self.left);
         for allowed in &service.allow_from {
-            let of_name = |port: &&Port| {
-                allowed.ports.is_empty() || allowed.ports.iter().any(|name| name.value == port.name)
-            };
-            let ports = numbers(service.ports.iter().filter(of_name));
+            let ports = numbers(service.ports.iter().filter(|port| allowed.opens(&port.name)));
             // A service without ports is reached by none: to open all would be another thing.
             if !ports.is_empty() {
                 opened.add(self.peers(&allowed.from), ports);

@@ -165,6 +165,13 @@ pub struct AllowFrom {
     pub place: Span,
 }
 
+impl AllowFrom {
+    /// Whether a port of this name is open to it.
+    pub fn opens(&self, port: &str) -> bool {
+        self.ports.is_empty() || self.ports.iter().any(|name| name.value == port)
+    }
+}
+
 const EGRESS_WORDS: &[&str] = &["internet", "lan", "nodes", "api-server"];
 const INGRESS_WORDS: &[&str] = &["anywhere", "lan", "nodes"];
 

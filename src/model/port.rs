@@ -233,16 +233,12 @@ pub fn service_types(
         return (service_type, None);
     }
     let is_left = ports.iter().any(|port| !port.internal);
-    let external = || ExternalService { name: external_name(name), service_type, labels: Texts::new() };
+    let name = format!("{name}-external");
+    let external = || ExternalService { name, service_type, labels: Texts::new() };
     (CLUSTER_IP, is_left.then(|| Box::new(external())))
 }
 
 const CLUSTER_IP: &str = "ClusterIP";
-
-/// How the Service is called that has a service's ports for the outside, where others are internal.
-pub fn external_name(name: &str) -> String {
-    format!("{name}-external")
-}
 
 /// The ports of a container.
 pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {

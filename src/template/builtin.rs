@@ -180,7 +180,7 @@ mod tests {
             text: (*text).to_owned(),
         };
         let set = TemplateSet::new(BUILTIN.iter().enumerate().map(file).collect(), Vec::new());
-        let engine = Engine::new(&set.value, |_| String::new(), 0);
+        let engine = Engine::new(&set.value, |_| String::new());
         for found in [set.diagnostics, engine.diagnostics] {
             assert!(found.is_empty(), "{found:?}");
         }

@@ -81,8 +81,8 @@ pub(super) struct Compiled {
 
 impl Engine {
     /// Compiles a set. Templates that cannot be read are reported and left out. `yaml` is what the filter
-    /// of that name writes; `services` is how many of them templates may have to list.
-    pub fn new(set: &TemplateSet, yaml: YamlText, services: usize) -> Outcome<Engine> {
+    /// of that name writes.
+    pub fn new(set: &TemplateSet, yaml: YamlText) -> Outcome<Engine> {
         let mut diagnostics = Diagnostics::default();
         let mut base = environment();
         let total = Arc::new(Total::default());
@@ -110,7 +110,7 @@ impl Engine {
             total,
             skeletons: RwLock::default(),
         };
-        value.expect(services);
+        value.expect(0);
         Outcome { value, diagnostics }
     }
 

@@ -28,7 +28,7 @@ fn compile(files: &[(&str, &str)]) -> crate::diagnostic::Outcome<Engine> {
     };
     let set = TemplateSet::new(Vec::new(), files.iter().enumerate().map(file).collect());
     assert!(set.diagnostics.is_empty());
-    Engine::new(&set.value, |json| format!("yaml:{json}\n"), 0)
+    Engine::new(&set.value, |json| format!("yaml:{json}\n"))
 }
 
 fn objects(text: &str, context: &Value) -> Result<Vec<Json>, Diagnostic> {

@@ -59,7 +59,8 @@ impl Sample {
         let mut inputs = self.inputs();
         let checked = bayplan::check(&inputs).value.expect("a clean inventory");
         let set = bayplan::templates(&mut inputs).value;
-        let engine = Engine::new(&set, emit, checked.model().services().count()).value;
+        let mut engine = Engine::new(&set, emit).value;
+        engine.expect(checked.model().services().count());
         deployed(&checked, Templates { set: &set, engine: &engine }).value
     }
 

@@ -198,7 +198,8 @@ fn engine(name: &str, text: &str) -> Result<Engine, Diagnostics> {
     };
     let set = TemplateSet::new(vec![file("_p.j2", PARTIAL)], vec![file(name, text)]);
     assert!(set.diagnostics.is_empty());
-    let made = Engine::new(&set.value, emit, 1);
+    let mut made = Engine::new(&set.value, emit);
+    made.value.expect(1);
     if made.diagnostics.is_empty() { Ok(made.value) } else { Err(made.diagnostics) }
 }
 

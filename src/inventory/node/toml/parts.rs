@@ -18,7 +18,11 @@ const LENGTH: usize = 64 << 10;
 /// Reads a file in parts; none if it is short, at fault, or not certain to be the sum of its parts: whoever reads it as
 /// a whole then will say what is wrong with it.
 pub(super) fn read(text: &str, file: FileId) -> Option<Node> {
-    let parts = parts(text, file, LENGTH);
+    sum(text, file, LENGTH)
+}
+
+fn sum(text: &str, file: FileId, length: usize) -> Option<Node> {
+    let parts = parts(text, file, length);
     if parts.len() < 2 {
         return None;
     }
@@ -99,18 +103,13 @@ fn is_open(entry: &Entry, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{joined, parts, table};
     use crate::diagnostic::Diagnostics;
     use crate::inventory::node::{Value, from_toml};
     use crate::source::FileId;
 
     /// The file as the sum of very short parts, or as nothing.
     fn in_parts(text: &str) -> Option<Value> {
-        let parts = parts(text, FileId::default(), 1);
-        let mut tables = parts.iter().map(table).collect::<Option<Vec<_>>>()?.into_iter();
-        let first = tables.next()?;
-        let whole = tables.try_fold(first, |whole, part| joined(whole, part, text))?;
-        Some(Value::Table(Box::new(whole)))
+        super::sum(text, FileId::default(), 1).map(|node| node.value)
     }
 
     fn whole(text: &str) -> Option<Value> {
