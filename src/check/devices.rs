@@ -35,6 +35,9 @@ fn count(model: &Model, found: &mut Diagnostics) {
             nodes.entry(device).or_default().push(node);
         }
     }
+    if nodes.is_empty() {
+        return;
+    }
     for (device, wanting) in wanting(model) {
         let Some(nodes) = nodes.get(device) else { continue };
         let there = total(nodes.iter().map(|node| has(node, device)));

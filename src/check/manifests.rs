@@ -7,8 +7,8 @@ use serde::de::IgnoredAny;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::model::images::is_image;
+use crate::object::path::{Path, Step};
 use crate::object::read::read_documents;
-use crate::object::schema::{Path, Step};
 use crate::object::{Id, Value};
 use crate::source::{FileId, Source, Span, Spanned};
 use crate::tree::TreePath;

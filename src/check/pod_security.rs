@@ -17,8 +17,8 @@ use crate::model::stack::Stack;
 use crate::model::volume::Volume;
 use crate::model::{Environment, Model};
 use crate::object::merge::amend;
+use crate::object::path::Step;
 use crate::object::pod_security::{Breach, Standard, breaches};
-use crate::object::schema::Step;
 use crate::object::sense::pod_template;
 use crate::source::{Span, Spanned};
 

@@ -7,7 +7,7 @@ use bayplan::findings as all_findings;
 
 use super::args::{Findings, Input, Output, When};
 use super::progress::watched;
-use super::{Exit, inputs, report, say, stdout_style};
+use super::{Exit, inputs, report, say, stdout_style, take_part};
 use crate::disk::read_existing;
 
 /// Checks the inventory and reports what was found.
@@ -15,6 +15,7 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     let found = inputs::find(input)?;
     let mut inputs = inputs::read(&found, input)?;
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
+    take_part();
     let (existing, ()) = rayon::join(|| read_existing(&out), || inputs.parse_ahead());
     inputs::add_hand_written(&mut inputs, &existing?, &out);
     inputs.levels = findings.levels()?;

@@ -15,7 +15,7 @@ use super::args::{Findings, Input, Output, When};
 use super::inputs::{self, Found};
 use super::paths::from_top;
 use super::progress::watched;
-use super::{Exit, print, report, say, stdout_style, tell};
+use super::{Exit, print, report, say, stdout_style, take_part, tell};
 use crate::disk::{Lock, Report, apply, read_existing};
 
 /// What `render` may do.
@@ -54,6 +54,7 @@ fn compare_with(
 ) -> Result<Compared> {
     let mut inputs: Inputs = inputs::read(found, input)?;
     inputs.levels = levels;
+    take_part();
     let (existing, ()) = rayon::join(|| read_existing(out), || inputs.parse_ahead());
     let existing = existing?;
     inputs::add_hand_written(&mut inputs, &existing, out);

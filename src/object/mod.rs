@@ -14,6 +14,7 @@ pub mod names;
 pub mod naming;
 pub mod order;
 pub mod patch;
+pub mod path;
 pub mod place;
 pub mod pod_security;
 pub mod read;

@@ -1,6 +1,6 @@
 //! Which objects name which others, where a table can say it.
 
-use crate::object::schema::{Path, Step};
+use crate::object::path::{Path, Step};
 use crate::object::{Id, Value};
 
 /// A name that an object gives.

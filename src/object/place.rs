@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde_saphyr::Spanned;
 
 use crate::object::Value;
+use crate::object::path::{Path, Step};
 use crate::object::read::options;
-use crate::object::schema::{Path, Step};
 use crate::object::yaml::Raw;
 
 /// A place in a text, as near to what was asked for as the text goes.
@@ -116,7 +116,7 @@ fn range<T>(at: &Spanned<T>, text: &str) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::{Documents, Place};
-    use crate::object::schema::{Path, Step};
+    use crate::object::path::{Path, Step};
 
     fn find(text: &str, document: usize, path: &Path) -> Option<Place> {
         Documents::read(text, &|key| key)?.find(text, document, path)

@@ -3,7 +3,8 @@
 //! Kubernetes for what changed with which version).
 
 use crate::object::Value;
-use crate::object::schema::{Here, Path, cut};
+use crate::object::path::{Here, Path};
+use crate::object::schema::cut;
 
 /// A standard that a namespace enforces. The one that allows everything is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::check::objects::{Finding, findings, minor, said_place, written_place}
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Model;
 use crate::object::Value;
-use crate::object::schema::Path;
+use crate::object::path::Path;
 use crate::render::MOST_PLACES;
 use crate::render::Templates;
 use crate::render::context::Contexts;

@@ -2,7 +2,8 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::model::Model;
-use crate::object::{Id, Value, schema};
+use crate::object::path::{Path, Step};
+use crate::object::{Id, Value};
 use crate::render::MISPLACED_OBJECT;
 use crate::render::plan::Job;
 use crate::source::Span;
@@ -20,8 +21,8 @@ pub struct Misplaced {
 impl Misplaced {
     /// The finding, at its line if there is a rendition to look in.
     pub fn diagnostic(self, job: &Job<'_>, rendition: Option<&Rendition<'_>>) -> Diagnostic {
-        let steps = self.path.iter().map(|key| schema::Step::Key((*key).to_owned()));
-        let path = schema::Path(steps.collect());
+        let steps = self.path.iter().map(|key| Step::Key((*key).to_owned()));
+        let path = Path(steps.collect());
         let located = rendition.and_then(|rendition| rendition.locate(self.object, &path));
         let span = located.map_or(Span::new(job.file, 0..0), |located| located.span);
         let message = format!("template `{}` {}", job.template, self.message);

@@ -11,7 +11,7 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::object::merge::amend;
 use crate::object::order::tidy;
-use crate::object::schema::{Path, Step};
+use crate::object::path::{Path, Step};
 use crate::object::{Id, Value};
 use crate::render::PATCH_WITHOUT_OBJECT;
 use crate::render::plan::Job;

@@ -11,7 +11,7 @@ use crate::diagnostic::Code;
 use crate::model::Model;
 use crate::object::Id;
 use crate::object::names::Wait;
-use crate::object::schema::{Path, Step};
+use crate::object::path::{Path, Step};
 use crate::render::judge::Found;
 use crate::render::links::{Linked, Manual};
 use crate::render::plan::Job;

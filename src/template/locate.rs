@@ -7,8 +7,8 @@ use minijinja::Value;
 use super::engine::{Compiled, Engine, in_order};
 use super::holes::{Filler, has_marker, literals};
 use super::route::is_partial;
+use crate::object::path::Path;
 use crate::object::place::Documents;
-use crate::object::schema::Path;
 use crate::source::Span;
 
 /// Where a value of a rendered object comes from.

@@ -2,7 +2,7 @@
 
 use super::{NAMED, Needed, Reader, each};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 impl Reader {
     pub(super) fn waits(&mut self, kind: &'static str, spec: &Value, here: &Here<'_>) {

@@ -2,7 +2,7 @@
 
 use super::{Needed, Reader, Within};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 impl Reader {
     /// What an issuer reads. The key of its account cert-manager makes itself.

@@ -7,7 +7,7 @@ mod pods;
 mod routes;
 
 use crate::object::names::{self, Folder, Wait};
-use crate::object::schema::{Here, PackedPath};
+use crate::object::path::{Here, PackedPath};
 use crate::object::sense::pod_template;
 use crate::object::{Id, Value, api_version};
 

@@ -2,7 +2,7 @@
 
 use super::{Needed, Reader, each, items};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 impl Reader {
     pub(super) fn pod(&mut self, pod: &Value, here: &Here<'_>) {

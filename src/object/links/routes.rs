@@ -2,7 +2,7 @@
 
 use super::{NAMED, Needed, Reader, each, items, labels, scalar};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 impl Reader {
     pub(super) fn service(&mut self, spec: &Value, here: &Here<'_>) {

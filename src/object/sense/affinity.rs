@@ -3,7 +3,7 @@
 use super::{EMPTY, Sense, is_open};
 use crate::object::Value;
 use crate::object::naming::is_dns_label;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";

@@ -2,7 +2,7 @@
 
 use super::{Sense, field, has, is_positive, is_segment, items, quantity, said, text};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 /// What each type of metric is told by.
 const SOURCES: &[(&str, &str)] = &[

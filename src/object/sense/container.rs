@@ -6,7 +6,8 @@ use super::{
 };
 use crate::object::Value;
 use crate::object::naming::is_label_key;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 use crate::quantity::Quantity;
 
 /// What a variable can be told of its pod.

@@ -2,7 +2,8 @@
 
 use super::{BAD_DATA_KEY, Sense, field, has, is_data_key, is_open, members, text};
 use crate::object::Value;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 /// What one ConfigMap or Secret may hold.
 const MOST: usize = 1 << 20;

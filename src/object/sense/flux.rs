@@ -2,7 +2,8 @@
 
 use super::{BAD_DATA_KEY, Sense, is_open, said};
 use crate::object::Value;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 /// The longest name of a Helm release.
 const LONGEST_RELEASE: usize = 53;

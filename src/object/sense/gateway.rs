@@ -6,7 +6,8 @@ use super::service::is_domain;
 use super::{BAD_NAME, Sense, TWICE, field, has, is_open, items, said};
 use crate::object::Value;
 use crate::object::naming::is_dns_name;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 /// The filters of a route, and where each is told more.
 const FILTERS: &[(&str, &str)] = &[

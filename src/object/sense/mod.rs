@@ -24,7 +24,8 @@ use crate::object::bundle::Kind;
 use crate::object::naming::{
     is_data_key, is_dns_label, is_dns_name, is_label_key, is_label_value, is_service_name,
 };
-use crate::object::schema::{Fault, Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::{Fault, cut};
 use crate::object::{Map, Value};
 use crate::quantity::Quantity;
 

@@ -2,7 +2,7 @@
 
 use super::{Sense, field};
 use crate::object::Value;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 /// Actions that write a label, and so need its name.
 const WRITING: [&str; 6] = ["replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal"];

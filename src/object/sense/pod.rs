@@ -8,7 +8,8 @@ use super::{
 };
 use crate::object::Value;
 use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_label_value, search_fault};
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 /// As many domains are tried for a short name, and so long may their list be.
 const MOST_SEARCHES: (usize, usize) = (32, 2048);

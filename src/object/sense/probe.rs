@@ -2,7 +2,8 @@
 
 use super::{Sense, field, has, items, said, text};
 use crate::object::Value;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 impl Sense<'_> {
     pub(super) fn probe(&mut self, probe: &Value, key: &str, ports: &[Value], here: &Here<'_>) {

@@ -3,7 +3,8 @@
 use super::{EMPTY, Sense, field, has, is_segment, items, said, text};
 use crate::object::Value;
 use crate::object::naming::is_dns_name;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 

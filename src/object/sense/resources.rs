@@ -3,7 +3,8 @@
 use super::{Sense, TWICE, field, has, is_open, is_positive, items, members, quantity, said, text};
 use crate::object::Value;
 use crate::object::naming::is_label_key;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 use crate::quantity::Quantity;
 
 impl Sense<'_> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{BAD_KEY, EMPTY, Sense, field, has, is_open, items, not_a_label_value, said, text};
 use crate::object::Value;
 use crate::object::naming::{is_dns_name, is_label_key, is_label_value};
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 impl Sense<'_> {
     /// A selector of labels in a field.

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use super::{BAD_LABEL, BAD_NAME, Sense, TWICE, field, has, items, said, text};
 use crate::object::Value;
 use crate::object::naming::{is_dns_label, is_dns_name, is_label_key, is_port_name, is_service_name};
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 
 const BAD_SERVICE: &str =
     "is no name of a Service: at most 63 lower-case letters, digits and `-`, a letter first";

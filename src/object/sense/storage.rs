@@ -6,7 +6,7 @@ use super::{
 };
 use crate::object::Value;
 use crate::object::naming::is_dns_name;
-use crate::object::schema::Here;
+use crate::object::path::Here;
 
 /// The fields of a PersistentVolume that are no source.
 const NO_SOURCES: &[&str] = &[

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{EMPTY, Sense, field, has, is_open, items, quantity, said, sources};
 use crate::object::Value;
 use crate::object::naming::is_dns_name;
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 use crate::quantity::Quantity;
 
 impl Sense<'_> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{BAD_LABEL, BAD_NAME, Sense, field, flag, has, items, members, names, said, text};
 use crate::object::Value;
 use crate::object::naming::{is_dns_label, is_dns_name};
-use crate::object::schema::{Here, cut};
+use crate::object::path::Here;
+use crate::object::schema::cut;
 use crate::object::zones::is_time_zone;
 
 /// Labels that a Job gives to its pods by itself.
