@@ -1,9 +1,10 @@
 //! Names: those that only one thing can have, those that are too long, and hosts that nobody routes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::holders::{Holder, each_service, report_clashes, taken_twice};
-use crate::check::routes::route_key;
+use crate::check::routes::{pairs, route_key};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::Kind;
 use crate::model::service::Service;
@@ -33,7 +34,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for environment in &model.environments {
         for service in environment.services() {
             duplicate_variables(model, environment, service, found);
-            unrouted_host(model, service, found);
+            unrouted_host(model, environment, service, found);
             overlong_service_name(service, found);
         }
         duplicate_names(environment, found);
@@ -172,20 +173,40 @@ fn duplicate_variables(model: &Model, environment: &Environment, service: &Servi
 
 fn duplicate_names(environment: &Environment, found: &mut Diagnostics) {
     let services = environment.services().filter(|service| !service.namespace.is_empty()).map(|service| {
-        ((("service"), service.namespace.as_str(), service.name.as_str()), service.subject(), service.place)
+        (("service", service.namespace.as_str(), Cow::from(&service.name)), service.subject(), service.place)
     });
     let secrets = environment.stacks.iter().flat_map(|stack| {
         stack.secrets.iter().map(|secret| {
-            let key = ("secret", stack.namespace.as_str(), secret.name.as_str());
+            let key = ("secret", stack.namespace.as_str(), Cow::from(&secret.name));
             (key, format!("secrets.{}", secret.key), secret.place)
         })
     });
     let accounts = environment.services().filter_map(|service| {
         let account = &service.rbac.as_ref()?.account;
-        let key = ("service account", service.namespace.as_str(), account.value.as_str());
+        let key = ("service account", service.namespace.as_str(), Cow::from(&account.value));
         Some((key, service.subject(), account.span))
     });
-    report_names(services.chain(secrets).chain(accounts).collect(), found);
+    report_names(services.chain(secrets).chain(accounts).chain(routes(environment)).collect(), found);
+}
+
+/// Routes whose names others could have: services have one name each, but for what `routes` adds to them.
+fn routes(environment: &Environment) -> Vec<Named<'_>> {
+    let all = || environment.services().filter(|service| !service.namespace.is_empty());
+    if all().all(|service| service.routes.iter().all(|route| route.name == service.name)) {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for service in all() {
+        for route in &service.routes {
+            let key = |name| ("route", service.namespace.as_str(), name);
+            names.push((key(Cow::from(&route.name)), service.subject(), route.place));
+            if route.redirect {
+                let name = Cow::from(format!("{}-redirect", route.name));
+                names.push((key(name), service.subject(), route.place));
+            }
+        }
+    }
+    names
 }
 
 /// A stateful set has a second Service, by which its pods get their names, and a service with internal ports one for
@@ -218,17 +239,17 @@ fn second_names(environment: &Environment, found: &mut Diagnostics) {
 
 fn duplicate_releases(model: &Model, found: &mut Diagnostics) {
     let releases = model.charts.iter().map(|chart| {
-        let key = ("release", chart.namespace.as_str(), chart.release.as_str());
+        let key = ("release", chart.namespace.as_str(), Cow::from(&chart.release));
         (key, format!("charts.{}", chart.name), chart.place)
     });
     report_names(releases.collect(), found);
 }
 
 /// A thing with a name: kind, namespace and name, then in words, subject and place.
-type Named<'m> = ((&'static str, &'m str, &'m str), String, Span);
+type Named<'m> = ((&'static str, &'m str, Cow<'m, str>), String, Span);
 
 fn report_names(mut named: Vec<Named<'_>>, found: &mut Diagnostics) {
-    named.sort_by_key(|(key, _, span)| (*key, *span));
+    named.sort_by(|one, other| (&one.0, one.2).cmp(&(&other.0, other.2)));
     for group in named.chunk_by(|a, b| a.0 == b.0) {
         let ((kind, namespace, name), first, place) = &group[0];
         for (_, second, span) in &group[1..] {
@@ -255,8 +276,7 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
     }
     let mut groups: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
     each_service(model, |environment, service| {
-        let paths = service.route.iter().flat_map(|route| &route.paths);
-        for (host, path) in paths.flat_map(|path| service.hosts.iter().map(move |host| (host, path))) {
+        for (host, path) in service.routes.iter().flat_map(pairs) {
             let route = route_key(host, path);
             groups.entry(route).or_default().push(Holder { environment, service, span: host.span });
         }
@@ -360,16 +380,23 @@ fn duplicate_deliveries(model: &Model, found: &mut Diagnostics) {
     }
 }
 
-fn unrouted_host(model: &Model, service: &Service, found: &mut Diagnostics) {
-    let Some(host) = service.hosts.first().filter(|_| model.ingress.is_none()) else { return };
+fn unrouted_host(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
+    if model.ingress.is_some() {
+        return;
+    }
+    let routes = || model.key_of(&environment.name, &["services", &service.key, "routes"]);
+    let (span, what, key) = match service.hosts.first() {
+        Some(host) => (host.span, format!("host `{host}`"), "host"),
+        None => match routes() {
+            Some(span) => (span, "any of the routes".to_owned(), "routes"),
+            None => return,
+        },
+    };
+    let message = format!("nothing routes {what} to service `{}`", service.key);
     found.push(
         UNROUTED_HOST
-            .at(
-                host.span,
-                "nothing routes it",
-                format!("nothing routes host `{host}` to service `{}`", service.key),
-            )
+            .at(span, "nothing routes it", message)
             .about(service.subject())
-            .help("say what routes hosts: `[ingress]` with `provider`, or drop `host`"),
+            .help(format!("say what routes hosts: `[ingress]` with `provider`, or drop `{key}`")),
     );
 }

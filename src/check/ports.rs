@@ -136,23 +136,12 @@ fn missing_port(model: &Model, service: &Service, found: &mut Diagnostics) {
     if unread || patched(service, &["ports"]) {
         return;
     }
+    if let Some(first) = service.ports.first() {
+        return only_internal_ports(service, first, found);
+    }
     let address = service.load_balancer.as_ref().map(|balancer| (balancer.place, "an address"));
-    if let Some(first) = service.ports.iter().find(|port| port.internal)
-        && let Some((span, _)) = address.filter(|_| service.outside_ports().next().is_none())
-    {
-        let message = format!("service `{}` has an address, and every port of it is internal", service.key);
-        found.push(
-            MISSING_PORT
-                .at(span, "leads to no port", message)
-                .because(first.place, "only the cluster reaches it")
-                .about(service.subject())
-                .help("drop `ip`, or `internal` of the port that the address is for"),
-        );
-    }
-    if !service.ports.is_empty() {
-        return;
-    }
-    let host = service.hosts.first().map(|host| (host.span, "a host"));
+    let mut hosts = service.hosts.iter().chain(service.routes.iter().flat_map(|route| &route.hosts));
+    let host = hosts.next().map(|host| (host.span, "a host"));
     if let Some((span, what)) = address.or(host) {
         found.push(
             MISSING_PORT
@@ -165,6 +154,20 @@ fn missing_port(model: &Model, service: &Service, found: &mut Diagnostics) {
                 .help("add the port that it listens on: `ports.http = 8080`"),
         );
     }
+}
+
+/// An address that no port of the service is for.
+fn only_internal_ports(service: &Service, first: &Port, found: &mut Diagnostics) {
+    let balancer = service.load_balancer.as_ref().filter(|_| service.outside_ports().next().is_none());
+    let Some(balancer) = balancer else { return };
+    let message = format!("service `{}` has an address, and every port of it is internal", service.key);
+    found.push(
+        MISSING_PORT
+            .at(balancer.place, "leads to no port", message)
+            .because(first.place, "only the cluster reaches it")
+            .about(service.subject())
+            .help("drop `ip`, or `internal` of the port that the address is for"),
+    );
 }
 
 /// The API server gives a node port to one Service, whatever the protocol; one Service may use it for TCP and UDP.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::check::holders::each_service;
 use crate::check::names::{DUPLICATE_HOST, UNROUTED_HOST};
 use crate::check::placement::patched;
-use crate::diagnostic::{Diagnostics, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
-use crate::inventory::node::Value;
+use crate::inventory::node::{Node, Value};
 use crate::model::flows::open_ports;
 use crate::model::gateway::Gateway;
 use crate::model::ingress::Ingress;
@@ -89,7 +90,12 @@ fn unused_keys(model: &Model, found: &mut Diagnostics) {
         .collect();
     for environment in &model.environments {
         for service in environment.services().filter(|service| !routed.contains(service.key.as_str())) {
+            // What `routes` do not say for themselves they have from the service.
+            let handed_on = !service.routes.is_empty();
             for key in ["middlewares", "strip-prefix", "tls"] {
+                if handed_on && key != "strip-prefix" {
+                    continue;
+                }
                 let path = ["services", &service.key, key];
                 let Some(span) = model.key_of(&environment.name, &path) else { continue };
                 let message = format!("service `{}` has `{key}` and no `host`", service.key);
@@ -156,30 +162,48 @@ fn entry_points(model: &Model, found: &mut Diagnostics) {
 fn unused_strip(model: &Model, found: &mut Diagnostics) {
     let all = || model.services().chain(model.base.services());
     let pathed = |route: &Route| route.paths.iter().any(|path| !path.trim_end_matches('/').is_empty());
+    let own = |service: &'_ &Service| !service.hosts.is_empty();
     let with_path: BTreeSet<&str> = all()
-        .filter(|service| service.route.as_deref().is_some_and(pathed))
+        .filter(own)
+        .filter(|service| service.routes.first().is_some_and(pathed))
         .map(|service| service.key.as_str())
         .collect();
-    let routed = all().filter(|service| service.route.is_some());
+    let routed = all().filter(own).filter(|service| !service.routes.is_empty());
     let keys: BTreeSet<&str> = routed.map(|service| service.key.as_str()).collect();
     for key in keys.difference(&with_path) {
         let path = ["services", *key, "strip-prefix"];
         let asked = model.written.find(path).is_some_and(|node| matches!(node.value, Value::Boolean(true)));
         let Some(span) = model.key_of("", &path).filter(|_| asked) else { continue };
-        let finding = UNUSED_ROUTE_KEY.at(
-            span,
-            "has no effect",
-            format!("service `{key}` has `strip-prefix` and no `path`"),
-        );
-        found.push(finding.about(format!("services.{key}")).help("add `path`, or drop the key"));
+        found.push(nothing_to_strip(span, key, &format!("service `{key}`")));
     }
+    each_service(model, |environment, service| {
+        if service.routes.is_empty() {
+            return;
+        }
+        let table = model.written.find(["services", &service.key, "routes"]).and_then(Node::table);
+        for name in table.into_iter().flat_map(|table| table.keys()) {
+            let own = |key| ["services", &service.key, "routes", name, key];
+            let asked = model.written.find(own("strip-prefix"));
+            let asked = asked.filter(|node| matches!(node.value, Value::Boolean(true)));
+            let pathed = model.key_of(&environment.name, &own("path")).is_some();
+            if let Some(node) = asked.filter(|_| !pathed) {
+                let route = format!("route `{name}` of service `{}`", service.key);
+                found.push(nothing_to_strip(node.span, &service.key, &route));
+            }
+        }
+    });
+}
+
+fn nothing_to_strip(span: Span, key: &str, what: &str) -> Diagnostic {
+    UNUSED_ROUTE_KEY
+        .at(span, "has no effect", format!("{what} has `strip-prefix` and no `path`"))
+        .about(format!("services.{key}"))
+        .help("add `path`, or drop the key")
 }
 
 fn routes_of_services(model: &Model) -> impl Iterator<Item = &Route> {
-    model
-        .services()
-        .filter(|service| service.main_port.is_some())
-        .filter_map(|service| service.route.as_deref())
+    let routes = model.services().flat_map(|service| &service.routes);
+    routes.filter(|route| route.port_number.is_some())
 }
 
 fn unrouted_charts(model: &Model, found: &mut Diagnostics) {
@@ -207,7 +231,7 @@ fn duplicate_hosts(model: &Model, ingress: &Ingress, found: &mut Diagnostics) {
         return;
     }
     let mut taken: BTreeMap<String, (Span, String)> = BTreeMap::new();
-    for route in model.services().filter_map(|service| service.route.as_ref()) {
+    for route in model.services().flat_map(|service| &service.routes) {
         for (host, path) in pairs(route) {
             taken.entry(route_key(host, path)).or_insert_with(|| (host.span, route.subject.clone()));
         }
@@ -232,7 +256,8 @@ fn duplicate_hosts(model: &Model, ingress: &Ingress, found: &mut Diagnostics) {
     }
 }
 
-fn pairs(route: &Route) -> impl Iterator<Item = (&Spanned<String>, &str)> {
+/// The hosts and paths of a route.
+pub fn pairs(route: &Route) -> impl Iterator<Item = (&Spanned<String>, &str)> {
     route.hosts.iter().flat_map(|host| route.paths.iter().map(move |path| (host, path.value.as_str())))
 }
 
@@ -265,17 +290,22 @@ fn bypassed_logins(model: &Model, found: &mut Diagnostics) {
 }
 
 fn bypassed_login(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    let Some(balancer) = &service.load_balancer else { return };
+    let Some(balancer) = service.load_balancer.as_ref().filter(|_| !patched(service, &["ports"])) else {
+        return;
+    };
     let asks = |route: &&Route| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
-    let Some(route) = service.route.as_deref().filter(asks) else { return };
-    let Some(port) = route.port_number.filter(|_| !patched(service, &["ports"])) else { return };
-    let Some(open) = service.outside_ports().find(|open| open.port.value == port) else { return };
+    let opened =
+        |route: &Route| service.outside_ports().find(|open| Some(open.port.value) == route.port_number);
+    let asking = service.routes.iter().filter(asks).find_map(|route| Some((route, opened(route)?)));
+    let Some((route, open)) = asking else { return };
+    let port = open.port.value;
     let help = match service.outside_ports().count() {
         1 => "drop `ip` if the host is enough, or isolate the stack and say in `allow-from` who may reach the port".to_owned(),
         _ => format!("keep the port off the address: `internal = true` beside the number of `ports.{}`", open.name),
     };
     let path = ["services", &service.key, "middlewares"];
-    let span = model.place_of(&environment.name, &path).unwrap_or(route.place);
+    let own = model.place_of(&environment.name, &path).filter(|_| route.name == service.name);
+    let span = own.unwrap_or(route.place);
     let message = format!(
         "service `{}` asks for a login on its host, and its address opens port {port} to everybody",
         service.key

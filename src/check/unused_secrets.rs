@@ -34,7 +34,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         let copied = stack.backups.iter().map(|backup| &backup.secret_key.value);
         let copied: BTreeSet<&String> =
             copied.chain(stack.failover.iter().map(|failover| &failover.secret_key.value)).collect();
-        let routes = stack.services.iter().filter_map(|service| service.route.as_deref());
+        let routes = stack.services.iter().flat_map(|service| &service.routes);
         let routes: BTreeSet<&str> = routes.flat_map(read_by_route).collect();
         for secret in &stack.secrets {
             let reading = readings.entry(&secret.key).or_insert_with(|| Reading {

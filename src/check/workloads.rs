@@ -57,7 +57,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             permissions(service, found);
             container_names(service, found);
             pod_ports(service, found);
-            not_tcp(model, service, found);
+            not_tcp(service, found);
         }
     }
 }
@@ -288,7 +288,7 @@ fn pod_ports(service: &Service, found: &mut Diagnostics) {
 }
 
 /// Probes, Prometheus and routers speak TCP. A server of DNS may well listen to both by one number.
-fn not_tcp(model: &Model, service: &Service, found: &mut Diagnostics) {
+fn not_tcp(service: &Service, found: &mut Diagnostics) {
     let beside = service.init_containers.iter().chain(&service.sidecars).map(|container| &container.probe);
     let probes = std::iter::once(&service.probe).chain(beside).flatten().flat_map(|probe| &probe.ports);
     let probes =
@@ -296,8 +296,11 @@ fn not_tcp(model: &Model, service: &Service, found: &mut Diagnostics) {
     let monitor = service.monitor.iter().flat_map(|monitor| monitor.ports());
     let monitor =
         monitor.map(|name| (format!("`monitor` of service `{}`", service.key), &name.value, name.span));
-    let routed = service.hosts.first().filter(|_| model.ingress.is_some()).zip(service.main_port.as_ref());
-    let routed = routed.map(|(host, port)| (format!("host `{host}`"), port, host.span));
+    let routed = service.routes.iter().filter_map(|route| {
+        let host = route.hosts.first()?;
+        let port = service.ports.iter().find(|port| route.port == port.name.as_str())?;
+        Some((format!("host `{host}`"), &port.name, host.span))
+    });
     for (who, name, span) in probes.chain(monitor).chain(routed) {
         let Some(port) = service.ports.iter().find(|port| port.name == *name) else { continue };
         let mut others = service.ports.iter().filter(|other| other.protocol == Protocol::Tcp);

@@ -166,6 +166,8 @@ record! {
         middlewares: List<Text>,
         /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as `ingress` says.
         tls: Option<Tls>,
+        /// More routes to it, by a name of your choice: by another host or path, to another port, or through other middlewares. An environment takes one away with `false`.
+        routes: Map<OrOff<ServiceRoute>>,
         /// Services and charts that must be ready before it, as far as the engine keeps an order.
         depends_on: List<Text>,
         /// Services and charts that it connects to, and `stacks.NAME` and `namespaces.NAME` as a whole: let through where a stack is isolated.
@@ -234,6 +236,24 @@ record! {
         annotations: Map<Scalar>,
         /// Changes to its objects that no key above can say, by kind (`Deployment`, `Service` …): a strategic merge patch in Kubernetes' spelling. Of several of a kind it changes the one of the service's name; a stack's patch reaches the others.
         patch: Map<PassthroughTable>,
+    }
+}
+
+record! {
+    /// One more route to a service, beside the one of its `host`.
+    pub struct ServiceRoute {
+        /// Its host names. A name without a dot gets the environment's `domain`. Default: the service's.
+        host: Option<OneOrMany<Text>>,
+        /// Its path, or several. Default `/`.
+        path: Option<OneOrMany<Text>>,
+        /// The port it leads to, by name. Default: where the service's URL points.
+        port: Option<Text>,
+        /// Whether `path` is taken away before the service sees it. Default false.
+        strip_prefix: Option<Flag>,
+        /// Traefik's middlewares before it, by their names in `ingress.middlewares`; `[]` for none. Default: the service's.
+        middlewares: List<Text>,
+        /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as the service has it.
+        tls: Option<Tls>,
     }
 }
 

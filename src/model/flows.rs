@@ -93,7 +93,7 @@ fn solvers(environment: &Environment, model: &Model) -> BTreeMap<String, Solvers
     let Some(router) = &model.ingress else { return BTreeMap::new() };
     let written = router.certificates.iter();
     let written = written.map(|one| (one.namespace.as_str(), one.issuer.as_str(), one.kind));
-    let of_services = environment.services().filter_map(|service| service.route.as_deref());
+    let of_services = environment.services().flat_map(|service| &service.routes);
     let of_routes = router.routes.iter().chain(of_services).filter_map(|route| {
         let tls = route.tls.as_ref()?;
         Some((route.namespace.as_str(), tls.issuer.as_deref()?, tls.issuer_kind?))
@@ -220,7 +220,7 @@ impl Around<'_> {
         }
         if let Router::Peers(peers) = router::router(self.model) {
             let peers = shared(peers);
-            for port in routed_ports(service, self.model) {
+            for port in routed_ports(service) {
                 opened.add(peers.iter().cloned(), one_port(service, port));
             }
         }

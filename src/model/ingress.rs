@@ -340,6 +340,7 @@ fn chart_routes(resolver: &mut Resolver<'_>, ingress: &Ingress, charts: &[Chart]
             middlewares: &table.middlewares,
             strip_prefix: table.strip_prefix,
             tls: table.tls.as_ref(),
+            beside: None,
             place: table.span,
             subject: format!("charts.{}", chart.name),
         };
@@ -409,6 +410,7 @@ fn lower_dashboard(resolver: &mut Resolver<'_>, table: &inventory::ingress::Ingr
         middlewares: &dashboard.middlewares,
         strip_prefix: None,
         tls: dashboard.tls.as_ref(),
+        beside: None,
         place: dashboard.span,
         subject: "ingress.dashboard".to_owned(),
     };

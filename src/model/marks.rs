@@ -36,8 +36,6 @@ pub struct Annotations {
     pub service: Texts,
     /// Of the Service beside it for what is reached from outside.
     pub external: Texts,
-    /// Of the Ingress, IngressRoute or HTTPRoute.
-    pub route: Texts,
     /// Of the IngressRouteTCP or IngressRouteUDP.
     pub entry: Texts,
     /// Of the other objects.
@@ -91,10 +89,14 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
             if service.kind == Kind::Job {
                 renew(&mut service.annotated.workload, engine);
             }
-            if let Some(own) = &mut service.route {
-                own.labels = service.labels.clone();
-                own.annotations = service.annotated.route.clone();
-                own.other_annotations = service.annotated.other.clone();
+            for route in &mut service.routes {
+                route.labels = service.labels.clone();
+                let own = std::mem::replace(&mut route.annotations, service.annotated.other.clone());
+                route.annotations.extend(own);
+                route
+                    .annotations
+                    .extend(model.ingress.iter().flat_map(|ingress| ingress.annotations.clone()));
+                route.other_annotations = service.annotated.other.clone();
             }
         }
         if waves {
@@ -133,9 +135,6 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, ingress: Option<&
     if let Some(digest) = &service.files.digest {
         pod.add("checksum/files", digest);
     }
-    let mut with_route = other.clone();
-    with_route.extend(service.route.iter().flat_map(|own| own.annotations.clone()));
-    with_route.extend(ingress.map(|ingress| ingress.annotations.clone()).unwrap_or_default());
     let mut entry = other.clone();
     entry.extend(ingress.map(Ingress::class_annotation).unwrap_or_default());
     let mut service_own = other.clone();
@@ -147,7 +146,7 @@ fn annotate(service: &Service, env: Option<&str>, waves: bool, ingress: Option<&
     } else if service.service_type == "LoadBalancer" {
         service_own.extend(request.unwrap_or_default());
     }
-    Annotations { workload, pod, service: service_own, external, route: with_route, entry, other }
+    Annotations { workload, pod, service: service_own, external, entry, other }
 }
 
 /// Nobody may change a job, so one that differs has to be made anew: then, and only then, it runs again. `Replace=true`

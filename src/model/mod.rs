@@ -51,6 +51,7 @@ pub mod probe;
 pub mod references;
 pub mod rollout;
 pub mod route;
+pub mod routes;
 pub mod secret;
 pub mod service;
 pub mod service_backup;

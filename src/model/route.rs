@@ -106,6 +106,8 @@ pub struct Wanted<'w> {
     pub strip_prefix: Option<Spanned<bool>>,
     /// TLS, as written.
     pub tls: Option<&'w Tls>,
+    /// Another route of the same hosts, which asks for their certificate and sends clients on to HTTPS.
+    pub beside: Option<&'w Route>,
     /// The place of whatever wants it.
     pub place: Span,
     /// Where it stands in the inventory, as a path.
@@ -121,8 +123,11 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
     check_paths(resolver, ingress, &wanted);
     check_route_limits(resolver, ingress, &wanted, strip_prefix);
     let tls_on = wanted.tls.map_or(ingress.tls, Tls::on);
-    let tls = route_tls(resolver, ingress, &wanted, tls_on);
-    let redirect = ingress.redirect_http && tls_on;
+    let tls = match wanted.beside.and_then(|beside| beside.tls.as_ref()) {
+        Some(shared) => Some(RouteTls { issuer: None, issuer_kind: None, ..shared.clone() }),
+        None => route_tls(resolver, ingress, &wanted, tls_on),
+    };
+    let redirect = ingress.redirect_http && tls_on && !is_sent_on(ingress, wanted.beside);
     let mut middlewares: Vec<String> = named.iter().map(|name| copy_name(wanted.name, name)).collect();
     let mut copies = copies(&ingress.middlewares, &named, wanted.name);
     let over = wanted.middlewares.first().filter(|_| copies.len() > MOST_COPIES).map(|text| text.span);
@@ -178,6 +183,13 @@ pub fn lower_route(resolver: &mut Resolver<'_>, ingress: &Ingress, wanted: Wante
         subject: wanted.subject,
         place: wanted.place,
     }
+}
+
+/// Whether another route sends on whoever asks for the hosts by plain HTTP, whatever the path. An Ingress says it for
+/// its own paths only.
+fn is_sent_on(ingress: &Ingress, beside: Option<&Route>) -> bool {
+    let any = |route: &Route| route.redirect && route.paths.iter().any(|path| path.value == "/");
+    ingress.provider != IngressProvider::Ingress && beside.is_some_and(any)
 }
 
 /// A plain Ingress has no words for it; ingress-nginx reads an annotation.

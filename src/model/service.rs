@@ -20,7 +20,6 @@ use crate::model::host::lower_hosts;
 use crate::model::ingress::lower_paths;
 use crate::model::listeners::attach;
 use crate::model::marks::Annotations;
-use crate::model::middleware::position;
 use crate::model::monitoring::{Monitor, lower_monitor};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::node::gpus;
@@ -28,13 +27,14 @@ use crate::model::patches::{Patches, lower_patches};
 use crate::model::pod::{Files, Pod, Rbac, lower_files, lower_pod, lower_rbac};
 use crate::model::policy::{AllowFrom, Egress, lower_allow_from, lower_egress, lower_talks_to};
 use crate::model::port::{
-    ExternalService, Port, behind, check_host_network, lower_ports, main_port, service_types, speaks_http,
+    ExternalService, Port, check_host_network, lower_ports, main_port, service_types, speaks_http,
 };
 use crate::model::probe::{Asked, Probe, lower_probes};
 use crate::model::references::{QuantityValue, Resolver};
 use crate::model::rollout::{Rollout, give_time, lower_rollout};
-use crate::model::route::{Route, Wanted, lower_route, rule};
-use crate::model::stack::{Stack, known_secret, quantities};
+use crate::model::route::{Route, rule};
+use crate::model::routes::{Reached, lower_routes};
+use crate::model::stack::{Stack, quantities};
 use crate::model::storage::Claim;
 use crate::model::texts::{Texts, list, optional, passthrough, texts};
 use crate::model::volume::{ClaimTemplate, Source, Volume, lower_volumes};
@@ -125,8 +125,8 @@ pub struct Service {
     pub path: Spanned<String>,
     /// Hosts and path as a rule of Traefik.
     pub traefik_rule: String,
-    /// How its hosts lead to it, where something routes them.
-    pub route: Option<Box<Route>>,
+    /// How hosts lead to it, where something routes them: first by its own `host`, then by its `routes`.
+    pub routes: Vec<Route>,
     /// What must be ready before it, among what is on.
     pub depends_on: Vec<Dependency>,
     /// What it connects to, among what is on.
@@ -306,10 +306,16 @@ pub fn lower_service(
     }
     let paths = table.path.as_ref().map(|OneOrMany(paths)| paths.as_slice()).unwrap_or_default();
     let paths = lower_paths(resolver, paths, place);
-    let route = lower_own_route(resolver, around, stack, (key, &name), table, (&hosts, &paths));
+    let reached = Reached {
+        key,
+        name: &name,
+        hosts: &hosts,
+        paths: &paths,
+        ports: &ports,
+        main_port: main_port.as_deref(),
+    };
+    let routes = lower_routes(resolver, around, stack, table, &reached);
     let path = paths.first().cloned().unwrap_or_default();
-    let main = ports.iter().find(|port| Some(&port.name) == main_port.as_ref());
-    let route = route.map(|route| Box::new(behind(route, main, around.model.ingress.as_ref(), &name)));
     let gpus = gpus(table.gpu.as_ref());
     let resources = Arc::new(lower_resources(resolver, table.resources.as_ref()));
     let probe = lower_probes(resolver, &asked, &ports, None, main_port.as_deref());
@@ -356,7 +362,7 @@ pub fn lower_service(
         longest_start,
         pod: lower_pod(resolver, around, stack, table),
         traefik_rule: rule(&hosts, &paths),
-        route,
+        routes,
         path,
         depends_on: lower_dependencies(resolver, around, &table.depends_on),
         talks_to: lower_talks_to(resolver, around, key, &table.talks_to, |resolver, names| {
@@ -434,44 +440,6 @@ pub fn lower_resources(
         requests: exact(&resources.requests),
         limits: exact(&resources.limits),
     })
-}
-
-/// The route of a service with a host, where something routes hosts and there is a port to lead to.
-fn lower_own_route(
-    resolver: &mut Resolver<'_>,
-    around: &Around<'_>,
-    stack: Option<&Stack>,
-    (key, name): (&str, &Spanned<String>),
-    table: &inventory::service::Service,
-    (hosts, paths): (&[Spanned<String>], &[Spanned<String>]),
-) -> Option<Route> {
-    let ingress = around.model.ingress.as_ref()?;
-    if hosts.is_empty() {
-        return None;
-    }
-    let wanted = Wanted {
-        name: &name.value,
-        owner: format!("service `{key}`"),
-        hosts: hosts.to_vec(),
-        paths: paths.to_vec(),
-        middlewares: &table.middlewares,
-        strip_prefix: table.strip_prefix,
-        tls: table.tls.as_ref(),
-        place: name.span,
-        subject: format!("services.{key}"),
-    };
-    let mut route = lower_route(resolver, ingress, wanted);
-    route.namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
-    // A Secret of another stack is out of reach; one that the inventory does not declare is taken at its word.
-    for text in &table.middlewares {
-        let middleware = position(&ingress.middlewares, &text.value);
-        let secret = middleware.and_then(|at| ingress.middlewares[at].secret.as_ref());
-        let declared = &resolver.inventory.tables.secrets;
-        if let Some(secret) = secret.filter(|secret| declared.contains_key(&secret.value)) {
-            known_secret(resolver, stack, &Spanned::new(secret.value.clone(), text.span));
-        }
-    }
-    Some(route)
 }
 
 fn mounts_one_node(stack: &Stack, volumes: &[Volume]) -> bool {

@@ -67,6 +67,13 @@ impl<T> Default for List<T> {
     }
 }
 
+impl<T> List<T> {
+    /// The items, if the list is there at all: `[]` says something, too.
+    pub fn given(&self) -> Option<&[T]> {
+        self.given.then_some(&self.items)
+    }
+}
+
 impl<T> Deref for List<T> {
     type Target = Vec<T>;
     fn deref(&self) -> &Vec<T> {

@@ -34,11 +34,10 @@ pub fn router(model: &Model) -> Router {
 }
 
 /// The ports, by name, that the router connects to: for hosts, and for whatever comes in by an entry point.
-pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<Item = &'s str> {
-    let hosts = model.ingress.is_some() && !service.hosts.is_empty();
-    let of_hosts = service.main_port.as_deref().filter(|_| hosts);
+pub fn routed_ports(service: &Service) -> impl Iterator<Item = &str> {
+    let of_hosts = service.routes.iter().filter_map(|route| route.port.as_str());
     let entered = |port: &&Port| port.entry_point.is_some() || port.listener.is_some();
-    of_hosts.into_iter().chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
+    of_hosts.chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
 }
 
 /// What a service's CiliumNetworkPolicy lets in.
@@ -46,7 +45,7 @@ pub fn from_router(service: &Service, model: &Model) -> Vec<Json> {
     let Router::Entities(entities) = router(model) else { return Vec::new() };
     let open = open_ports(service);
     let mut ports: Vec<Json> = Vec::new();
-    for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
+    for port in routed_ports(service).flat_map(|name| one_port(service, name)) {
         if !ports.contains(&port) && !open.contains(&port) {
             ports.push(port);
         }
