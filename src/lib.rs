@@ -57,8 +57,9 @@ pub struct Inputs {
     pub templates: Vec<(TreePath, FileId)>,
     /// What people put into the output folder by hand.
     pub hand_written: Vec<HandWritten>,
-    /// Whether the output folder holds a tree already: before, there is no place to put a secret's file.
-    pub rendered: bool,
+    /// The output folder as messages show it, if it holds a tree already: before, there is no place to put a secret's
+    /// file.
+    pub rendered: Option<String>,
     /// Files of people in the output folder whose text is not known.
     pub unread: Vec<Unread>,
     /// The files that the inventory names: [`wanted_files`], [`Inputs::add_file`].
@@ -160,7 +161,7 @@ fn judge(
         return Outcome { value: None, diagnostics: found };
     };
     check::objects::hand_written(written, &model, &mut found);
-    secret_files::check(&model, inputs.hand_written(), inputs.rendered, &mut found);
+    secret_files::check(&model, inputs.hand_written(), inputs.rendered.as_deref(), &mut found);
     check::check(model, found, catalog::codes(), &inputs.levels)
 }
 

@@ -100,11 +100,15 @@ fn head(one: &Wanted<'_>, out: &str) -> String {
     let path = one.path().map(|path| quoted(&plain(&format!("{out}/{path}")))).unwrap_or_default();
     let next = match one.secret.provider {
         SecretProvider::SealedSecrets => {
-            format!("# then: kubeseal --format yaml < THIS-FILE > {path}\n# and delete this file.\n")
+            format!(
+                "# then: kubeseal --format yaml < THIS-FILE > {path}\n# delete this file, and: bayplan render\n"
+            )
         }
         SecretProvider::Sops => {
             let config = quoted(&plain(&format!("{out}/sops.config")));
-            format!("# then, as {path}:\n# sops --config {config} encrypt --in-place {path}\n")
+            format!(
+                "# then, as {path}:\n# sops --config {config} encrypt --in-place {path}\n# bayplan render\n"
+            )
         }
         SecretProvider::ExternalSecrets => {
             "# The External Secrets operator makes this one; applied by hand it is replaced.\n".to_owned()

@@ -27,6 +27,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
             health_checks(environment, stack, found);
         }
     }
+    whole_engines(model, gitops, found);
     differences(model, gitops, found);
     windows(model, gitops, found);
     notifications(model, gitops, found);
@@ -58,6 +59,21 @@ fn settings(
     if let Some(span) = model.key_of(&environment.name, &["stacks", &stack.name, key]) {
         let what = format!("stack `{}`", stack.name);
         found.push(ignored(&what, key, engine, span, gitops).about(stack.subject()));
+    }
+}
+
+/// Tables for an engine that applies nothing at all.
+fn whole_engines(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
+    let idle = match (gitops.uses_argocd(), gitops.uses_flux()) {
+        (false, true) => ("argocd", "Flux"),
+        (true, false) => ("flux", "Argo CD"),
+        _ => return,
+    };
+    let (key, who) = idle;
+    if let Some(span) = model.key_of("", &["gitops", key]) {
+        let message = format!("{who} applies everything, and `gitops.{key}` is not for it");
+        let finding = IGNORED_SETTINGS.at(span, "has no effect", message).about("gitops");
+        found.push(finding.because(gitops.place, "who applies what").help("drop it"));
     }
 }
 

@@ -50,6 +50,7 @@ pub mod sharing;
 pub mod spelling;
 pub mod sqlite;
 pub mod storage;
+pub mod unused_keys;
 pub mod unused_secrets;
 pub mod variables;
 pub mod workloads;
@@ -132,6 +133,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (engines::check, engines::CODES),
     (images::check, images::CODES),
     (spelling::check, &[]),
+    (unused_keys::check, unused_keys::CODES),
     (zones::check, &[]),
     (pods::check, &[]),
     (objects::check, objects::CODES),

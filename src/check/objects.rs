@@ -339,9 +339,9 @@ fn with_kind(document: &Value, path: &TreePath) -> Option<Value> {
 }
 
 /// The files that kustomizations of people's own name as patches.
-pub fn patches(manifests: &[Manifest]) -> BTreeSet<String> {
+pub fn patches<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for manifest in manifests.iter().filter(|manifest| is_kustomization(manifest.path.name())) {
+    for manifest in manifests.into_iter().filter(|manifest| is_kustomization(manifest.path.name())) {
         let folder = manifest.path.parent();
         for document in &manifest.documents {
             for name in patch_files(document) {

@@ -92,8 +92,8 @@ fn unused_keys(model: &Model, found: &mut Diagnostics) {
         for service in environment.services().filter(|service| !routed.contains(service.key.as_str())) {
             // What `routes` do not say for themselves they have from the service.
             let handed_on = !service.routes.is_empty();
-            for key in ["middlewares", "strip-prefix", "tls"] {
-                if handed_on && key != "strip-prefix" {
+            for key in ["path", "middlewares", "strip-prefix", "tls"] {
+                if handed_on && ["middlewares", "tls"].contains(&key) {
                     continue;
                 }
                 let path = ["services", &service.key, key];

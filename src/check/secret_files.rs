@@ -9,6 +9,8 @@ use crate::inventory::secret::SecretProvider;
 use crate::model::Model;
 use crate::model::secret::Secret;
 use crate::model::texts::Texts;
+use crate::object::path::{Path, Step};
+use crate::object::place::Documents;
 use crate::object::read::read_documents;
 use crate::object::{Id, Value};
 use crate::source::{FileId, Source, Span};
@@ -65,15 +67,16 @@ impl Wanted<'_> {
     /// The commands that make its file, in words.
     pub fn command(&self, out: &str) -> Option<String> {
         let path = quoted(&format!("{out}/{}", self.path()?));
+        let config = quoted(&format!("{out}/sops.config"));
         let template = self.template();
         // The .gitignore of `bayplan init` keeps such names out of Git.
         let clear = quoted(&format!("{}.secret.yaml", self.secret.name));
         Some(match self.secret.provider {
             SecretProvider::SealedSecrets => format!(
-                "`{template} > {clear}`, fill in the values, `kubeseal --format yaml < {clear} > {path}`, and delete {clear}"
+                "`{template} > {clear}`, fill in the values, `kubeseal --format yaml < {clear} > {path}`, delete {clear}, and `bayplan render`"
             ),
             _ => format!(
-                "`{template} > {path}`, fill in the values, `sops --config {out}/sops.config encrypt --in-place {path}`"
+                "`{template} > {path}`, fill in the values, `sops --config {config} encrypt --in-place {path}`, and `bayplan render`"
             ),
         })
     }
@@ -124,14 +127,17 @@ struct Kept<'f> {
     path: &'f str,
     file: FileId,
     source: &'f Source,
+    /// The output folder.
+    out: &'f str,
     documents: Vec<Value>,
 }
 
-/// Checks the file of every secret. Before anything was `rendered` there is no place to put one.
+/// Checks the file of every secret in the output folder, as messages show it. Before anything was rendered there is no
+/// such folder, and no place to put one.
 pub fn check<'f>(
     model: &Model,
     files: impl Iterator<Item = (&'f HandWritten, &'f Source)>,
-    rendered: bool,
+    out: Option<&'f str>,
     found: &mut Diagnostics,
 ) {
     let mut folders: BTreeMap<String, Vec<Kept<'f>>> = BTreeMap::new();
@@ -145,7 +151,13 @@ pub fn check<'f>(
             continue;
         };
         let Ok(documents) = read_documents(&source.text) else { continue };
-        let kept = Kept { path: file.path.as_str(), file: file.file, source, documents };
+        let kept = Kept {
+            path: file.path.as_str(),
+            file: file.file,
+            source,
+            documents,
+            out: out.unwrap_or_default(),
+        };
         folders.entry(folder.to_string()).or_default().push(kept);
     }
     for one in wanted.iter().filter(|wanted| wanted.secret.ending().is_some()) {
@@ -156,18 +168,17 @@ pub fn check<'f>(
             beside.clone().find(by_name).or_else(|| beside.clone().find(|kept| holds(kept, one.secret)));
         match kept {
             Some(kept) => judge(one, kept, found),
-            None if rendered => found.push(missing(one)),
-            None => {}
+            None => found.extend(out.map(|out| missing(one, out))),
         }
     }
 }
 
-fn missing(one: &Wanted<'_>) -> Diagnostic {
+fn missing(one: &Wanted<'_>, out: &str) -> Diagnostic {
     let place = one.environment.map(|name| format!(" in environment `{name}`")).unwrap_or_default();
     let path = one.path().unwrap_or_default();
-    let message = format!("secret `{}` has no file{place}: `out/{path}` is not there", one.secret.key);
+    let message = format!("secret `{}` has no file{place}: `{out}/{path}` is not there", one.secret.key);
     let diagnostic = MISSING_SECRET_FILE.at(one.secret.place, "nobody has made it yet", message);
-    diagnostic.about(about(one)).help(one.command("out").unwrap_or_default())
+    diagnostic.about(about(one)).help(one.command(out).unwrap_or_default())
 }
 
 fn about(one: &Wanted<'_>) -> String {
@@ -216,6 +227,15 @@ fn judge(one: &Wanted<'_>, kept: &Kept<'_>, found: &mut Diagnostics) {
     keys(one, kept, &entries, found);
 }
 
+/// The place of a value of one of a file's documents; the file's beginning if it is not there.
+fn value_place(kept: &Kept<'_>, document: &Value, keys: &[&str]) -> Span {
+    let number = kept.documents.iter().position(|one| std::ptr::eq(one, document)).unwrap_or_default();
+    let text = &kept.source.text;
+    let path = Path(keys.iter().map(|key| Step::Key((*key).to_owned())).collect());
+    let place = Documents::read(text, &|key| key).and_then(|documents| documents.find(text, number, &path));
+    Span::new(kept.file, place.map_or(0..0, |place| place.range))
+}
+
 /// The place of a word in a file; its beginning if it is not there.
 fn place(kept: &Kept<'_>, word: &str) -> Span {
     let text = &kept.source.text;
@@ -252,11 +272,15 @@ fn wrong_kind(one: &Wanted<'_>, kept: &Kept<'_>, found: &mut Diagnostics) {
     let (what, help) = match (one.secret.provider, whole) {
         (SecretProvider::Sops, true) => (
             "is encrypted as a whole, and kustomize reads no kind in it".to_owned(),
-            "encrypt only the values: `encrypted_regex: ^(data|stringData)$`, as `[sops]` writes it into out/sops.config".to_owned(),
+            "encrypt only the values: `encrypted_regex: ^(data|stringData)$`, as `[sops]` writes it into sops.config".to_owned(),
         ),
         (SecretProvider::Sops, false) => (
             "is not encrypted with SOPS".to_owned(),
-            format!("sops --config out/sops.config encrypt --in-place out/{}", kept.path),
+            format!(
+                "`sops --config {} encrypt --in-place {}`",
+                quoted(&format!("{}/sops.config", kept.out)),
+                quoted(&kept.source.path)
+            ),
         ),
         _ => (
             "holds no SealedSecret".to_owned(),
@@ -266,7 +290,7 @@ fn wrong_kind(one: &Wanted<'_>, kept: &Kept<'_>, found: &mut Diagnostics) {
     hide_around(kept, span, found);
     found.push(
         BAD_SECRET_FILE
-            .at(span, "not encrypted so", format!("`out/{}` {what}", kept.path))
+            .at(span, "not encrypted so", format!("`{}` {what}", kept.source.path))
             .because(one.secret.place, format!("declared with `{}`", one.secret.provider.word()))
             .about(about(one))
             .help(help),
@@ -285,7 +309,7 @@ fn clear_values(
         let span = key_place(kept, key);
         hide_around(kept, span, found);
         let message =
-            format!("key `{key}` of `out/{}` stands in clear text beside encrypted ones", kept.path);
+            format!("key `{key}` of `{}` stands in clear text beside encrypted ones", kept.source.path);
         found.push(
             BAD_SECRET_FILE
                 .at(span, "not encrypted", message)
@@ -315,21 +339,24 @@ fn names(one: &Wanted<'_>, kept: &Kept<'_>, document: &Value, found: &mut Diagno
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
     let sealed = one.secret.provider == SecretProvider::SealedSecrets;
     let scope = if sealed { scope(document) } else { "" };
-    let mut report = |word: &str, message: String, help: &str| {
-        let diagnostic = MISNAMED_SECRET.at(place(kept, word), "not what the inventory says", message);
+    let mut report = |keys: &[&str], message: String, help: &str| {
+        let span = value_place(kept, document, keys);
+        let diagnostic = MISNAMED_SECRET.at(span, "not what the inventory says", message);
         found.push(diagnostic.because(one.secret.place, "declared here").about(about(one)).help(help));
     };
     let name = text("/metadata/name").unwrap_or_default();
     if name != one.secret.name {
-        let message =
-            format!("`out/{}` holds secret `{name}`, and services look for `{}`", kept.path, one.secret.name);
+        let message = format!(
+            "`{}` holds secret `{name}`, and services look for `{}`",
+            kept.source.path, one.secret.name
+        );
         let help = match scope {
             "strict" => {
                 "seal it again under the right name: changed in the file it could not be opened (strict scope)"
             }
             _ => "change its name",
         };
-        report(name, message, help);
+        report(&["metadata", "name"], message, help);
     }
     // An overlay sets the namespace of all that it builds; sealed values open in their own one only.
     let in_overlay = one.environment.is_some();
@@ -342,10 +369,12 @@ fn names(one: &Wanted<'_>, kept: &Kept<'_>, document: &Value, found: &mut Diagno
     if wrong && !free {
         let given = given.unwrap_or_default();
         let message = match given {
-            "" => format!("`out/{}` names no namespace, and its chart is in `{}`", kept.path, one.namespace),
+            "" => {
+                format!("`{}` names no namespace, and its chart is in `{}`", kept.source.path, one.namespace)
+            }
             _ => format!(
-                "`out/{}` is for namespace `{given}`, and the secret lives in `{}`",
-                kept.path, one.namespace
+                "`{}` is for namespace `{given}`, and the secret lives in `{}`",
+                kept.source.path, one.namespace
             ),
         };
         let help = match scope {
@@ -354,13 +383,14 @@ fn names(one: &Wanted<'_>, kept: &Kept<'_>, document: &Value, found: &mut Diagno
             }
             _ => "write the right namespace",
         };
-        report(given, message, help);
+        report(&["metadata", "namespace"], message, help);
     }
     let kind = if sealed { text("/spec/template/type") } else { text("/type") }.unwrap_or("Opaque");
     let declared = one.secret.kind.as_ref().map_or("Opaque", |kind| kind.value.as_str());
     if kind != declared {
-        let message = format!("`out/{}` is of type {kind}, and the inventory says {declared}", kept.path);
-        report(kind, message, "make them agree: a Secret's type cannot be changed once it is in the cluster");
+        let message = format!("`{}` is of type {kind}, and the inventory says {declared}", kept.source.path);
+        let keys: &[&str] = if sealed { &["spec", "template", "type"] } else { &["type"] };
+        report(keys, message, "make them agree: a Secret's type cannot be changed once it is in the cluster");
     }
 }
 
@@ -368,13 +398,13 @@ fn keys(one: &Wanted<'_>, kept: &Kept<'_>, entries: &BTreeMap<&str, &Value>, fou
     let secret = one.secret;
     let declared: Vec<&str> = secret.keys.iter().map(|key| key.value.as_str()).collect();
     for key in secret.keys.iter().filter(|key| !entries.contains_key(key.value.as_str())) {
-        let message = format!("`out/{}` has no key `{key}`", kept.path);
+        let message = format!("`{}` has no key `{key}`", kept.source.path);
         let help = match (
             nearest(key, entries.keys().copied().filter(|key| !declared.contains(key))),
             secret.provider,
         ) {
             (Some(near), _) => format!("its key `{near}` may be meant"),
-            (None, SecretProvider::Sops) => format!("add it: sops edit out/{}", kept.path),
+            (None, SecretProvider::Sops) => format!("add it: `sops edit {}`", quoted(&kept.source.path)),
             (None, _) => {
                 let namespace = one.namespace;
                 format!(
@@ -396,7 +426,7 @@ fn keys(one: &Wanted<'_>, kept: &Kept<'_>, entries: &BTreeMap<&str, &Value>, fou
     }
     for key in entries.keys().filter(|key| !declared.contains(key)) {
         let message =
-            format!("`out/{}` has key `{key}`, which secret `{}` does not declare", kept.path, secret.key);
+            format!("`{}` has key `{key}`, which secret `{}` does not declare", kept.source.path, secret.key);
         found.push(
             UNDECLARED_SECRET_KEY
                 .at(key_place(kept, key), "not declared", message)

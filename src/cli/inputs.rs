@@ -82,7 +82,7 @@ pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), ""));
         inputs.unread.push(Unread { file, path: path.clone(), reason });
     }
-    inputs.rendered = existing.iter().next().is_some();
+    inputs.rendered = existing.iter().next().map(|_| out.display().to_string());
     let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));
     if let Some(Entry::File(text)) = images {
         let path = format!("{}/{}", out.display(), images::FILE);

@@ -131,7 +131,11 @@ fn tell_stale(plan: &Plan, out: &Path, exit: Exit, format: Format, quiet: bool) 
         let line = |(what, path)| format!("{what:<10}{}\n", visible(&format!("{}/{path}", out.display())));
         print(&plan.stale().map(line).collect::<String>())?;
     }
-    say(quiet, "the tree is not what the inventory says: run `bayplan render` and commit what it writes");
+    let next = match plan.conflicts.is_empty() {
+        true => "run `bayplan render` and commit what it writes",
+        false => "mend the errors above, then run `bayplan render` and commit what it writes",
+    };
+    say(quiet, &format!("the tree is not what the inventory says: {next}"));
     Ok(Exit::Findings)
 }
 

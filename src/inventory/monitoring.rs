@@ -120,7 +120,7 @@ short_form!(
 record! {
     /// A rule of your own.
     pub struct AlertRule {
-        /// When it fires: an expression of PromQL. `$NAMESPACE` stands for the stack's namespace.
+        /// When it fires: an expression of PromQL. `${stacks.NAME.namespace}` is the stack's namespace.
         #[required]
         expr: Option<Text>,
         /// How long that must hold. Default: at once.

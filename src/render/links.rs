@@ -201,7 +201,7 @@ pub(super) fn dangling(
     model: &Model,
     jobs: &[Job<'_>],
     linked: &[Linked],
-    manifests: &[Manifest],
+    manifests: &[&Manifest],
     into_tree: impl FnOnce() -> Tree + Send,
     diagnostics: &mut Diagnostics,
 ) -> (Tree, Vec<Found>) {
@@ -495,8 +495,8 @@ pub(super) struct Manual<'m> {
 }
 
 /// Hand-written files, for each namespace that they are applied to.
-fn hand_written<'m>(model: &Model, manifests: &'m [Manifest]) -> Vec<Manual<'m>> {
-    let patches = objects::patches(manifests);
+fn hand_written<'m>(model: &Model, manifests: &[&'m Manifest]) -> Vec<Manual<'m>> {
+    let patches = objects::patches(manifests.iter().copied());
     let mut written = Vec::new();
     for manifest in manifests.iter().filter(|one| one.is_listed() && !patches.contains(one.path.as_str())) {
         let links = Arc::new(Links::of(&manifest.documents));

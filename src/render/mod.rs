@@ -114,11 +114,14 @@ pub fn render(
     insert_images(model, &mut files.tree);
     faults.sort_by_key(|(number, _)| *number);
     diagnostics.extend(counted(faults.into_iter().flat_map(|(_, faults)| faults)));
+    // What stands in the way of a file is no second object: the comparison with the disk says what it is.
+    let hand_written: Vec<&Manifest> =
+        hand_written.iter().filter(|manifest| !files.tree.contains(&manifest.path)).collect();
     let listed = hand_written.iter().filter(|manifest| manifest.is_listed());
     let listed: Vec<TreePath> = listed.map(|manifest| manifest.path.clone()).collect();
     let mut found = Diagnostics::default();
     let into_tree = || files.into_tree(&listed, &mut diagnostics);
-    let (tree, dangling) = links::dangling(model, &jobs, &noted.linked, hand_written, into_tree, &mut found);
+    let (tree, dangling) = links::dangling(model, &jobs, &noted.linked, &hand_written, into_tree, &mut found);
     noted.found.extend(dangling);
     found.absorb(judge::placed(&Locator { model, contexts: &contexts, templates }, &jobs, noted.found));
     found.extend(templates.set.unused());

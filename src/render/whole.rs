@@ -173,7 +173,7 @@ impl<'m> Whole<'m> {
     }
 
     /// Folders of this tree that are applied and not there. Of other folders of the repository nothing is known.
-    pub fn lost_folders(&self, manifests: &[Manifest], tree: &Tree) -> Vec<(Maker, Finding)> {
+    pub fn lost_folders(&self, manifests: &[&Manifest], tree: &Tree) -> Vec<(Maker, Finding)> {
         let Some(gitops) = &self.model.gitops else { return Vec::new() };
         let made = self.linked.iter().enumerate().flat_map(|(at, one)| {
             one.links.folders.iter().map(move |folder| (Maker::Job(at, folder.object), folder))

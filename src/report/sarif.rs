@@ -55,7 +55,7 @@ fn rule(code: &Code) -> Value {
 fn first_paragraph(code: &Code) -> String {
     let mut paragraphs = code.explain.split("\n\n").map(str::trim);
     let first = paragraphs.find(|text| !text.is_empty() && !text.starts_with('#'));
-    let text = first.unwrap_or(code.summary).replace(['\n', '`'], " ");
+    let text = first.unwrap_or(code.summary).replace('`', "");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -226,6 +226,7 @@ fn totals(found: &[&Diagnostic], style: Style) -> String {
 
 /// The first rule of those that weigh most. What is wrong with the file itself is said by its message alone.
 fn worth_explaining(found: &[&Diagnostic]) -> Option<&'static str> {
-    let explained = found.iter().filter(|diagnostic| diagnostic.code.family != Family::Inventory);
-    explained.min_by_key(|diagnostic| std::cmp::Reverse(diagnostic.level)).map(|first| first.code.name)
+    let worst = found.iter().map(|diagnostic| diagnostic.level).max()?;
+    let mut explained = found.iter().filter(|diagnostic| diagnostic.code.family != Family::Inventory);
+    explained.find(|diagnostic| diagnostic.level == worst).map(|first| first.code.name)
 }

@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions, tests as looks};
 use serde_json::Value as Json;
@@ -17,7 +18,8 @@ use sha2::{Digest, Sha256};
 
 use super::guard::{
     LENGTH_LIMIT, STRING_LIMIT, WEIGH, WEIGH_ALL, WEIGH_JOINED, WEIGH_LIST, WEIGH_TEXT, check_size, fault,
-    is_captured, limit, meter, weigh, weigh_all, weigh_joined, weigh_list, weigh_text, weight, whole_weight,
+    is_captured, limit, listed, meter, weigh, weigh_all, weigh_joined, weigh_list, weigh_text, weight,
+    whole_weight,
 };
 use super::holes::{Fault, FaultKind, Filler, has_marker};
 use super::total::Total;
@@ -194,8 +196,24 @@ fn measured(
         weigh_order(state, name, &values)?;
     }
     let result = original.call(state, &values)?;
+    let result = if name == "chain" { collected(&result)? } else { result };
     meter(state).work(weight(&result)?)?;
     Ok(result)
+}
+
+/// What `chain` joins, as a map or list of its own: the engine's looks into each of its parts anew, and they may be
+/// made of parts, too.
+fn collected(joined: &Value) -> Result<Value, Error> {
+    let items = joined.try_iter()?.take(LENGTH_LIMIT + 1);
+    let collected = match joined.kind() {
+        ValueKind::Map => {
+            let entries = items.map(|key| joined.get_item(&key).map(|value| (key, value)));
+            Value::from_object(entries.collect::<Result<IndexMap<Value, Value>, Error>>()?)
+        }
+        _ => Value::from(items.collect::<Vec<Value>>()),
+    };
+    check_size(&collected)?;
+    Ok(collected)
 }
 
 /// A filter's argument: of bounded size, and as text where it was captured.
@@ -204,13 +222,7 @@ fn argument(state: &mut State<'_, '_>, value: Value, fill: bool) -> Result<Value
     if fill && is_captured(&value) {
         return as_text(state, &value).map(Value::from);
     }
-    if value.kind() == ValueKind::Iterable && value.len().is_none() {
-        let items: Vec<Value> = value.try_iter()?.take(LENGTH_LIMIT + 1).collect();
-        let listed = Value::from(items);
-        check_size(&listed)?;
-        return Ok(listed);
-    }
-    Ok(value)
+    listed(value)
 }
 
 /// Charges what it takes to compare the members of a list with each other, the caller's to their ends.

@@ -543,6 +543,32 @@ fn guards_take_what_has_no_weight() {
     assert_eq!(object(&text, context! {}), json!({"a": "1", "b": 1, "c": "2\"y\""}));
 }
 
+/// What doubles a text thirty-four times over must be weighed wherever the engine reads it.
+#[test]
+fn nothing_hides_from_the_guards() {
+    let doubled = format!("{{% set a='{}' %}}{}", "x".repeat(16), "{% set a = a ~ a %}".repeat(34));
+    for text in [
+        format!("{{#}} {{% raw %}} #}}{doubled}{{# {{% endraw %}} #}}"),
+        format!("{{% raw %}}{{% endrawx %}}{{# {{% endraw %}}{doubled}{{# #}}"),
+        format!("{{% with (a, z) = ([1], 0) %}}{}", "{% with (a, (b, z)) = (a + a, [1, 2]) %}".repeat(40))
+            + &"{% endwith %}".repeat(41),
+    ] {
+        fails(&text, context! {}, "template-limit", "the limit of");
+    }
+    let depth = "{% set n = namespace(x=X) %}{% for i in range(20000) %}{% set n.x = Y %}{% endfor %}a: {{ n.x|length }}\n";
+    for (start, step) in
+        [("{}", "n.x|chain({})"), ("[1]", "n.x|chain([])"), ("[1]", "n.x[::1]"), ("[1]", "n.x|reverse")]
+    {
+        let text = depth.replace('X', start).replace('Y', step);
+        assert_eq!(object(&text, context! {}), json!({ "a": usize::from(start == "[1]") }), "{step}");
+    }
+    assert_eq!(object("a: {{ {'a': 1}|chain({'b': 2}) }}\n", context! {}), json!({"a": {"a": 1, "b": 2}}));
+    for text in ["a: {{ 1in [2] }}\n", "a: {{ 1is in [2] }}\n", "a: {{ 1. in [2] }}\n"] {
+        let found = compile(&[("t.yaml.j2", text)]).diagnostics;
+        assert_eq!(found.iter().next().map(|d| d.code.name), Some("template-syntax"), "{text}");
+    }
+}
+
 #[test]
 fn deep_templates_are_refused_not_overflowed() {
     let repeats = ["(", "[", "{'a':", "-", "not ", "1 if 1 else ", "x|first|", "x.a.", "1 and ", "x()()"];

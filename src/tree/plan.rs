@@ -104,6 +104,8 @@ pub enum Trouble {
     WantedTwice,
     /// Another wanted path that differs only in case.
     CaseTwin(TreePath),
+    /// Another kustomization beside a wanted one: kustomize builds no folder that has two.
+    SecondKustomization,
 }
 
 /// What a run would do to the output folder.
@@ -144,7 +146,7 @@ impl Plan {
             }
         }
         for (path, entry) in existing.iter().filter(|(path, _)| !wanted.contains(path)) {
-            plan.retire(path, entry, force);
+            plan.retire(path, entry, wanted, force);
         }
         plan
     }
@@ -207,16 +209,25 @@ impl Plan {
         self.conflicts.entry(path.clone()).or_insert(trouble);
     }
 
-    fn retire(&mut self, path: &TreePath, entry: &Entry, force: bool) {
+    fn retire(&mut self, path: &TreePath, entry: &Entry, wanted: &Tree, force: bool) {
         let Entry::File(before) = entry else { return };
         let whose = signature(before);
-        if whose == Signed::Ours || (whose == Signed::Edited && force) {
+        if whose == Signed::Foreign && is_second_kustomization(path, wanted) {
+            self.conflicts.entry(path.clone()).or_insert(Trouble::SecondKustomization);
+        } else if whose == Signed::Ours || (whose == Signed::Edited && force) {
             self.remove.insert(path.clone(), before.clone());
         } else if whose == Signed::Edited {
             let trouble = Trouble::Edited { before: before.clone(), after: None };
             self.conflicts.entry(path.clone()).or_insert(trouble);
         }
     }
+}
+
+/// kustomize reads any of three names.
+fn is_second_kustomization(path: &TreePath, wanted: &Tree) -> bool {
+    let beside = || path.parent()?.join("kustomization.yaml").ok();
+    ["kustomization.yml", "Kustomization"].contains(&path.name())
+        && beside().is_some_and(|beside| wanted.contains(&beside))
 }
 
 /// The whole file; none if it stands so already, byte by byte.

@@ -103,6 +103,13 @@ impl Trouble {
             Self::Special => taken("neither file nor folder", "a pipe, socket or device"),
             Self::FileOnTheWay => taken("a file", "a file where a folder is needed"),
             Self::WantedTwice => taken("wanted as a file and as a folder", "another rendered file"),
+            Self::SecondKustomization => (
+                &PATH_TAKEN,
+                "a second kustomization",
+                format!(
+                    "`{path}` stands beside `kustomization.yaml`, and kustomize builds no folder with both"
+                ),
+            ),
             Self::Symlink => (
                 &SYMLINK_IN_TREE,
                 "a symbolic link",
@@ -123,6 +130,9 @@ impl Trouble {
             }
             Self::Edited { after: None, .. } => {
                 "remove the file, or delete its first line to keep it as your own; `--force` removes it"
+            }
+            Self::SecondKustomization => {
+                "delete it: bayplan lists the manifests of the folder itself; what else it says belongs into a folder of its own"
             }
             Self::Foreign | Self::NotText | Self::Folder | Self::Special | Self::FileOnTheWay => {
                 "move it elsewhere, or delete it"

@@ -70,7 +70,8 @@ pub enum Command {
     /// Check the inventory against every rule
     #[command(
         long_about = "Reads the inventory, the templates and what people put into the tree by hand, and \
-            reports every finding at once, in file order, each with the lines it is about. Writes \
+            reports every finding at once, in file order, each with the lines it is about; but for what stands in the \
+            way of rendered files, which `render` and `render --check` tell. Writes \
             nothing. Errors stand in the way of rendering; warnings do not, unless --deny warnings \
             says so. `[checks]` in the inventory and --deny, --warn and --allow here say how a rule \
             counts.",

@@ -148,7 +148,7 @@ pub enum Listing {
     /// A table for people.
     #[default]
     Text,
-    /// A list of objects for programs.
+    /// An object with `version` and what is listed, for programs.
     Json,
 }
 

@@ -117,19 +117,18 @@ fn parameters(tokens: &[Token<'_>]) -> String {
     names
 }
 
-/// The words before a `=` at the top level: what a `with` gives values to.
+/// What a `with` gives values to: the words from a comma to the `=` behind it, of `(a, (b, c))` all of them.
 fn assigned(tokens: &[Token<'_>]) -> String {
     let mut names = String::new();
     let mut depth = 0usize;
-    for (index, token) in tokens.iter().enumerate() {
+    let mut target = true;
+    for token in tokens {
         match token {
             Token::Sign('(' | '[' | '{', _) => depth += 1,
             Token::Sign(')' | ']' | '}', _) => depth = depth.saturating_sub(1),
-            Token::Word(name, _)
-                if depth == 0
-                    && matches!(tokens.get(index + 1), Some(Token::Sign('=', _)))
-                    && !matches!(tokens.get(index + 2), Some(Token::Sign('=', _))) =>
-            {
+            Token::Sign('=', _) if depth == 0 => target = false,
+            Token::Sign(',', _) if depth == 0 => target = true,
+            Token::Word(name, _) if target => {
                 names.push_str(", ");
                 names.push_str(name);
             }

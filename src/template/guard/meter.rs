@@ -149,8 +149,21 @@ pub(in crate::template) fn weigh_all(state: &mut State<'_, '_>, value: Value) ->
 
 /// Charges what it takes to take a text apart or to add to it. Of lists the engine makes no copies for that.
 pub(in crate::template) fn weigh_text(state: &mut State<'_, '_>, value: Value) -> Result<Value, Error> {
+    let value = listed(value)?;
     meter(state).work(NODE_WEIGHT + value.as_str().map_or(0, str::len))?;
     Ok(value)
+}
+
+/// What the engine would make anew each time that it is looked into, as a list: a part of a part of a list would be
+/// looked for through all of them.
+pub(in crate::template) fn listed(value: Value) -> Result<Value, Error> {
+    if value.kind() != ValueKind::Iterable {
+        return Ok(value);
+    }
+    let items: Vec<Value> = value.try_iter()?.take(LENGTH_LIMIT + 1).collect();
+    let listed = Value::from(items);
+    check_size(&listed)?;
+    Ok(listed)
 }
 
 /// Charges what it takes to write a value out as one side of `~`.

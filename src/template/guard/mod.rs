@@ -22,8 +22,8 @@ pub(super) use blocks::unclosed;
 pub(super) use tags::texts_of_imports;
 
 pub(super) use meter::{
-    LENGTH_LIMIT, STRING_LIMIT, check_size, fault, finish, is_captured, limit, meter, weigh, weigh_all,
-    weigh_joined, weigh_list, weigh_text, weight, whole_weight,
+    LENGTH_LIMIT, STRING_LIMIT, check_size, fault, finish, is_captured, limit, listed, meter, weigh,
+    weigh_all, weigh_joined, weigh_list, weigh_text, weight, whole_weight,
 };
 
 /// The function that the calls name. Templates may not use the name themselves.
@@ -116,6 +116,9 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
     if tag.tokens.len() > TOKEN_LIMIT {
         return Err((tag.range.clone(), format!("more than {TOKEN_LIMIT} words and signs in one tag")));
     }
+    if let Some(range) = run_together(&tag.tokens) {
+        return Err((range, "a number and what follows it want a space between them".to_owned()));
+    }
     if joins > JOIN_LIMIT {
         return Err((tag.range.clone(), format!("more than {JOIN_LIMIT} `~` and `+` in one tag")));
     }
@@ -132,6 +135,38 @@ fn check(tag: &Tag<'_>) -> Result<(), (Range<usize>, String)> {
         return Err((tag.range.clone(), "`import` wants one name behind its `as`".to_owned()));
     }
     Ok(())
+}
+
+/// A number that runs into a word, as in `1in list`, or into nothing, as in `1. in list`: the engine reads two words
+/// there, and these guards one.
+fn run_together(tokens: &[Token<'_>]) -> Option<Range<usize>> {
+    tokens.iter().enumerate().find_map(|(at, token)| match token {
+        Token::Word(word, start) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+            let end = start + word.len();
+            let dot = matches!(tokens.get(at + 1), Some(Token::Sign('.', at)) if *at == end);
+            let fraction = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+            let goes_on =
+                matches!(tokens.get(at + 2), Some(Token::Word(word, at)) if *at == end + 1 && fraction(word));
+            let part = at > 0 && matches!(tokens[at - 1], Token::Sign('.', dot) if dot + 1 == *start);
+            let cut = dot && !part && !goes_on;
+            (cut || !is_plain_number(word, part)).then_some(*start..end)
+        }
+        _ => None,
+    })
+}
+
+/// Digits, with an exponent's `e` at most, or behind `0x`, `0o` and `0b` those of that base, unless they are a part of a
+/// number.
+fn is_plain_number(word: &str, part: bool) -> bool {
+    let digits = |text: &str, is_one: fn(char) -> bool| text.chars().all(|c| c == '_' || is_one(c));
+    match word.get(..2).filter(|_| !part) {
+        Some("0x" | "0X") => digits(&word[2..], |c| c.is_ascii_hexdigit()),
+        Some("0o" | "0O" | "0b" | "0B") => digits(&word[2..], |c| c.is_ascii_digit()),
+        _ => {
+            let (whole, exponent) = word.split_once(['e', 'E']).unwrap_or((word, ""));
+            digits(whole, |c| c.is_ascii_digit()) && digits(exponent, |c| c.is_ascii_digit())
+        }
+    }
 }
 
 /// Where `is in` or `is not in` stands, which looks through a list that nobody has weighed.
