@@ -37,8 +37,8 @@ pub struct HandWritten {
 pub struct Unread {
     /// Where it is, as a text without content.
     pub file: FileId,
-    /// Its path below the output folder.
-    pub path: TreePath,
+    /// Its path below the output folder; one of a folder ends in a slash.
+    pub path: String,
     /// Why, in words that follow its name.
     pub reason: &'static str,
 }
@@ -123,7 +123,10 @@ pub fn manifests<'f>(
 
 /// Reports manifests whose text is not known: nobody could tell what is in them.
 pub fn report_unread(files: &[Unread], found: &mut Diagnostics) {
-    for Unread { file, path, reason } in files.iter().filter(|file| is_manifest(file.path.name())) {
+    // In a folder there may be any.
+    let name = |path: &str| path.rsplit('/').next().is_none_or(|name| name.is_empty() || is_manifest(name));
+    let matters = |file: &&Unread| name(&file.path);
+    for Unread { file, path, reason } in files.iter().filter(matters) {
         let message = format!("`{path}` {reason}, so nothing in it is checked and no kustomization lists it");
         found.push(
             UNREADABLE_MANIFEST

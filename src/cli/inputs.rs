@@ -80,7 +80,7 @@ pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
     }
     for (path, reason) in existing.unread() {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), ""));
-        inputs.unread.push(Unread { file, path: path.clone(), reason });
+        inputs.unread.push(Unread { file, path: path.to_owned(), reason });
     }
     inputs.rendered = existing.iter().next().map(|_| out.display().to_string());
     let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));

@@ -17,6 +17,8 @@ pub enum Kind {
     Symlink,
     /// A pipe, a socket, a device.
     Special,
+    /// Whatever has a name that is not UTF-8.
+    Nameless,
 }
 
 /// A name and what it stands for.
@@ -57,12 +59,15 @@ mod unix {
             Ok(rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777))?)
         }
 
-        /// Everything in it, in no order. Names that are not UTF-8 are left out: none is ours.
+        /// Everything in it, in no order.
         pub fn list(&self) -> io::Result<Vec<Item>> {
             let mut items = Vec::new();
             for entry in Dir::read_from(&self.0)? {
                 let entry = entry?;
-                let Ok(name) = entry.file_name().to_str() else { continue };
+                let Ok(name) = entry.file_name().to_str() else {
+                    items.push((entry.file_name().to_string_lossy().into_owned(), Kind::Nameless));
+                    continue;
+                };
                 if matches!(name, "." | "..") {
                     continue;
                 }
@@ -185,13 +190,16 @@ mod portable {
             fs::create_dir(self.0.join(name))
         }
 
-        /// Everything in it, in no order. Names that are not UTF-8 are left out: none is ours.
+        /// Everything in it, in no order.
         pub fn list(&self) -> io::Result<Vec<Item>> {
             let mut items = Vec::new();
             for entry in fs::read_dir(&self.0)? {
                 let entry = entry?;
                 let kind = kind_of(entry.file_type()?);
-                items.extend(entry.file_name().into_string().ok().map(|name| (name, kind)));
+                items.push(match entry.file_name().into_string() {
+                    Ok(name) => (name, kind),
+                    Err(name) => (name.to_string_lossy().into_owned(), Kind::Nameless),
+                });
             }
             Ok(items)
         }

@@ -165,7 +165,7 @@ fn read_templates_in(
 ) -> Result<()> {
     for (name, kind) in folder.list().with_context(|| format!("cannot list `{}`", shown(dir, at)))? {
         let is_template = name.ends_with(".j2");
-        if name.starts_with('.') || (kind == Kind::File && !is_template) {
+        if name.starts_with('.') || (matches!(kind, Kind::File | Kind::Nameless) && !is_template) {
             if kind == Kind::File && templates.len() < MAX_TEMPLATES && looks_meant(&name) {
                 templates.extend(child(at, &name).ok().map(|path| (path, String::new())));
             }
@@ -177,6 +177,7 @@ fn read_templates_in(
         match kind {
             Kind::Symlink => bail!("`{full}` is a symbolic link; templates must be files of their own"),
             Kind::Special => bail!("`{full}` is no regular file"),
+            Kind::Nameless => bail!("`{full}` has a name that is not UTF-8"),
             Kind::Folder => {
                 let below = folder.open(&name).with_context(|| format!("cannot open `{full}`"))?;
                 read_templates_in(&below, Some(&path), dir, templates, bytes)?;

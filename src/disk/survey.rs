@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -22,14 +23,25 @@ const MAX_READ: u64 = 1 << 30;
 /// ever replaced as a whole.
 pub fn read_existing(root: &Path) -> Result<Existing> {
     let Some(folder) = open_named(root)? else { return Ok(Existing::default()) };
-    let survey = Survey { root, entries: AtomicUsize::new(0), bytes: AtomicU64::new(0) };
-    Ok(survey.read(&folder)?.into_iter().collect())
+    let survey = Survey {
+        root,
+        entries: AtomicUsize::new(0),
+        bytes: AtomicU64::new(0),
+        passed: Mutex::new(Vec::new()),
+    };
+    let mut existing: Existing = survey.read(&folder)?.into_iter().collect();
+    let mut passed = survey.passed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    passed.sort_unstable();
+    existing.pass_over(passed);
+    Ok(existing)
 }
 
 struct Survey<'a> {
     root: &'a Path,
     entries: AtomicUsize,
     bytes: AtomicU64,
+    /// What is passed over because of its name.
+    passed: Mutex<Vec<(String, &'static str)>>,
 }
 
 /// What stands in some folders.
@@ -57,9 +69,20 @@ impl Survey<'_> {
         }
         let mut entries = Entries::with_capacity(items.len());
         for (name, kind) in items {
-            // A name that we would never write is never ours.
-            let Ok(path) = child(at, &name) else { continue };
+            // A name that we would never write is never ours; but it may be a manifest's.
+            let path = match child(at, &name) {
+                Ok(path) if kind != Kind::Nameless => path,
+                Ok(_) => {
+                    self.note(at, &name, kind, "has a name that is not UTF-8");
+                    continue;
+                }
+                Err(bad) => {
+                    self.note(at, &name, kind, bad.reason);
+                    continue;
+                }
+            };
             let entry = match kind {
+                Kind::Nameless => None,
                 Kind::Symlink => Some(Entry::Symlink),
                 Kind::Special => Some(Entry::Special),
                 Kind::File => self.read_file(folder, &path)?,
@@ -68,6 +91,17 @@ impl Survey<'_> {
             entries.extend(entry.map(|entry| (path, entry)));
         }
         Ok(entries)
+    }
+
+    /// Remembers what is not looked into.
+    fn note(&self, at: Option<&TreePath>, name: &str, kind: Kind, reason: &'static str) {
+        if name.starts_with('.') {
+            return;
+        }
+        let above = at.map(|at| format!("{at}/")).unwrap_or_default();
+        let below = if kind == Kind::Folder { "/" } else { "" };
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        passed.push((format!("{above}{name}{below}"), reason));
     }
 
     fn enter(&self, root: &Folder, path: &TreePath) -> Result<Entries> {

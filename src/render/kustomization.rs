@@ -46,6 +46,11 @@ impl Kustomization {
         self.patches.push(json!({ "path": name }));
     }
 
+    /// A patch that stands in the kustomization itself, and says itself which object it is for.
+    pub fn deletion(&mut self, patch: &str) {
+        self.patches.push(json!({ "patch": patch }));
+    }
+
     /// A patch that stands in the kustomization itself, for one object.
     pub fn inline_patch(&mut self, target: &Id, patch: &str) {
         let mut chosen = Map::new();

@@ -52,8 +52,30 @@ pub fn misplaced(model: &Model, job: &Job<'_>, what_for: &str, objects: &[Value]
                 "a stack's overlay sets one namespace for all its objects; put others elsewhere in the tree";
             found.push(Misplaced { object, path: &["metadata", "namespace"], message, help: Some(help) });
         }
+        if let Some(own) = namespace {
+            found.extend(renamed(object, value, &id, own, what_for));
+        }
     }
     found
+}
+
+/// What kustomize would rename with the namespace of an overlay: a second Namespace, and accounts called `default`.
+fn renamed(object: usize, value: &Value, id: &Id, own: &str, what_for: &str) -> Option<Misplaced> {
+    if id.kind == "Namespace" && id.group.is_empty() && id.name != own {
+        let message = format!("makes {id} beside the stack's own `{own}`, for {what_for}");
+        let help = "kustomize gives every Namespace of a stack the stack's name: put it under `infrastructure/configs/`";
+        return Some(Misplaced { object, path: &["metadata", "name"], message, help: Some(help) });
+    }
+    let subjects =
+        value.get("subjects").and_then(Value::as_array).filter(|_| id.kind.ends_with("RoleBinding"))?;
+    let text = |subject: &Value, key: &str| subject.get(key).and_then(Value::as_str).map(str::to_owned);
+    let foreign = subjects.iter().find_map(|subject| {
+        let is_default = text(subject, "kind")? == "ServiceAccount" && text(subject, "name")? == "default";
+        text(subject, "namespace").filter(|namespace| is_default && namespace != own)
+    })?;
+    let message = format!("binds the account `default` of namespace `{foreign}` by {id}, for {what_for}");
+    let help = "kustomize puts accounts called `default` into the stack's namespace: name another account, or put the binding elsewhere in the tree";
+    Some(Misplaced { object, path: &["subjects"], message, help: Some(help) })
 }
 
 /// What an object lacks to be one, and what to write instead.

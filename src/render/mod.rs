@@ -241,17 +241,28 @@ impl Run<'_> {
     }
 
     /// One job: what it makes, and what it read for that.
-    fn one(&self, job: &Job<'_>) -> (Arc<Names>, Result<Rendered, Vec<Diagnostic>>) {
+    fn one(&self, job: &Job<'_>) -> (Read, Result<Rendered, Vec<Diagnostic>>) {
         self.progress.step();
         let names = self.contexts.of(job);
         let context = Named::from_dyn_object(Arc::clone(&names));
         let mut rendered = run(self.model, &context, self.templates, self.targets, job);
+        let mut says_namespace = false;
         // The overlay's kustomization sets it.
         if let (true, Ok(Rendered::Objects(objects))) = (job.in_overlay(), &mut rendered) {
-            objects.iter_mut().for_each(strip_namespace);
+            for object in objects {
+                says_namespace |= strip_namespace(object);
+            }
         }
-        (names, rendered)
+        (Read { names, says_namespace }, rendered)
     }
+}
+
+/// What a job depends on.
+struct Read {
+    /// What its template read.
+    names: Arc<Names>,
+    /// Whether any of its objects says which namespace it is for.
+    says_namespace: bool,
 }
 
 /// What building each folder must give: the objects as the templates make them for each overlay and each plain
@@ -419,10 +430,9 @@ fn put_into(object: &mut Value, namespace: &str) {
     }
 }
 
-fn strip_namespace(object: &mut Value) {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("namespace");
-    }
+fn strip_namespace(object: &mut Value) -> bool {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    metadata.is_some_and(|metadata| metadata.shift_remove("namespace").is_some())
 }
 
 /// The file that Flux writes new images to, and that is read back.

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use rayon::prelude::ParallelSliceMut;
 use serde_json::json;
@@ -10,12 +9,11 @@ use serde_json::json;
 use crate::diagnostic::Diagnostic;
 use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
-use crate::object::{Id, Value};
-use crate::render::context::Names;
+use crate::object::{Id, Value, api_version};
 use crate::render::files::both_make;
 use crate::render::kustomization::Kustomization;
 use crate::render::plan::Job;
-use crate::render::{Made, Rendered, Run, emit_objects};
+use crate::render::{Made, Read, Rendered, Run, emit_objects};
 use crate::source::{FileId, Span};
 use crate::template::TEMPLATE_PATH;
 use crate::tree::TreePath;
@@ -46,12 +44,12 @@ impl Run<'_> {
     pub fn layered(&self, file: &LayeredFile<'_, '_>) -> Made {
         let mut made = Made::of_layers(self.model.environments.len());
         let mut versions: Versions<'_> = BTreeMap::new();
-        let mut base: Option<(&Job<'_>, Arc<Names>)> = None;
+        let mut base: Option<(&Job<'_>, Read)> = None;
         // Nobody applies a base: it is judged as what an environment has of it.
         let mut judged: Option<usize> = None;
         let mut texts: BTreeMap<&str, (FileId, String)> = BTreeMap::new();
         for (number, job) in &file.jobs {
-            if base.as_ref().is_some_and(|(base, names)| self.same(base, names, job)) {
+            if base.as_ref().is_some_and(|(base, read)| self.same(base, read, job)) {
                 self.progress.step();
                 if let Some((_, Version::Own(objects))) = versions.get(&None) {
                     made.noted.note(self.model, job, objects);
@@ -67,14 +65,19 @@ impl Run<'_> {
                 continue;
             }
             match self.one(job) {
-                (names, Ok(Rendered::Objects(objects))) => {
-                    base = if job.environment.is_none() { Some((job, names)) } else { base };
+                (read, Ok(Rendered::Objects(objects))) => {
+                    base = if job.environment.is_none() { Some((job, read)) } else { base };
                     if objects.is_empty() {
                         continue;
                     }
                     made.noted.note(self.model, job, &objects);
                     if job.environment.is_some() {
                         made.noted.judge(self.model, *number, job, &objects);
+                        if let Some((_, Version::Own(base))) = versions.get(&None) {
+                            made.faults.extend(
+                                self.other_version(job, base, &objects).map(|one| (*number, vec![one])),
+                            );
+                        }
                     }
                     if let Some((other, _)) = versions.insert(job.environment, (job, Version::Own(objects))) {
                         let path = format!("{}/base/{}", file.folder, file.name);
@@ -100,6 +103,27 @@ impl Run<'_> {
         made
     }
 
+    /// kustomize finds the object that a patch is for by its version, too.
+    fn other_version(&self, job: &Job<'_>, base: &[Value], objects: &[Value]) -> Option<Diagnostic> {
+        let differs = |object: &&Value| {
+            let same = |old: &&Value| Id::of(old).is_some() && Id::of(old) == Id::of(object);
+            base.iter().find(same).is_some_and(|old| api_version(old) != api_version(object))
+        };
+        // Nearly always all of them stand where they stood.
+        let changed = base.iter().map(api_version).ne(objects.iter().map(api_version));
+        let id = Id::of(objects.iter().filter(|_| changed).find(differs)?)?;
+        let message = format!(
+            "template `{}` makes {id} in another version for {} than for the defaults: no overlay can change `apiVersion`",
+            job.template,
+            job.what_for(self.model)
+        );
+        Some(
+            TEMPLATE_PATH
+                .at(Span::new(job.file, 0..0), "", message)
+                .help("write the same `apiVersion` for all environments"),
+        )
+    }
+
     /// Text has no overlay: kustomize builds objects only.
     fn text_differs(&self, job: &Job<'_>) -> Diagnostic {
         let message = format!(
@@ -114,15 +138,17 @@ impl Run<'_> {
     }
 
     /// Whether `job` would make what `base` has made: its template has read nothing that differs.
-    fn same(&self, base: &Job<'_>, names: &Names, job: &Job<'_>) -> bool {
+    fn same(&self, base: &Job<'_>, read: &Read, job: &Job<'_>) -> bool {
         let patches = |job: &Job<'_>| job.service(self.model).map(|service| &service.patches);
         let of_stack = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.patches);
+        let namespace = |job: &Job<'_>| job.stack(self.model).map(|stack| &stack.namespace.value);
         base.template == job.template
             && job.environment.is_some()
             && patches(base) == patches(job)
             && of_stack(base) == of_stack(job)
             && self.targets.same(base, job)
-            && self.contexts.same(names, job)
+            && !(read.says_namespace && namespace(base) != namespace(job))
+            && self.contexts.same(&read.names, job)
     }
 
     fn write(&self, file: &LayeredFile<'_, '_>, versions: &Versions<'_>, made: &mut Made) {
@@ -273,9 +299,7 @@ impl Overlay<'_> {
     /// Deletions stand in the kustomization itself: kustomize 5.5 fails on a patch file that goes on after one, and
     /// the reader sees at once what this environment does without.
     fn delete(&mut self, old: &Value) {
-        if let Some(id) = Id::of(old) {
-            self.kustomization.inline_patch(&id, &emit(&deletion(old)));
-        }
+        self.kustomization.deletion(&emit(&deletion(old)));
     }
 
     fn insert(&mut self, name: &str, template: FileId, content: String) {

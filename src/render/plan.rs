@@ -323,7 +323,7 @@ impl<'a> Expansion<'_, 'a> {
                 return self.found.push(diagnostic);
             }
         };
-        job.place = match path.as_str().split_once("/base/").filter(|_| layered) {
+        job.place = match in_base(path.as_str()).filter(|_| layered) {
             Some((folder, file)) => Place::Layered {
                 folder: folder.to_owned(),
                 file: file.to_owned(),
@@ -333,6 +333,14 @@ impl<'a> Expansion<'_, 'a> {
         };
         self.jobs.push(job);
     }
+}
+
+/// The folder of a stack and a file of its base: `apps/STACK` and what stands behind `base/`. A stack may be called
+/// `base`, too.
+fn in_base(path: &str) -> Option<(&str, &str)> {
+    let stack = path.find('/')? + 1;
+    let end = stack + path[stack..].find('/')?;
+    Some((&path[..end], path[end..].strip_prefix("/base/")?))
 }
 
 /// A place in the tree for a file that bayplan knows again.

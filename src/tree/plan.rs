@@ -27,45 +27,58 @@ pub enum Entry {
 /// What stands in the output folder, as far as it matters: everything at a wanted path or on the way to one,
 /// every file that claims a signature, and what people put beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Existing(BTreeMap<TreePath, Entry>);
+pub struct Existing {
+    entries: BTreeMap<TreePath, Entry>,
+    passed: Vec<(String, &'static str)>,
+}
 
 impl Existing {
     /// Adds what stands at `path`.
     pub fn insert(&mut self, path: TreePath, entry: Entry) {
-        self.0.insert(path, entry);
+        self.entries.insert(path, entry);
     }
 
     /// What stands at `path`.
     pub fn get(&self, path: &TreePath) -> Option<&Entry> {
-        self.0.get(path)
+        self.entries.get(path)
     }
 
     /// The text files that carry no signature of ours: what people put beside our files, ordered by path.
     pub fn hand_written(&self) -> impl Iterator<Item = (&TreePath, &str)> {
-        self.0.iter().filter_map(|(path, entry)| match entry {
+        self.entries.iter().filter_map(|(path, entry)| match entry {
             Entry::File(text) if !looks_signed(text.as_bytes()) => Some((path, text.as_str())),
             _ => None,
         })
     }
 
-    /// The files whose text is not known, and why, ordered by path.
-    pub fn unread(&self) -> impl Iterator<Item = (&TreePath, &'static str)> {
-        self.0.iter().filter_map(|(path, entry)| match entry {
-            Entry::NotUtf8 => Some((path, "is not UTF-8")),
-            Entry::TooLarge => Some((path, "is larger than the limit for files that bayplan did not write")),
+    /// The files whose text is not known, and why: those with names that bayplan gives no file come last. A folder
+    /// ends in a slash.
+    pub fn unread(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let unread = self.entries.iter().filter_map(|(path, entry)| match entry {
+            Entry::NotUtf8 => Some((path.as_str(), "is not UTF-8")),
+            Entry::TooLarge => {
+                Some((path.as_str(), "is larger than the limit for files that bayplan did not write"))
+            }
+            Entry::Symlink => Some((path.as_str(), "is a symbolic link, and bayplan follows none")),
             _ => None,
-        })
+        });
+        unread.chain(self.passed.iter().map(|(path, reason)| (path.as_str(), *reason)))
+    }
+
+    /// Adds what is not looked into, and why.
+    pub fn pass_over(&mut self, passed: Vec<(String, &'static str)>) {
+        self.passed = passed;
     }
 
     /// Paths and what stands there, ordered by path.
     pub fn iter(&self) -> std::collections::btree_map::Iter<'_, TreePath, Entry> {
-        self.0.iter()
+        self.entries.iter()
     }
 }
 
 impl FromIterator<(TreePath, Entry)> for Existing {
     fn from_iter<I: IntoIterator<Item = (TreePath, Entry)>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
+        Self { entries: entries.into_iter().collect(), passed: Vec::new() }
     }
 }
 

@@ -353,6 +353,19 @@ fn paths_that_differ_in_case_only_are_found_in_folders_too() {
 }
 
 #[test]
+fn a_second_kustomization_is_in_the_way() {
+    let wanted = tree(&[("a/kustomization.yaml", "x\n"), ("b/x.yaml", "x\n")]);
+    let mut existing = Existing::default();
+    for name in ["a/kustomization.yml", "a/Kustomization", "b/kustomization.yml", "kustomization.yml"] {
+        existing.insert(path(name), Entry::File("resources: []\n".to_owned()));
+    }
+    let plan = Plan::compare(&wanted, &existing, true);
+    let found: Vec<_> = plan.conflicts.iter().map(|(path, trouble)| (path.as_str(), trouble)).collect();
+    let second = &Trouble::SecondKustomization;
+    assert_eq!(found, [("a/Kustomization", second), ("a/kustomization.yml", second)]);
+}
+
+#[test]
 fn a_finding_points_at_the_first_line_that_differs() {
     let edited = signed("a.yaml", "a: 1\nb: 2\nc: 3\n").replace("b: 2", "b: by hand");
     let wanted = tree(&[("a.yaml", "a: 1\nb: 2\nc: 4\n"), ("l.yaml", ""), ("T", ""), ("t", "")]);

@@ -377,3 +377,56 @@ fn what_is_included_is_named_from_the_folder_of_the_templates_on() {
     let told = found(&[("x/_near.j2", ""), ("x/a.txt.j2", "{% include '_near.j2' %}")]);
     assert!(told.iter().any(|one| one.contains("[names count from the templates' folder")), "{told:?}");
 }
+
+#[test]
+fn stacks_may_be_called_as_folders_are() {
+    for name in ["base", "overlays"] {
+        let inventory = INVENTORY.replace("media", name);
+        let tree = tree(&inventory, &[]);
+        text(&tree, &format!("apps/{name}/base/plex.yaml"));
+        text(&tree, &format!("apps/{name}/overlays/test/plex.patch.yaml"));
+    }
+}
+
+#[test]
+fn a_deletion_says_itself_which_object_it_is_for() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: echo-x\nspec:\n  ports: [{port: 80}]\n";
+    let text_of = format!("{{% if environment.name != 'test' %}}\n{service}{{% endif %}}\n");
+    let tree = tree(INVENTORY, &[("apps/tools/base/extra.yaml.j2", &text_of)]);
+    let overlay = text(&tree, "apps/tools/overlays/test/kustomization.yaml");
+    assert!(overlay.contains("$patch: delete") && overlay.contains("apiVersion: v1"), "{overlay}");
+    assert!(!overlay.contains("target"), "{overlay}");
+}
+
+#[test]
+fn an_overlay_changes_no_version() {
+    let version = "{{ 'v1' if environment.name == 'test' else 'v2' }}";
+    let scaler = format!(
+        "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: echo\nspec:\n  \
+         maxReplicas: 3\n  scaleTargetRef:\n    apiVersion: apps/v1\n    kind: Deployment\n    name: echo\n"
+    );
+    let found = found(&[("apps/tools/base/scaler.yaml.j2", &scaler)]);
+    let says = "makes HorizontalPodAutoscaler.autoscaling echo in another version for stack `tools` in environment `test`";
+    assert!(found.iter().any(|one| one.starts_with("template-path") && one.contains(says)), "{found:#?}");
+}
+
+#[test]
+fn what_kustomize_would_rename_with_the_namespace_is_told() {
+    let second = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: second\n";
+    let bound = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: x\nroleRef:\n  \
+                 apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: view\nsubjects:\n  \
+                 - {kind: ServiceAccount, name: default, namespace: monitoring}\n";
+    let literal = MAP.replace("  name: a", "  name: a\n  namespace: tools");
+    for (template, says) in [
+        (second, "makes Namespace second beside the stack's own `tools`"),
+        (bound, "binds the account `default` of namespace `monitoring`"),
+        // In the test environment the stack has another namespace, though the template reads nothing that differs.
+        (literal.as_str(), "puts ConfigMap tools/a outside namespace `tools-test`"),
+    ] {
+        let found = found(&[("apps/tools/base/extra.yaml.j2", template)]);
+        assert!(
+            found.iter().any(|one| one.starts_with("misplaced-object") && one.contains(says)),
+            "{found:#?}"
+        );
+    }
+}

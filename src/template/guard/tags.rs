@@ -58,9 +58,10 @@ pub(super) fn read(source: &str) -> (Vec<Tag<'_>>, Option<usize>) {
         let rest = &source[open..];
         at = if rest.starts_with("{#") {
             // `{#}` is no comment yet: the engine goes on behind the sign.
-            let inside = 2 + usize::from(rest[2..].starts_with(['-', '+']));
-            let Some(end) = rest[inside..].find("#}") else { return (tags, Some(open)) };
-            open + inside + end + 2
+            let signed = rest.get(2..).is_some_and(|rest| rest.starts_with(['-', '+']));
+            let inside = open + 2 + usize::from(signed);
+            let Some(end) = source[inside..].find("#}") else { return (tags, Some(open)) };
+            inside + end + 2
         } else if rest.starts_with("{%") || rest.starts_with("{{") {
             let Some(tag) = tag(source, open) else { return (tags, Some(open)) };
             let end = tag.range.end;
@@ -198,7 +199,10 @@ mod tests {
 
     const SIGNS: &str = "()[]{},~|*.";
 
-    fn of_engine(source: &str) -> Option<(Vec<Range<usize>>, Seen, Vec<Range<usize>>)> {
+    /// The tags, what is in them, and the numbers among that.
+    type Read = (Vec<Range<usize>>, Seen, Vec<Range<usize>>);
+
+    fn of_engine(source: &str) -> Option<Read> {
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
         let (mut ranges, mut seen, mut numbers, mut open) = (Vec::new(), Vec::new(), Vec::new(), None);
@@ -234,7 +238,7 @@ mod tests {
                 }
                 // `**` is two of ours.
                 EngineToken::Pow => {
-                    seen.extend([range.start, range.start + 1].map(|at| ("*".to_owned(), at)))
+                    seen.extend([range.start, range.start + 1].map(|at| ("*".to_owned(), at)));
                 }
                 _ => {}
             }
