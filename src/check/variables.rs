@@ -8,6 +8,7 @@ use crate::inventory::value::Engine;
 use crate::model::Model;
 use crate::model::flux::apply::apply;
 use crate::model::gitops::Gitops;
+use crate::model::references::{is_ours, referred};
 use crate::model::stack::Stack;
 use crate::source::Span;
 
@@ -37,7 +38,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     model.each_text(|written| {
         let named = names(written.text);
         let open = unclosed(written.text);
-        if named.is_empty() && open.is_none() {
+        let odd = unreadable(written.text);
+        if named.is_empty() && open.is_none() && odd.is_none() {
             return;
         }
         let Some((owner, stack)) = owner(&layers, written.path) else { return };
@@ -48,6 +50,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         let replaced = engine == Engine::Flux && substitutes;
         if let Some(open) = open.filter(|_| replaced) {
             reports.push(never_closed(open, written.span, &owner));
+        } else if let Some(odd) = odd.filter(|_| replaced) {
+            reports.push(not_read(odd, written.span, &owner));
         } else if !replaced && whole_variable(written.text) && takes_no_shell(written.path) {
             reports.push(unsubstituted(written.text, written.span, &owner, engine, gitops));
         } else if replaced && flux.substitute_from.is_empty() {
@@ -69,22 +73,22 @@ struct Layers<'m> {
 /// Whose text it is, and with which stack it arrives. Only texts that go into objects.
 fn owner<'m>(layers: &Layers<'m>, path: &[&str]) -> Option<(String, Option<&'m Stack>)> {
     match path {
-        ["charts", name, "values", ..] => Some((format!("charts.{name}"), None)),
+        ["charts", name, key, ..] if !ORDERS.contains(key) => Some((format!("charts.{name}"), None)),
+        ["ingress", ..] => Some(("ingress".to_owned(), None)),
         ["services", name, key, ..] | ["environments", _, "services", name, key, ..]
-            if WRITTEN_OUT.contains(key) =>
+            if !ORDERS.contains(key) =>
         {
             Some((format!("services.{name}"), Some(*layers.services.get(name)?)))
         }
-        ["stacks", name, "env", ..] | ["environments", _, "stacks", name, "env", ..] => {
+        ["stacks", name, key, ..] | ["environments", _, "stacks", name, key, ..] if !ORDERS.contains(key) => {
             Some((format!("stacks.{name}"), Some(*layers.stacks.get(name)?)))
         }
         _ => None,
     }
 }
 
-/// The keys of a service whose texts go into objects as they are.
-const WRITTEN_OUT: &[&str] =
-    &["env", "args", "command", "patch", "image", "files", "sidecars", "init-containers"];
+/// Keys whose texts are names of this inventory, and stand in no object.
+const ORDERS: &[&str] = &["stack", "depends-on", "talks-to", "argocd"];
 
 /// Arguments and commands may be scripts, whose `${NAME}` is the shell's.
 fn takes_no_shell(path: &[&str]) -> bool {
@@ -100,12 +104,38 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// The first `${…}` that is no reference of ours, and that Flux fails on (fluxcd/pkg, `envsubst`): a name or `#` and a
+/// name, then `}` or a function, which `-`, `+` and `?` without a colon are not.
+fn unreadable(text: &str) -> Option<&str> {
+    let starts = text.match_indices("${").filter(|(at, _)| !text[..*at].ends_with('$'));
+    starts.map(|(at, _)| &text[at..]).find(|rest| !is_read(rest)).map(|rest| {
+        let end = rest.find(['}', '\n']).map_or(rest.len(), |end| end + 1);
+        let end = rest.char_indices().nth(MOST_SHOWN).map_or(end, |(most, _)| end.min(most));
+        rest[..end].trim_end()
+    })
+}
+
+/// So many characters of an expression are shown.
+const MOST_SHOWN: usize = 40;
+
+fn is_read(expression: &str) -> bool {
+    if referred(expression).next().is_some_and(|path| expression[2..].starts_with(path) && is_ours(path)) {
+        return true;
+    }
+    let length = expression[2..].strip_prefix('#');
+    let inner = length.unwrap_or(&expression[2..]);
+    let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
+    let behind = inner[end..].chars().next();
+    // What has no end is told otherwise.
+    end > 0 && behind.is_none_or(|c| c == '}' || length.is_none() && ":=,^/#%".contains(c))
+}
+
 /// The names that Flux would look up: `${NAME}` without a default. `$${` is a plain `${`, whoever applies the tree.
 fn names(text: &str) -> Vec<&str> {
     text.match_indices("${")
         .filter(|(at, _)| !text[..*at].ends_with('$'))
         .filter_map(|(at, _)| text[at + 2..].split_once('}').map(|(name, _)| name))
-        .filter(|name| is_name(name))
+        .filter(|name| is_name(name.trim_start_matches(|c: char| c.is_ascii_digit())))
         .collect()
 }
 
@@ -120,6 +150,12 @@ fn unclosed(text: &str) -> Option<&str> {
 fn never_closed(name: &str, span: Span, owner: &str) -> Diagnostic {
     let message = format!("`${{{name}` of `{owner}` is not closed, and Flux replaces variables");
     let help = format!("write `${{{name}}}`, or `$${{{name}` for a plain `${{{name}`");
+    UNDEFINED_VARIABLE.at(span, "the whole kustomization fails", message).about(owner).help(help)
+}
+
+fn not_read(expression: &str, span: Span, owner: &str) -> Diagnostic {
+    let message = format!("Flux cannot read `{expression}` of `{owner}` as a variable");
+    let help = format!("write `${expression}` for a plain `{expression}`");
     UNDEFINED_VARIABLE.at(span, "the whole kustomization fails", message).about(owner).help(help)
 }
 
@@ -152,7 +188,7 @@ fn unsubstituted(text: &str, span: Span, owner: &str, engine: Engine, gitops: &G
 
 #[cfg(test)]
 mod tests {
-    use super::{names, unclosed, whole_variable};
+    use super::{names, unclosed, unreadable, whole_variable};
 
     #[test]
     fn variables_are_found_as_flux_finds_them() {
@@ -161,6 +197,32 @@ mod tests {
         assert!(names("$$${A}").is_empty() && names("${A").is_empty());
         assert_eq!(unclosed("a ${B} ${A"), Some("A"));
         assert!(["${A}", "$${A", "${a.b", "${A:-x} }"].iter().all(|text| unclosed(text).is_none()));
+        for text in [
+            "${A}",
+            "${#A}",
+            "${A:-x y}",
+            "${A^^}",
+            "$${ }",
+            "${services.web.url}",
+            "${cluster.name}",
+            "${A/x/y}",
+        ] {
+            assert_eq!(unreadable(text), None, "{text}");
+        }
+        for text in [
+            "${}",
+            "${ X }",
+            "${foo.bar}",
+            "${a-b}",
+            "${A-x}",
+            "${.x}",
+            "${!X}",
+            "${@}",
+            "${{ a }",
+            "${#A:1}",
+        ] {
+            assert_eq!(unreadable(&format!("a {text} b")), Some(text));
+        }
         assert!(
             whole_variable("${A}")
                 && !whole_variable("x${A}")

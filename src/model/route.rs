@@ -429,7 +429,11 @@ fn serves(listener: &Listener, host: &str) -> bool {
 fn unserved(ingress: &Ingress, hosts: &[Spanned<String>], tls: bool) -> Option<Spanned<String>> {
     let gateway = ingress.written_gateway.as_ref()?;
     let served = |host: &str| {
-        gateway.listeners.iter().any(|listener| listener.protocol == spoken(tls) && serves(listener, host))
+        host.contains("${")
+            || gateway
+                .listeners
+                .iter()
+                .any(|listener| listener.protocol == spoken(tls) && serves(listener, host))
     };
     hosts.iter().find(|host| !served(host)).cloned()
 }

@@ -12,8 +12,8 @@ mod ways;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, LazyLock};
 
 use crate::diagnostic::{Diagnostics, nearest};
 use crate::inventory::Inventory;
@@ -41,6 +41,20 @@ const LONGEST_WAY: usize = 64;
 
 /// Words that `${…}` may begin with beside the inventory's tables.
 const EXTRA_WORDS: &[&str] = &["addresses", "environment"];
+
+/// Whether `${…}` with this path is a reference of ours, wherever it leads: it begins with a table.
+pub fn is_ours(path: &str) -> bool {
+    static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| first_words().collect());
+    let mut keys = path.split('.');
+    let first = keys.next().unwrap_or_default();
+    keys.next().is_some() && WORDS.iter().any(|word| word == first)
+}
+
+/// The words that a reference may begin with.
+fn first_words() -> impl Iterator<Item = String> {
+    let tables = crate::inventory::Tables::keys().into_iter().map(|key| key.name);
+    tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned()))
+}
 
 /// Replaces references, and carries what was found.
 #[derive(Debug)]
@@ -72,7 +86,6 @@ pub struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// A resolver for the defaults.
     pub fn new(inventory: &'a Inventory) -> Self {
-        let tables = crate::inventory::Tables::keys().into_iter().map(|key| key.name);
         Self {
             inventory,
             found: Diagnostics::default(),
@@ -86,7 +99,7 @@ impl<'a> Resolver<'a> {
             room: Arc::new(AtomicUsize::new(TOTAL_LIMIT)),
             guesses: Cell::new(GUESS_LIMIT),
             names_environment: Cell::new(false),
-            tables: tables.chain(EXTRA_WORDS.iter().map(|word| (*word).to_owned())).collect(),
+            tables: first_words().collect(),
         }
     }
 
