@@ -132,10 +132,12 @@ impl<'m> Known<'m> {
     }
 }
 
-/// Names that differ in a number are two names.
+/// Names that differ in a number are two names; operators add a part to one that is there: `immich-rw` leads to the
+/// database of CloudNativePG that is called as a service is.
 fn mistyped(name: &str, near: &str) -> bool {
     let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
-    letters(name) != letters(near)
+    let longer = name.strip_prefix(near).is_some_and(|part| part.starts_with('-'));
+    !longer && letters(name) != letters(near)
 }
 
 fn no_port(name: &str, services: &[&Service], port: i64, span: Span) -> Option<Diagnostic> {

@@ -25,6 +25,7 @@ mod matching;
 pub mod mounts;
 pub mod movers;
 pub mod names;
+pub mod namespaces;
 pub mod objects;
 pub mod one_node;
 pub mod orders;
@@ -103,6 +104,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (bgp::check, bgp::CODES),
     (ports::check, ports::CODES),
     (names::check, names::CODES),
+    (namespaces::check, namespaces::CODES),
     (connections::check, connections::CODES),
     (inner_addresses::check, inner_addresses::CODES),
     (routes::check, routes::CODES),

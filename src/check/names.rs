@@ -17,8 +17,6 @@ codes! { PortsAndNames:
     DUPLICATE_NAME = ("duplicate-name", Error, "two things of one kind have one name in one namespace");
     /// One host and path twice in the cluster.
     DUPLICATE_HOST = ("duplicate-host", Error, "two services are routed by one host and path");
-    /// Two environments of a stack, or an open and an isolated stack, in one namespace.
-    SHARED_NAMESPACE = ("shared-namespace", Error, "one stack in two environments, or an isolated and an open stack, have one namespace");
     /// Two deliveries of one name.
     DUPLICATE_DELIVERY = ("duplicate-delivery", Error, "two stacks and environments make one name for the engine");
     /// A name that is too long for what Kubernetes makes of it.
@@ -39,12 +37,12 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         }
         duplicate_names(environment, found);
         second_names(environment, found);
+        taken_services(environment, found);
         overlong_deliveries(environment, found);
     }
     taken_files(model, found);
     duplicate_releases(model, found);
     duplicate_hosts(model, found);
-    shared_namespaces(model, found);
     duplicate_deliveries(model, found);
 }
 
@@ -288,68 +286,27 @@ fn duplicate_hosts(model: &Model, found: &mut Diagnostics) {
     report_clashes(groups, report, found);
 }
 
-/// Stacks may share a namespace: the first of them writes it. What cannot be shared is one stack with itself, in
-/// two environments that an engine applies, and a closed network with an open one.
-fn shared_namespaces(model: &Model, found: &mut Diagnostics) {
-    let mut groups: BTreeMap<&str, Vec<(&Environment, &Stack)>> = BTreeMap::new();
-    for environment in &model.environments {
-        for stack in &environment.stacks {
-            groups.entry(&stack.namespace).or_default().push((environment, stack));
-        }
-    }
-    for (namespace, mut stacks) in groups {
-        stacks.sort_by_key(|(environment, stack)| (stack.namespace.span, environment.place));
-        let mut seen: BTreeMap<&str, &Environment> = BTreeMap::new();
-        for (here, stack) in &stacks {
-            let there = seen.entry(&stack.name).or_insert(here);
-            if there.name != here.name && model.gitops.is_some() {
-                found.push(one_stack_twice(namespace, stack, there, here));
-            }
-        }
-        let (_, first) = stacks[0];
-        if let Some((_, second)) = stacks.iter().find(|(_, stack)| stack.closed != first.closed) {
-            found.push(open_and_closed(namespace, first, second));
-        }
-    }
-}
+/// Services that the cluster brings along, which nobody may take over: namespace and name.
+const OF_THE_CLUSTER: [(&str, &str, &str); 2] = [
+    ("default", "kubernetes", "by which pods reach the API server"),
+    ("kube-system", "kube-dns", "by which pods look up names"),
+];
 
-fn one_stack_twice(namespace: &str, stack: &Stack, there: &Environment, here: &Environment) -> Diagnostic {
-    SHARED_NAMESPACE
-        .at(
-            here.place,
-            format!("`{namespace}` again"),
-            format!(
-                "stack `{}` has namespace `{namespace}` in `{}` and in `{}`",
-                stack.name, there.name, here.name
-            ),
-        )
-        .because(there.place, format!("`{namespace}` here"))
-        .because(stack.namespace.span, "from the default")
-        .about(format!("environments.{}", here.name))
-        .about(stack.subject())
-        .help(format!("give `{}` a `namespace-suffix`, such as \"-{}\"", here.name, here.name))
-}
-
-fn open_and_closed(namespace: &str, first: &Stack, second: &Stack) -> Diagnostic {
-    let word = |stack: &Stack| match (stack.closed.ingress, stack.closed.egress) {
-        (false, false) => "open",
-        (true, false) => "closed to what comes in",
-        (false, true) => "closed to what goes out",
-        (true, true) => "isolated",
-    };
-    let message = format!(
-        "stacks `{}` and `{}` share namespace `{namespace}`, but one is {} and one is {}",
-        first.name,
-        second.name,
-        word(first),
-        word(second)
-    );
-    SHARED_NAMESPACE
-        .at(second.namespace.span, format!("stack `{}` is {}", second.name, word(second)), message)
-        .because(first.namespace.span, format!("stack `{}` is {}", first.name, word(first)))
-        .about(format!("stacks.{}", second.name))
-        .about(format!("stacks.{}", first.name))
-        .help("set `isolate` alike on both, or give one of them another namespace: the policies hold for all of it")
+fn taken_services(environment: &Environment, found: &mut Diagnostics) {
+    for service in environment.services().filter(|service| !service.ports.is_empty()) {
+        let taken = OF_THE_CLUSTER
+            .iter()
+            .find(|(namespace, name, _)| service.namespace == *namespace && service.name == *name);
+        let Some((namespace, name, what)) = taken else { continue };
+        let message =
+            format!("service `{}` would take over Service `{namespace}/{name}`, {what}", service.key);
+        found.push(
+            DUPLICATE_NAME
+                .at(service.place, "the cluster's own", message)
+                .about(service.subject())
+                .help("give it another name, or its stack another namespace"),
+        );
+    }
 }
 
 /// Stack `a-b` in `c` and stack `a` in `b-c` are both `a-b-c`.

@@ -13,6 +13,7 @@ use crate::inventory::load_balancer::Provider;
 use crate::inventory::network::Role;
 use crate::model::Model;
 use crate::model::node::Node;
+use crate::model::storage_class::StorageClass;
 
 /// The storage class that k3s brings along, and its provisioner.
 const LOCAL_PATH: (&str, &str) = ("local-path", "rancher.io/local-path");
@@ -108,10 +109,11 @@ fn disabled(model: &Model) -> Vec<&'static str> {
     let has_chart = |name: &str| model.charts.iter().any(|chart| chart.chart == name);
     let other_router =
         model.ingress.as_ref().is_some_and(|ingress| ingress.provider != IngressProvider::Traefik);
-    let other_default = model.storage_classes.iter().any(|class| {
-        let own = class.name == LOCAL_PATH.0 || class.provisioner.as_deref() == Some(LOCAL_PATH.1);
-        class.default && !own
-    });
+    let own = |class: &StorageClass| {
+        class.name == LOCAL_PATH.0 || class.provisioner.as_deref() == Some(LOCAL_PATH.1)
+    };
+    let other_default = model.storage_classes.iter().any(|class| class.default && !own(class));
+    let in_use = model.storage_classes.iter().any(own);
     let mut disabled = Vec::new();
     let mut add = |what, wanted: bool| disabled.extend(wanted.then_some(what));
     // MetalLB is what an inventory has that says nothing.
@@ -119,7 +121,7 @@ fn disabled(model: &Model) -> Vec<&'static str> {
         || !model.pools().is_empty();
     add("servicelb", other_balancer || has_chart("metallb") || has_chart("kube-vip"));
     add("traefik", has_chart("traefik") || other_router);
-    add("local-storage", other_default);
+    add("local-storage", other_default && !in_use);
     add("metrics-server", has_chart("metrics-server"));
     disabled
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use crate::inventory::value::Text;
 use crate::inventory::{self, MISSING_KEY};
 use crate::model::flux::substitutes;
 use crate::model::marks::mark_environment;
-use crate::model::naming::{NameKind, check_name, report_unknown};
+use crate::model::naming::{NameKind, check_name, name_fault, report_unknown};
 use crate::model::references::Resolver;
 use crate::model::secret::{report_homeless, secrets_of_stacks};
 use crate::model::service::{Service, lower_service};
 use crate::model::stack::{Stack, lower_stacks};
 use crate::model::texts::optional;
 use crate::model::waves::order_environment;
-use crate::model::{Environment, Model, flows};
+use crate::model::{BAD_NAME, Environment, Model, flows};
 use crate::source::{Span, Spanned};
 
 /// What lowering the services of an environment needs to know of it.
@@ -77,11 +78,23 @@ pub fn lower_head<'a>(resolver: &mut Resolver<'a>, name: Option<&'a str>) -> Env
         environment.place = tables.environments.get(name).map_or(Span::default(), |table| table.key);
         environment.description = optional(resolver, table.description.as_ref());
         environment.domain = optional(resolver, table.domain.as_ref());
-        environment.namespace_suffix =
-            optional(resolver, table.namespace_suffix.as_ref()).unwrap_or_default();
+        environment.namespace_suffix = lower_suffix(resolver, table.namespace_suffix.as_ref());
         check_name(resolver, name, environment.place, "an environment", NameKind::Label);
     }
     environment
+}
+
+/// What is added to every namespace; reported if no namespace may end so, and left out then.
+fn lower_suffix(resolver: &mut Resolver<'_>, suffix: Option<&Text>) -> String {
+    let Some(suffix) = suffix.map(|suffix| resolver.text(suffix)) else { return String::new() };
+    let Some(reason) = name_fault(&format!("x{suffix}"), NameKind::Label) else { return suffix.value };
+    let message = format!("no namespace can end in `{suffix}`: {reason}");
+    resolver.found.push(
+        BAD_NAME
+            .at(suffix.span, "not part of a name", message)
+            .help("lower-case letters, digits and `-`, such as \"-staging\""),
+    );
+    String::new()
 }
 
 /// The services that are deployed: neither they nor their stacks are switched off.

@@ -10,13 +10,13 @@ use crate::inventory;
 use crate::inventory::policy::{AllowFrom as AllowFromSetting, EgressRule, Isolate, PodSecuritySetting};
 use crate::inventory::service::Protocol;
 use crate::inventory::value::{PodSecurity, Text};
-use crate::model::BAD_VALUE;
 use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name, report_unknown};
 use crate::model::port::check_port;
 use crate::model::references::Resolver;
 use crate::model::service::Dependency;
 use crate::model::texts::Texts;
+use crate::model::{BAD_ADDRESS, BAD_VALUE};
 use crate::source::{Span, Spanned};
 
 /// The Pod Security Standards of a namespace.
@@ -250,6 +250,11 @@ fn lower_end(
                     .help("write it as networks such as 192.168.1.64/28"),
             ),
         },
+        Err(bad) if looks_like_network(written) => {
+            let mut diagnostic = BAD_ADDRESS.at(written.span, "cannot be read", &bad.reason);
+            diagnostic.help = bad.help();
+            resolver.found.push(diagnostic);
+        }
         Err(_) if words == EGRESS_WORDS && !names_a_table(written) && looks_like_host(written) => {
             return host(resolver, around, written);
         }
@@ -276,6 +281,12 @@ fn lower_end(
         }
     }
     None
+}
+
+/// Whether a text is meant for a network: only they have a slash behind digits, dots and colons.
+fn looks_like_network(text: &str) -> bool {
+    let front = text.split_once('/').map(|(front, _)| front).unwrap_or_default();
+    front.contains(['.', ':']) && front.chars().all(|c| c.is_ascii_hexdigit() || ".:".contains(c))
 }
 
 /// `stacks.NAME` and the like: meant for `talks-to`.
