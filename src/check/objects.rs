@@ -255,16 +255,23 @@ fn search(node: &Raw, name: &str, depth: usize) -> Option<Span> {
 
 /// Where the inventory says a text, below a place of its own.
 pub fn said_place(model: &Model, root: &[&str], text: &str) -> Option<Span> {
-    said(model.written.find(root.iter().copied())?, text, 0)
+    let node = model.written.find(root.iter().copied())?;
+    said(node, text, PROSE, 0).or_else(|| said(node, text, &[], 0))
 }
 
-fn said(node: &Raw, text: &str, depth: usize) -> Option<Span> {
+/// Keys whose texts name no object, though they may be called as one.
+const PROSE: &[&str] = &["env", "labels", "annotations", "description", "args", "command", "image"];
+
+fn said(node: &Raw, text: &str, passing: &[&str], depth: usize) -> Option<Span> {
     match &node.value {
         Written::String(own) if own == text || in_two_parts(own, text) => Some(node.span),
         Written::Table(table) if depth < 32 => {
-            table.values().find_map(|entry| said(&entry.node, text, depth + 1))
+            let entries = table.iter().filter(|(key, _)| !passing.contains(&key.as_str()));
+            entries.map(|(_, entry)| &entry.node).find_map(|node| said(node, text, passing, depth + 1))
         }
-        Written::Array(items) if depth < 32 => items.iter().find_map(|item| said(item, text, depth + 1)),
+        Written::Array(items) if depth < 32 => {
+            items.iter().find_map(|item| said(item, text, passing, depth + 1))
+        }
         _ => None,
     }
 }

@@ -28,7 +28,7 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// If there is none.
+/// If there is none, or there are two in one folder.
 pub fn find(input: &Input) -> Result<Found> {
     if let Some(path) = &input.inventory {
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -37,7 +37,11 @@ pub fn find(input: &Input) -> Result<Found> {
     let here = std::env::current_dir().context("cannot tell the current folder")?;
     let mut above = PathBuf::new();
     for folder in here.ancestors() {
-        if let Some(name) = NAMES.iter().find(|name| folder.join(name).is_file()) {
+        let mut there = NAMES.iter().filter(|name| folder.join(name).is_file());
+        if let Some(name) = there.next() {
+            if let Some(other) = there.next() {
+                bail!("`{name}` and `{other}` stand side by side: name one of them with --inventory");
+            }
             return Ok(Found { path: above.join(name), folder: above });
         }
         above.push("..");

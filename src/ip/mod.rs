@@ -136,7 +136,7 @@ pub enum From<'a> {
 ///
 /// # Errors
 ///
-/// If there is no such pool, or none at all, or no LAN.
+/// If there is no such pool, or none at all, or no LAN of that family.
 pub fn next(model: &Model, from: From<'_>, family: Option<Family>, count: usize) -> Result<Answer, String> {
     let mut free = match from {
         From::Pools => of_pools(model)?,
@@ -147,6 +147,9 @@ pub fn next(model: &Model, from: From<'_>, family: Option<Family>, count: usize)
         From::Lan => vec![(None, free_in_lan(model))],
     };
     if let Some(family) = family {
+        if from == From::Lan && !model.network.lan.iter().any(|lan| lan.value.family() == family) {
+            return Err(format!("`network.lan` has no {family} network"));
+        }
         free.iter_mut().for_each(|(_, set)| *set = set.of_family(family));
     }
     let each = free.iter().flat_map(|(pool, set)| set.addresses().map(move |address| (*pool, address)));

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::inventory::ingress::{Ingress, Middleware as Table};
+use crate::inventory::value::Text;
+use crate::model::BAD_VALUE;
 use crate::model::naming::{NameKind, check_name, known_only, one_of};
 use crate::model::patterns;
 use crate::model::references::Resolver;
@@ -88,8 +90,40 @@ fn check_one(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
         ("chain", table.chain.first().map(|text| text.span)),
         ("spec", table.spec.as_ref().map(|table| table.0.0.span)),
     ];
+    check_texts(resolver, name, table);
     let subject = format!("ingress.middlewares.{name}");
     one_of(resolver, &given, &format!("middleware `{name}`"), table.span, Some(&subject));
+}
+
+/// Texts that Traefik takes and then does nothing with.
+fn check_texts(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
+    let url = |text: &str| ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    let scheme = |text: &str| ["http", "https"].contains(&text);
+    let path = |text: &str| text.starts_with('/');
+    let address = table.forward_auth.as_ref().and_then(|auth| auth.address.as_ref());
+    let to = table.redirect_scheme.as_ref().and_then(|redirect| redirect.scheme.as_ref());
+    let mut check = |text: &Text, fits: &dyn Fn(&str) -> bool, what: &str, help: &str| {
+        let text = resolver.text(text);
+        if !fits(&text) && !text.starts_with("${") {
+            let message = format!("`{text}` of middleware `{name}` is no {what}");
+            let finding = BAD_VALUE.at(text.span, "matches nothing", message).help(help);
+            resolver.found.push(finding.about(format!("ingress.middlewares.{name}")));
+        }
+    };
+    for text in address {
+        check(
+            text,
+            &url,
+            "URL",
+            "write it whole: `http://authelia.auth.svc.cluster.local:9091/api/authz/forward-auth`",
+        );
+    }
+    for text in to {
+        check(text, &scheme, "scheme that Traefik serves", "write `https`");
+    }
+    for text in &table.strip_prefix {
+        check(text, &path, "prefix of any path", "paths begin with `/`");
+    }
 }
 
 /// Whether a spec asks who is there, or where they come from.
@@ -164,7 +198,7 @@ fn sources(resolver: &mut Resolver<'_>, allow: &crate::inventory::ingress::IpAll
             Some(_) if range.is_single() => sources.push(range.first().to_string()),
             Some(prefix) => sources.push(format!("{}/{prefix}", range.first())),
             None => resolver.found.push(
-                crate::model::BAD_VALUE
+                BAD_VALUE
                     .at(
                         text.span,
                         "not a network",
