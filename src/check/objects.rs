@@ -84,7 +84,10 @@ pub fn findings(object: &Value, minor: Option<u32>) -> Vec<Finding> {
             let title = || title(object);
             let finding = |fault: Fault| Finding {
                 code: if fault.unsure { &UNKNOWN_FIELD } else { &INVALID_OBJECT },
-                message: format!("{}: `{}`: {}", title(), fault.path, fault.message),
+                message: match fault.path.0.is_empty() {
+                    true => format!("{}: {}", title(), fault.message),
+                    false => format!("{}: `{}`: {}", title(), fault.path, fault.message),
+                },
                 path: fault.path,
                 help: fault.help,
                 name: None,

@@ -175,7 +175,14 @@ fn unsubstituted(text: &str, span: Span, owner: &str, engine: Engine, gitops: &G
     let (message, help) = match engine {
         Engine::Argocd => (
             format!("nothing replaces `{text}` of `{owner}`: Argo CD applies it as it stands"),
-            "give it by a Secret (`secret-env`), write the value, or `$${…}` if the program is to see it so",
+            match owner.starts_with("charts.") {
+                true => {
+                    "write the value, name a Secret as the chart's values take one, or `$${…}` if it is meant so"
+                }
+                false => {
+                    "give it by a Secret (`secret-env`), write the value, or `$${…}` if the program is to see it so"
+                }
+            },
         ),
         Engine::Flux => (
             format!("nothing replaces `{text}` of `{owner}`: Flux has no values to choose from"),

@@ -110,7 +110,7 @@ fn check_texts(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
             resolver.found.push(finding.about(format!("ingress.middlewares.{name}")));
         }
     };
-    for text in address {
+    if let Some(text) = address {
         check(
             text,
             &url,
@@ -118,7 +118,7 @@ fn check_texts(resolver: &mut Resolver<'_>, name: &str, table: &Table) {
             "write it whole: `http://authelia.auth.svc.cluster.local:9091/api/authz/forward-auth`",
         );
     }
-    for text in to {
+    if let Some(text) = to {
         check(text, &scheme, "scheme that Traefik serves", "write `https`");
     }
     for text in &table.strip_prefix {

@@ -81,7 +81,7 @@ impl Findings {
     pub fn levels(&self) -> Result<Levels> {
         for name in self.warn.iter().chain(&self.allow) {
             if catalog::codes().iter().any(|code| code.name == name && unchangeable(code)) {
-                bail!("`{name}` stays an error: nothing could be rendered without it");
+                bail!("`{name}` stays an error: what it finds leaves nothing right to render, or to commit");
             }
         }
         let mut levels = Levels::new();
