@@ -20,6 +20,7 @@ pub mod host_ports;
 pub mod images;
 pub mod inner_addresses;
 pub mod listeners;
+pub mod logins;
 pub mod manifests;
 mod matching;
 pub mod mounts;
@@ -108,6 +109,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (connections::check, connections::CODES),
     (inner_addresses::check, inner_addresses::CODES),
     (routes::check, routes::CODES),
+    (logins::check, logins::CODES),
     (listeners::check, listeners::CODES),
     (entry_points::check, entry_points::CODES),
     (resources::check, resources::CODES),

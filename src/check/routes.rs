@@ -1,21 +1,18 @@
 //! Routes: hosts that two things want or no listener serves, chains in a circle, a dashboard for everyone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::check::holders::each_service;
 use crate::check::names::{DUPLICATE_HOST, UNROUTED_HOST};
-use crate::check::placement::patched;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::ingress::{IngressProvider, ListenerProtocol};
 use crate::inventory::node::{Node, Value};
-use crate::model::flows::open_ports;
 use crate::model::gateway::Gateway;
 use crate::model::ingress::Ingress;
-use crate::model::middleware::{Middleware, asks_for_login, position};
+use crate::model::middleware::{Middleware, position};
 use crate::model::route::Route;
 use crate::model::service::Service;
-use crate::model::{DEPENDENCY_CYCLE, Environment, Model, UNORDERABLE_DEPENDENCY};
+use crate::model::{DEPENDENCY_CYCLE, Model, UNORDERABLE_DEPENDENCY};
 use crate::source::{Span, Spanned};
 
 codes! {
@@ -27,8 +24,6 @@ codes! {
     UNUSED_ROUTE_KEY = ("unused-route-key", PortsAndNames, Warning, "a key of a route on a service without `host`, or `strip-prefix` without `path`");
     /// A certificate that is never issued.
     UNPROVABLE_WILDCARD = ("unprovable-wildcard", PortsAndNames, Warning, "a wildcard host whose issuer proves names by HTTP only");
-    /// A login that the service's own address leads around.
-    BYPASSED_LOGIN = ("bypassed-login", Security, Warning, "a service's own address opens the port that its route asks a login for");
     /// Traefik's dashboard without anything that asks who is there.
     OPEN_DASHBOARD = ("open-dashboard", Security, Warning, "Traefik's dashboard is open to whoever reaches its host");
 }
@@ -42,7 +37,6 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     duplicate_hosts(model, ingress, found);
     unprovable_wildcards(model, ingress, found);
     open_dashboard(ingress, found);
-    bypassed_logins(model, found);
     circles(&ingress.middlewares, found);
     later_namespaces(model, ingress, found);
     if let Some(gateway) = &ingress.written_gateway {
@@ -274,48 +268,6 @@ fn open_dashboard(ingress: &Ingress, found: &mut Diagnostics) {
             .help(
                 "declare `ingress.middlewares.auth` with `basic-auth`, and write `middlewares = [\"auth\"]`",
             ),
-    );
-}
-
-/// Whoever asks the address itself meets no middleware. An isolated stack that says who may come is let be.
-fn bypassed_logins(model: &Model, found: &mut Diagnostics) {
-    for environment in &model.environments {
-        for stack in &environment.stacks {
-            let open = |service: &&Arc<Service>| !stack.closed.ingress || !open_ports(service).is_empty();
-            for service in stack.services.iter().filter(open) {
-                bypassed_login(model, environment, service, found);
-            }
-        }
-    }
-}
-
-fn bypassed_login(model: &Model, environment: &Environment, service: &Service, found: &mut Diagnostics) {
-    let Some(balancer) = service.load_balancer.as_ref().filter(|_| !patched(service, &["ports"])) else {
-        return;
-    };
-    let asks = |route: &&Route| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
-    let opened =
-        |route: &Route| service.outside_ports().find(|open| Some(open.port.value) == route.port_number);
-    let asking = service.routes.iter().filter(asks).find_map(|route| Some((route, opened(route)?)));
-    let Some((route, open)) = asking else { return };
-    let port = open.port.value;
-    let help = match service.outside_ports().count() {
-        1 => "drop `ip` if the host is enough, or isolate the stack and say in `allow-from` who may reach the port".to_owned(),
-        _ => format!("keep the port off the address: `internal = true` beside the number of `ports.{}`", open.name),
-    };
-    let path = ["services", &service.key, "middlewares"];
-    let own = model.place_of(&environment.name, &path).filter(|_| route.name == service.name);
-    let span = own.unwrap_or(route.place);
-    let message = format!(
-        "service `{}` asks for a login on its host, and its address opens port {port} to everybody",
-        service.key
-    );
-    found.push(
-        BYPASSED_LOGIN
-            .at(span, "only the route passes it", message)
-            .because(balancer.place, "whoever asks here is not asked")
-            .about(service.subject())
-            .help(help),
     );
 }
 
