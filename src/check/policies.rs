@@ -107,7 +107,7 @@ fn open_to_every_namespace(model: &Model, found: &mut Diagnostics) {
         })
     };
     let unknown = |router: &Ingress| router.namespace.is_none() && !router.by_cilium;
-    let routed = |service: &Service| routed_ports(service).next().is_some();
+    let routed = |service: &Service| routed_ports(service, model).next().is_some();
     let by_router = model.ingress.as_ref().filter(|router| unknown(router)).and_then(|_| {
         let (stack, service) = closed().find(|(_, service)| routed(service))?;
         let place = service.hosts.first().map_or(service.place, |host| host.span);

@@ -220,7 +220,7 @@ impl Around<'_> {
         }
         if let Router::Peers(peers) = router::router(self.model) {
             let peers = shared(peers);
-            for port in routed_ports(service) {
+            for port in routed_ports(service, self.model) {
                 opened.add(peers.iter().cloned(), one_port(service, port));
             }
         }

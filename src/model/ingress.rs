@@ -1,6 +1,8 @@
 //! How host names are routed: by what, through which Gateway, with whose certificates, and the routes that belong
 //! to no service.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -12,7 +14,7 @@ use crate::model::chart::Chart;
 use crate::model::gateway::{Gateway, GatewayName, gateway_name, listener_protocol, lower_gateway};
 use crate::model::gitops::{Gitops, brings_along};
 use crate::model::load_balancer::version_of;
-use crate::model::middleware::{Middleware, any_guards, lower_middlewares};
+use crate::model::middleware::{Middleware, any_guards, asked, lower_middlewares};
 use crate::model::naming::{NameKind, check_host, check_name, optional_name, report_unknown};
 use crate::model::port::check_port;
 use crate::model::references::Resolver;
@@ -57,6 +59,9 @@ pub struct Ingress {
     pub redirect_http: bool,
     /// The middlewares, by name.
     pub middlewares: Vec<Middleware>,
+    /// The hosts that middlewares ask who is there, and at which ports.
+    #[serde(skip)]
+    pub asked: BTreeMap<String, BTreeSet<i64>>,
     /// Certificates that are no single service's, by name.
     pub certificates: Vec<Certificate>,
     /// ClusterIssuers, by name.
@@ -106,6 +111,7 @@ pub fn lower_ingress(
         }),
         None => named.and_then(|written| gateway_name(resolver, &written)),
     };
+    let middlewares = lower_middlewares(resolver, table);
     let mut ingress = Ingress {
         provider,
         class: optional_name(resolver, table.class.as_ref(), "an ingress class", NameKind::Subdomain),
@@ -121,7 +127,8 @@ pub fn lower_ingress(
         gateway,
         annotations: texts(resolver, &table.annotations),
         redirect_http: table.redirect_http.is_some_and(|flag| flag.value),
-        middlewares: lower_middlewares(resolver, table),
+        asked: asked(&middlewares),
+        middlewares,
         issuers: lower_issuers(resolver, table),
         namespaces: namespaces(&certificates, written.as_ref(), charts, gitops),
         certificates,

@@ -1,6 +1,8 @@
 //! Traefik's middlewares: what each does, in Traefik's spelling. A route carries a copy of those it names, because
 //! Traefik takes none from another namespace unless it is told to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -134,6 +136,27 @@ fn guards(spec: &Json) -> bool {
 /// Whether a spec asks who is there.
 pub fn asks_for_login(spec: &Json) -> bool {
     ["basicAuth", "digestAuth", "forwardAuth"].iter().any(|kind| spec.get(kind).is_some())
+}
+
+/// The hosts that middlewares ask who is there, and at which ports.
+pub fn asked(all: &[Middleware]) -> BTreeMap<String, BTreeSet<i64>> {
+    let mut asked: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    let addresses = all.iter().filter_map(|middleware| middleware.spec["forwardAuth"]["address"].as_str());
+    for (host, port) in addresses.filter_map(host_and_port) {
+        asked.entry(host.to_owned()).or_default().insert(port);
+    }
+    asked
+}
+
+/// Where a URL of HTTP leads.
+fn host_and_port(url: &str) -> Option<(&str, i64)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, if scheme == "https" { 443 } else { 80 }),
+    };
+    Some((host.trim_end_matches('.'), port))
 }
 
 fn spec(resolver: &mut Resolver<'_>, table: &Table) -> Json {

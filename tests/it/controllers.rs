@@ -175,6 +175,35 @@ fn a_router_on_its_nodes_network_is_let_in() {
     assert!(of_kind(&by_cilium, "NetworkPolicy").iter().all(|policy| policy["metadata"]["name"] != "app"));
 }
 
+/// Whom Traefik asks who is there need not have a host of its own.
+#[test]
+fn the_router_is_let_in_to_ask_for_a_login() {
+    let from_traefik = |address: &str, ports: &str| -> Option<Value> {
+        let head = format!(
+            "[ingress]\nprovider = \"traefik\"\nnamespace = \"traefik\"\n\
+             middlewares.login = {{ forward-auth = {{ address = \"{address}\" }} }}"
+        );
+        let policies = of_kind(&objects(&head, ports), "NetworkPolicy");
+        let own = policies.iter().find(|policy| policy["metadata"]["name"] == "app")?;
+        Some(own["spec"]["ingress"][0]["ports"].clone())
+    };
+    let ports = "ports = { http = { port = 80, target-port = 9091 }, metrics = 9959 }";
+    let http = Some(json!([{ "port": 9091, "protocol": "TCP" }]));
+    for address in [
+        "${services.app.internal-url}/api/authz/forward-auth",
+        "http://app.s.svc.cluster.local:80/verify",
+        "http://app.s.svc?rd=https://login.example.org",
+        "http://app.s:80",
+    ] {
+        assert_eq!(from_traefik(address, ports), http, "{address}");
+    }
+    for address in
+        ["http://app.s:9091", "http://app.t.svc", "http://other.s.svc", "https://app.s.svc", "app.s.svc"]
+    {
+        assert_eq!(from_traefik(address, ports), None, "{address}");
+    }
+}
+
 /// Kubernetes gives a Deployment ten minutes.
 #[test]
 fn a_deployment_may_take_the_time_that_its_pods_need() {

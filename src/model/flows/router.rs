@@ -1,7 +1,10 @@
 //! What a router's connections come from: its pods, its nodes, or Cilium itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
+use crate::inventory::service::Protocol;
 use crate::model::Model;
 use crate::model::flows::peers::{nodes, some_pods};
 use crate::model::flows::{one_port, open_ports};
@@ -33,11 +36,26 @@ pub fn router(model: &Model) -> Router {
     }
 }
 
-/// The ports, by name, that the router connects to: for hosts, and for whatever comes in by an entry point.
-pub fn routed_ports(service: &Service) -> impl Iterator<Item = &str> {
+/// The ports, by name, that the router connects to: for hosts, for whatever comes in by an entry point, and to ask
+/// who is there.
+pub fn routed_ports<'s>(service: &'s Service, model: &Model) -> impl Iterator<Item = &'s str> {
     let of_hosts = service.routes.iter().filter_map(|route| route.port.as_str());
-    let entered = |port: &&Port| port.entry_point.is_some() || port.listener.is_some();
-    of_hosts.chain(service.ports.iter().filter(entered).map(|port| port.name.as_str()))
+    let asked = asked_ports(service, model);
+    let connected = move |port: &&Port| {
+        let entered = port.entry_point.is_some() || port.listener.is_some();
+        entered || (port.protocol == Protocol::Tcp && asked.contains(&port.port.value))
+    };
+    of_hosts.chain(service.ports.iter().filter(connected).map(|port| port.name.as_str()))
+}
+
+/// The ports at which middlewares ask who is there, by any name that the service has in the cluster.
+fn asked_ports(service: &Service, model: &Model) -> BTreeSet<i64> {
+    let asked = model.ingress.as_ref().map(|ingress| &ingress.asked).filter(|asked| !asked.is_empty());
+    let Some(asked) = asked else { return BTreeSet::new() };
+    let near = format!("{}.{}", service.name, service.namespace);
+    let full = format!("{near}.svc.{}", model.cluster.domain);
+    let hosts = [&near, &format!("{near}.svc"), &full];
+    hosts.into_iter().filter_map(|host| asked.get(host.as_str())).flatten().copied().collect()
 }
 
 /// What a service's CiliumNetworkPolicy lets in.
@@ -45,7 +63,7 @@ pub fn from_router(service: &Service, model: &Model) -> Vec<Json> {
     let Router::Entities(entities) = router(model) else { return Vec::new() };
     let open = open_ports(service);
     let mut ports: Vec<Json> = Vec::new();
-    for port in routed_ports(service).flat_map(|name| one_port(service, name)) {
+    for port in routed_ports(service, model).flat_map(|name| one_port(service, name)) {
         if !ports.contains(&port) && !open.contains(&port) {
             ports.push(port);
         }
