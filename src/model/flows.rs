@@ -20,7 +20,7 @@ use crate::inventory::ingress::IngressProvider;
 use crate::inventory::network::Role;
 use crate::model::flows::opened::{Opened, anybody};
 use crate::model::flows::peers::{
-    anywhere, block, following, internet, namespace, nodes, shared, single, some_pods,
+    anywhere, block, following, internet, name_servers, namespace, nodes, shared, single, some_pods,
 };
 use crate::model::flows::router::{Router, from_entities, from_router, of_cilium};
 use crate::model::policy::End;
@@ -260,6 +260,7 @@ impl Around<'_> {
         if service.automount_token {
             opened.add(self.peers(&End::ApiServer), api_server_ports());
         }
+        opened.add(shared(name_servers(service, self.model)), dns_ports());
         opened.into_rules("to")
     }
 
@@ -396,6 +397,10 @@ fn number(port: &Port) -> Json {
 
 fn one_port(service: &Service, name: &str) -> Vec<Json> {
     service.ports.iter().find(|port| port.name == name).map(number).into_iter().collect()
+}
+
+fn dns_ports() -> Vec<Json> {
+    ["UDP", "TCP"].iter().map(|protocol| json!({ "port": 53, "protocol": protocol })).collect()
 }
 
 fn api_server_ports() -> Vec<Json> {

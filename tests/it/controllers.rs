@@ -204,6 +204,31 @@ fn the_router_is_let_in_to_ask_for_a_login() {
     }
 }
 
+/// A closed network lets pods ask whom they are told to ask.
+#[test]
+fn names_can_be_resolved_by_other_servers() {
+    let egress = |dns: &str| -> Value {
+        let closed = format!(
+            "[stacks.closed]\nisolate = true\n[services.web]\nstack = \"closed\"\n\
+             image = \"docker.io/library/nginx:1.29.1\"\n{dns}"
+        );
+        let policies = of_kind(&objects("", &closed), "NetworkPolicy");
+        let own = policies.iter().find(|policy| policy["metadata"]["name"] == "web");
+        own.map_or(Value::Null, |policy| policy["spec"]["egress"].clone())
+    };
+    let ports = json!([{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" }]);
+    let to = |cidrs: &[&str]| {
+        let blocks: Vec<_> = cidrs.iter().map(|cidr| json!({ "ipBlock": { "cidr": cidr } })).collect();
+        json!([{ "to": blocks, "ports": ports }])
+    };
+    let two = "dns = { policy = \"none\", nameservers = [\"192.168.1.53\", \"2001:db8::53\"] }";
+    assert_eq!(egress(two), to(&["192.168.1.53/32", "2001:db8::53/128"]));
+    assert_eq!(egress("dns.nameservers = [\"192.168.1.53\"]"), to(&["192.168.1.53/32"]));
+    assert_eq!(egress("dns.policy = \"default\""), to(&["0.0.0.0/0"]));
+    assert_eq!(egress("dns.policy = \"cluster-first\""), Value::Null);
+    assert_eq!(egress(""), Value::Null);
+}
+
 /// Kubernetes gives a Deployment ten minutes.
 #[test]
 fn a_deployment_may_take_the_time_that_its_pods_need() {

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::address::{Family, Range};
 use crate::model::Model;
+use crate::model::service::Service;
 use crate::model::texts::Texts;
 
 /// What the internet is not, when a service may reach "the internet": private, link-local and shared networks
@@ -28,6 +29,17 @@ pub fn nodes(model: &Model) -> Vec<Json> {
     let addresses = model.nodes.iter().flat_map(|node| &node.addresses);
     let blocks: Vec<Json> = addresses.map(|address| block(&single(address.value))).collect();
     if blocks.is_empty() { anywhere(model) } else { blocks }
+}
+
+/// Whom a service's pods ask for names beside the cluster's own DNS, which its stack's policy lets them reach. What
+/// their node asks stands on the node alone: that may be anywhere.
+pub fn name_servers(service: &Service, model: &Model) -> Vec<Json> {
+    if service.pod.dns_policy == Some("Default") {
+        return anywhere(model);
+    }
+    let servers = service.pod.dns_config["nameservers"].as_array().into_iter().flatten();
+    let addresses = servers.filter_map(|server| server.as_str()?.parse().ok());
+    addresses.map(|address| block(&single(address))).collect()
 }
 
 /// Every address.
