@@ -1,16 +1,18 @@
-//! Logins that a route asks for, and the ways around them: whoever asks a service's own address or a node meets no
-//! middleware.
+//! Logins that a route asks for: Secrets that Traefik cannot take names and passwords from, and ways around them, as
+//! whoever asks a service's own address or a node meets no middleware.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::placement::patched;
+use crate::check::secret_files::wanted;
 use crate::diagnostic::{Diagnostics, codes};
-use crate::model::middleware::asks_for_login;
+use crate::model::middleware::{Middleware, asks_for_login};
 use crate::model::port::Port;
 use crate::model::route::Route;
+use crate::model::secret::Secret;
 use crate::model::service::Service;
 use crate::model::stack::Stack;
-use crate::model::{Environment, Model};
+use crate::model::{BAD_VALUE, Environment, Model};
 use crate::source::Span;
 
 codes! { Security:
@@ -18,14 +20,70 @@ codes! { Security:
     BYPASSED_LOGIN = ("bypassed-login", Warning, "a service's own address or a node opens the port that its route asks a login for");
 }
 
-/// Runs the rule about logins.
+/// Runs every rule about logins.
 pub fn check(model: &Model, found: &mut Diagnostics) {
+    unusable_secrets(model, found);
     for environment in &model.environments {
         for stack in &environment.stacks {
             for service in &stack.services {
                 bypassed_logins(model, environment, (stack, service), found);
             }
         }
+    }
+}
+
+/// Secrets of `basic-auth` that Traefik refuses.
+fn unusable_secrets(model: &Model, found: &mut Diagnostics) {
+    let middlewares = model.ingress.iter().flat_map(|ingress| &ingress.middlewares);
+    let reading: Vec<_> =
+        middlewares.filter_map(|middleware| Some((middleware, middleware.secret.as_ref()?))).collect();
+    if reading.is_empty() {
+        return;
+    }
+    let secrets: BTreeMap<&str, &Secret> =
+        wanted(model).into_iter().map(|one| (one.secret.key.as_str(), one.secret)).collect();
+    for (middleware, name) in reading {
+        if let Some(secret) = secrets.get(name.as_str()) {
+            unusable_secret(model, middleware, (secret, name.span), found);
+        }
+    }
+}
+
+fn unusable_secret(
+    model: &Model,
+    middleware: &Middleware,
+    (secret, span): (&Secret, Span),
+    found: &mut Diagnostics,
+) {
+    let path = ["secrets", &secret.key, "keys"];
+    let whole = secret.external.as_ref().is_some_and(|external| external.extract.is_some());
+    if whole || model.unread.at(&path) {
+        return;
+    }
+    let Some((label, fault)) = key_fault(secret) else { return };
+    let message = format!("middleware `{}` reads secret `{}`, which {fault}", middleware.name, secret.key);
+    found.push(
+        BAD_VALUE
+            .at(span, label, message)
+            .because(model.place_of("", &path).unwrap_or(secret.place), "its keys")
+            .about(format!("ingress.middlewares.{}", middleware.name))
+            .about(format!("secrets.{}", secret.key))
+            .help("give it one key, `users`, or `type = \"kubernetes.io/basic-auth\"` with the keys `username` and `password`"),
+    );
+}
+
+/// Traefik takes the only key of a Secret, whatever it is called, and of Kubernetes' own type for logins the name and
+/// the password.
+fn key_fault(secret: &Secret) -> Option<(&'static str, String)> {
+    let has = |wanted: &str| secret.keys.iter().any(|key| key.value == wanted);
+    if secret.kind.as_ref().is_some_and(|kind| kind.value == "kubernetes.io/basic-auth") {
+        let lacking = ["username", "password"].into_iter().find(|key| !has(key))?;
+        return Some(("a name and a password", format!("has no key `{lacking}`")));
+    }
+    match secret.keys.len() {
+        1 => None,
+        0 => Some(("no key", "has no key".to_owned())),
+        count => Some(("more than one key", format!("has {count} keys, and Traefik takes one only"))),
     }
 }
 

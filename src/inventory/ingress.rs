@@ -181,7 +181,7 @@ record! {
 record! {
     /// Asks for a name and password.
     pub struct BasicAuthMiddleware {
-        /// The Secret with key `users`: by its name in `secrets`, or in Kubernetes. It has to be in the namespace of whatever uses the middleware.
+        /// The Secret whose only key is `users`, or of type `kubernetes.io/basic-auth`: by its name in `secrets`, or in Kubernetes. It has to be in the namespace of whatever uses the middleware.
         #[required]
         secret: Option<Text>,
         /// What the browser shows.
