@@ -497,7 +497,7 @@ record! {
         grpc_service: Option<Text>,
         /// The port of `http`, by name. Default: the service's main port.
         port: Option<Text>,
-        /// Whether `http` is asked over TLS. Default false.
+        /// Whether `http` is asked over TLS. Default: whether the port speaks HTTPS, by its name, `app-protocol` or number 443.
         tls: Option<Flag>,
         /// Headers of `http`, by name.
         headers: Map<Scalar>,
@@ -525,7 +525,7 @@ record! {
         path: Option<Text>,
         /// How often it is read. Default: `interval` of `[monitoring]`, else `30s`.
         interval: Option<Duration>,
-        /// Whether it is read over TLS. Default false.
+        /// Whether it is read over TLS. Default: whether the port speaks HTTPS, by its name, `app-protocol` or number 443.
         tls: Option<Flag>,
         /// How the pods are found: `service` writes a ServiceMonitor, `pod` a PodMonitor, which reads each pod whether a Service leads to it or not. Default `service`.
         kind: Option<Spanned<MonitorKind>>,

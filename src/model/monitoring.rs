@@ -13,6 +13,7 @@ use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
 use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name};
+use crate::model::port::{Port, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::secret::Keys;
 use crate::model::stack::{Stack, known_secret};
@@ -141,13 +142,29 @@ impl Monitor {
     }
 }
 
+/// The ports of a service, and the one that is read where none is named.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports<'p> {
+    /// All of them.
+    pub all: &'p [Port],
+    /// The main one.
+    pub main: Option<&'p str>,
+}
+
+impl Ports<'_> {
+    /// Whether the port of this name is read over TLS where the inventory does not say.
+    fn speaks_https(&self, name: &str) -> bool {
+        self.all.iter().find(|port| port.name == name).is_some_and(speaks_https)
+    }
+}
+
 /// Lowers `monitor` of a service.
 pub fn lower_monitor(
     resolver: &mut Resolver<'_>,
     around: &Around<'_>,
     stack: Option<&Stack>,
     table: &inventory::service::Service,
-    main_port: Option<&str>,
+    ports: Ports<'_>,
 ) -> Option<Monitor> {
     let monitor = &table.monitor.as_ref()?.on()?.0;
     let whole = as_endpoint(monitor);
@@ -157,7 +174,7 @@ pub fn lower_monitor(
     };
     let mut endpoints = Vec::new();
     for endpoint in &each {
-        endpoints.push(lower_endpoint(resolver, around, stack, endpoint, main_port)?);
+        endpoints.push(lower_endpoint(resolver, around, stack, endpoint, ports)?);
     }
     Some(Monitor {
         kind: monitor.kind.map_or(MonitorKind::Service, |kind| kind.value),
@@ -201,10 +218,10 @@ fn lower_endpoint(
     around: &Around<'_>,
     stack: Option<&Stack>,
     endpoint: &Endpoint,
-    main_port: Option<&str>,
+    ports: Ports<'_>,
 ) -> Option<MonitorEndpoint> {
     let port = endpoint.port.as_ref().map(|text| resolver.text(text));
-    let port = port.or_else(|| Some(Spanned::new(main_port?.to_owned(), endpoint.span)));
+    let port = port.or_else(|| Some(Spanned::new(ports.main?.to_owned(), endpoint.span)));
     let Some(port) = port else {
         resolver.found.push(
             BAD_VALUE
@@ -239,12 +256,13 @@ fn lower_endpoint(
     let values = |resolver: &mut Resolver<'_>, tables: &[PassthroughTable]| -> Vec<Json> {
         tables.iter().map(|table| resolver.value(&table.0)).collect()
     };
+    let tls = endpoint.tls.map_or_else(|| ports.speaks_https(&port), |flag| flag.value);
     Some(MonitorEndpoint {
         port,
         path: optional(resolver, endpoint.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),
         interval: written(endpoint.interval.as_ref())
             .unwrap_or_else(|| around.model.monitoring.interval.clone()),
-        scheme: if endpoint.tls.is_some_and(|flag| flag.value) { "https" } else { "http" },
+        scheme: if tls { "https" } else { "http" },
         basic_auth,
         authorization,
         relabelings: values(resolver, &endpoint.relabelings),

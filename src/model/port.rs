@@ -206,6 +206,11 @@ fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)
     })
 }
 
+/// Whether whoever asks the port over HTTP has to do so over TLS, as routers are told.
+pub fn speaks_https(port: &Port) -> bool {
+    spoken_to_routers(port).is_some_and(|(scheme, _)| scheme == "https")
+}
+
 /// A second Service, for what is reached from outside the cluster where not all ports are. The first one has every port
 /// and is what the cluster knows the service by.
 #[derive(Clone, Debug, PartialEq, Serialize)]

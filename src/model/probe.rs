@@ -9,7 +9,7 @@ use crate::inventory;
 use crate::inventory::service::Probe as Written;
 use crate::inventory::value::OrOff;
 use crate::model::naming::one_of;
-use crate::model::port::Port;
+use crate::model::port::{Port, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::texts::list;
 use crate::model::workload::whole;
@@ -230,6 +230,10 @@ impl Ports<'_> {
             _ => PortRef::Name(name.to_owned()),
         }
     }
+
+    fn speaks_https(&self, name: &str) -> bool {
+        self.ports.iter().find(|port| port.name == name).is_some_and(speaks_https)
+    }
 }
 
 /// One way to ask, with what only some uses of it need.
@@ -341,11 +345,12 @@ fn probe_handler(
         .headers
         .iter()
         .map(|(name, entry)| Header { name: name.clone(), value: resolver.text(&entry.value.0).value });
+    let tls = probe.tls.map_or_else(|| ports.speaks_https(&port), |flag| flag.value);
     let get = HttpGet {
         http_headers: headers.collect(),
         path: path.value,
         port: ports.reference(&port),
-        scheme: probe.tls.is_some_and(|flag| flag.value).then_some("HTTPS"),
+        scheme: tls.then_some("HTTPS"),
     };
     Some((Handler::Http(get), Some(port)))
 }

@@ -20,7 +20,7 @@ use crate::model::host::lower_hosts;
 use crate::model::ingress::lower_paths;
 use crate::model::listeners::attach;
 use crate::model::marks::Annotations;
-use crate::model::monitoring::{Monitor, lower_monitor};
+use crate::model::monitoring::{Monitor, Ports, lower_monitor};
 use crate::model::naming::{NameKind, check_name, optional_name, report_unknown};
 use crate::model::node::gpus;
 use crate::model::patches::{Patches, lower_patches};
@@ -319,6 +319,8 @@ pub fn lower_service(
     let gpus = gpus(table.gpu.as_ref());
     let resources = Arc::new(lower_resources(resolver, table.resources.as_ref()));
     let probe = lower_probes(resolver, &asked, &ports, None, main_port.as_deref());
+    let read = Ports { all: &ports, main: main_port.as_deref() };
+    let monitor = lower_monitor(resolver, around, stack, table, read).map(Box::new);
     let mut rollout = lower_rollout(resolver, key, table, kind);
     let probes = init_containers.iter().chain(&sidecars).map(|container| &container.probe).chain([&probe]);
     let longest_start = probes.flatten().map(|probe| probe.longest_start()).max().unwrap_or(0);
@@ -370,7 +372,7 @@ pub fn lower_service(
         }),
         egress: lower_egress(resolver, around, table),
         allow_from: lower_allow_from(resolver, around, table),
-        monitor: lower_monitor(resolver, around, stack, table, main_port.as_deref()).map(Box::new),
+        monitor,
         node: lower_node(resolver, around, table).or_else(|| active_node(stack, table, kind)),
         node_selector: lower_node_selector(resolver, table, active_node(stack, table, kind)),
         tolerations: table.tolerations.iter().map(|table| resolver.value(&table.0)).collect(),

@@ -229,6 +229,31 @@ fn names_can_be_resolved_by_other_servers() {
     assert_eq!(egress(""), Value::Null);
 }
 
+/// A program that speaks HTTPS refuses plain HTTP.
+#[test]
+fn probes_and_monitors_speak_what_their_port_does() {
+    let schemes = |port: &str, tls: &str| -> [Value; 2] {
+        let service =
+            format!("{port}\nprobe = {{ http = \"/\"{tls} }}\nmonitor = {{ path = \"/metrics\"{tls} }}");
+        let all = objects("[monitoring]\nnamespace = \"monitoring\"", &service);
+        let probe = one(&all, "Deployment", "app")["spec"]["template"]["spec"]["containers"][0]
+            ["readinessProbe"]["httpGet"]["scheme"]
+            .clone();
+        [probe, one(&all, "ServiceMonitor", "app")["spec"]["endpoints"][0]["scheme"].clone()]
+    };
+    let (secure, plain) = ([json!("HTTPS"), json!("https")], [json!(null), json!("http")]);
+    for port in [
+        "ports.https = 8443",
+        "ports.ui = { port = 443, target-port = 8443 }",
+        "ports.ui = { port = 8443, app-protocol = \"https\" }",
+    ] {
+        assert_eq!(schemes(port, ""), secure, "{port}");
+        assert_eq!(schemes(port, ", tls = false"), plain, "{port}");
+    }
+    assert_eq!(schemes("ports.http = 443", ""), plain);
+    assert_eq!(schemes("ports.http = 443", ", tls = true"), secure);
+}
+
 /// Kubernetes gives a Deployment ten minutes.
 #[test]
 fn a_deployment_may_take_the_time_that_its_pods_need() {
