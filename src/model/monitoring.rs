@@ -13,7 +13,7 @@ use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
 use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name};
-use crate::model::port::{Port, speaks_https};
+use crate::model::port::{Port, listed, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::secret::Keys;
 use crate::model::stack::{Stack, known_secret};
@@ -152,9 +152,13 @@ pub struct Ports<'p> {
 }
 
 impl Ports<'_> {
+    fn named(&self, name: &str) -> Option<&Port> {
+        self.all.iter().find(|port| port.name == name)
+    }
+
     /// Whether the port of this name is read over TLS where the inventory does not say.
     fn speaks_https(&self, name: &str) -> bool {
-        self.all.iter().find(|port| port.name == name).is_some_and(speaks_https)
+        self.named(name).is_some_and(speaks_https)
     }
 }
 
@@ -176,12 +180,16 @@ pub fn lower_monitor(
     for endpoint in &each {
         endpoints.push(lower_endpoint(resolver, around, stack, endpoint, ports)?);
     }
-    Some(Monitor {
-        kind: monitor.kind.map_or(MonitorKind::Service, |kind| kind.value),
-        endpoints,
-        own_labels: texts(resolver, &monitor.labels),
-        labels: Texts::new(),
-    })
+    let kind = monitor.kind.map_or(MonitorKind::Service, |kind| kind.value);
+    if kind == MonitorKind::Pod {
+        // A pod's ports are known by the names that its containers list.
+        for endpoint in &mut endpoints {
+            if let Some(port) = ports.named(&endpoint.port) {
+                endpoint.port.value.clone_from(&listed(port, ports.all).name);
+            }
+        }
+    }
+    Some(Monitor { kind, endpoints, own_labels: texts(resolver, &monitor.labels), labels: Texts::new() })
 }
 
 fn as_endpoint(monitor: &MonitorTable) -> Endpoint {

@@ -206,6 +206,15 @@ fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)
     })
 }
 
+/// A port as its container lists it: of several names for one port only the first.
+pub fn listed<'p>(port: &'p Port, among: &'p [Port]) -> &'p Port {
+    let same = |other: &&Port| {
+        let number = |port: &Port| (port.target_port, port.protocol.word());
+        !other.again && number(other) == number(port) && other.container == port.container
+    };
+    if port.again { among.iter().find(same).unwrap_or(port) } else { port }
+}
+
 /// Whether whoever asks the port over HTTP has to do so over TLS, as routers are told.
 pub fn speaks_https(port: &Port) -> bool {
     spoken_to_routers(port).is_some_and(|(scheme, _)| scheme == "https")

@@ -9,7 +9,7 @@ use crate::inventory;
 use crate::inventory::service::Probe as Written;
 use crate::inventory::value::OrOff;
 use crate::model::naming::one_of;
-use crate::model::port::{Port, speaks_https};
+use crate::model::port::{Port, listed, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::texts::list;
 use crate::model::workload::whole;
@@ -227,7 +227,8 @@ impl Ports<'_> {
     fn reference(&self, name: &str) -> PortRef {
         match self.ports.iter().find(|port| port.name == name) {
             Some(port) if port.container.as_deref() != self.own => PortRef::Number(port.target_port),
-            _ => PortRef::Name(name.to_owned()),
+            Some(port) => PortRef::Name(listed(port, self.ports).name.clone()),
+            None => PortRef::Name(name.to_owned()),
         }
     }
 

@@ -254,6 +254,20 @@ fn probes_and_monitors_speak_what_their_port_does() {
     assert_eq!(schemes("ports.http = 443", ", tls = true"), secure);
 }
 
+/// A container lists each of its ports once, by the first of its names.
+#[test]
+fn a_port_of_two_names_is_asked_by_the_one_that_its_container_lists() {
+    let service = "ports.http = { port = 80, target-port = 8080 }\nports.web = { port = 8081, target-port = 8080 }\n\
+                   probe = { tcp = \"web\" }\nmonitor = { kind = \"pod\", port = \"web\" }";
+    let all = objects("[monitoring]\nnamespace = \"monitoring\"", service);
+    let container = &one(&all, "Deployment", "app")["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["ports"], json!([{ "name": "http", "containerPort": 8080, "protocol": "TCP" }]));
+    assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], "http");
+    assert_eq!(one(&all, "PodMonitor", "app")["spec"]["podMetricsEndpoints"][0]["port"], "http");
+    let by_service = objects("", &service.replace("kind = \"pod\", ", ""));
+    assert_eq!(one(&by_service, "ServiceMonitor", "app")["spec"]["endpoints"][0]["port"], "web");
+}
+
 /// Kubernetes gives a Deployment ten minutes.
 #[test]
 fn a_deployment_may_take_the_time_that_its_pods_need() {
