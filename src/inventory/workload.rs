@@ -154,7 +154,7 @@ choice! {
     pub enum WhenUneven {
         /// It runs there all the same.
         ScheduleAnyway = "schedule-anyway",
-        /// It waits.
+        /// It waits. Nodes that do not take the service's pods for a taint are not counted, since Kubernetes 1.26.
         DoNotSchedule = "do-not-schedule",
     }
 }

@@ -101,7 +101,7 @@ pub fn lower_pod(
     let mut pod =
         Pod {
             affinity: passthrough(resolver, table.affinity.as_ref().and_then(OrOff::on)),
-            spread: lower_spread(resolver, table),
+            spread: lower_spread(resolver, around, table),
             priority_class: lower_priority(resolver, around, table),
             runtime_class: object_name(resolver, table.runtime_class.as_ref(), "a RuntimeClass"),
             image_pull_policy: table.image_pull_policy.map(|policy| match policy.value {
@@ -158,7 +158,11 @@ fn lower_hostname(resolver: &mut Resolver<'_>, table: &Table) -> Option<String> 
     Some(name.value)
 }
 
-fn lower_spread(resolver: &mut Resolver<'_>, table: &Table) -> Vec<Json> {
+/// Since this version a node whose taints repel the pods may be left out of the count.
+const TAINTS_POLICY: (u32, u32) = (1, 26);
+
+fn lower_spread(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table) -> Vec<Json> {
+    let knows_taints = around.model.cluster.version >= TAINTS_POLICY;
     let mut seen: BTreeSet<(String, &str)> = BTreeSet::new();
     let mut spread = Vec::new();
     for entry in &table.spread {
@@ -187,7 +191,14 @@ fn lower_spread(resolver: &mut Resolver<'_>, table: &Table) -> Vec<Json> {
                     .help("drop one of them"),
             );
         }
-        spread.push(json!({ "maxSkew": skew, "topologyKey": key.value, "whenUnsatisfiable": when }));
+        // A node whose taints repel the pods would be a place without any for ever, and the others would wait for it.
+        let taints = (knows_taints && when == "DoNotSchedule").then_some("Honor");
+        spread.push(json!({
+            "maxSkew": skew,
+            "topologyKey": key.value,
+            "whenUnsatisfiable": when,
+            "nodeTaintsPolicy": taints,
+        }));
     }
     spread
 }

@@ -268,6 +268,21 @@ fn a_port_of_two_names_is_asked_by_the_one_that_its_container_lists() {
     assert_eq!(one(&by_service, "ServiceMonitor", "app")["spec"]["endpoints"][0]["port"], "web");
 }
 
+/// A control plane that takes no pods is no place to spread them over.
+#[test]
+fn places_that_repel_pods_are_not_counted() {
+    let policies = |version: &str| -> Vec<Value> {
+        let service = "ports.http = 80\nspread = [\"kubernetes.io/hostname\", \
+                       { key = \"kubernetes.io/hostname\", when = \"do-not-schedule\" }]";
+        let all = objects(&format!("[cluster]\nkubernetes = \"{version}\""), service);
+        let spec = &one(&all, "Deployment", "app")["spec"]["template"]["spec"];
+        let spread = spec["topologySpreadConstraints"].as_array().unwrap().iter();
+        spread.map(|one| one["nodeTaintsPolicy"].clone()).collect()
+    };
+    assert_eq!(policies("1.34"), [json!(null), json!("Honor")]);
+    assert_eq!(policies("1.25"), [json!(null), json!(null)]);
+}
+
 /// Kubernetes gives a Deployment ten minutes.
 #[test]
 fn a_deployment_may_take_the_time_that_its_pods_need() {
