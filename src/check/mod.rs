@@ -50,6 +50,7 @@ pub mod serving;
 pub mod settings;
 pub mod sharing;
 pub mod spelling;
+pub mod spreads;
 pub mod sqlite;
 pub mod storage;
 pub mod unused_keys;
@@ -115,6 +116,7 @@ const FAMILIES: &[(Rules, &[&Code])] = &[
     (resources::check, resources::CODES),
     (quotas::check, quotas::CODES),
     (capacity::check, capacity::CODES),
+    (spreads::check, spreads::CODES),
     (devices::check, devices::CODES),
     (rollouts::check, rollouts::CODES),
     (storage::check, storage::CODES),

@@ -183,6 +183,11 @@ pub(super) fn label<'m>(model: &Model, node: &'m Node, key: &str) -> Label<'m> {
     }
 }
 
+/// Whether the inventory gives a node a label beside those that Kubernetes gives to every node of its kind.
+pub(super) fn has_own_label(node: &Node) -> bool {
+    node.labels.keys().any(|key| key != HOSTNAME && !ROLES.contains(&key.as_str()))
+}
+
 /// The taint that keeps ordinary pods off a node that is not schedulable.
 fn implied_taint(node: &Node) -> Option<Taint> {
     let key = if node.role == Role::ControlPlane { CONTROL_PLANE } else { UNSCHEDULABLE };
