@@ -1,6 +1,6 @@
 //! Ports of a service, and what they speak.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub struct Port {
     pub port: Spanned<i64>,
     /// The container's port.
     pub target_port: i64,
-    /// Whether an earlier port leads to the same one: the container lists it once.
+    /// Whether another port leads to the same one and is listed by the container, which lists it once.
     pub again: bool,
     /// The sidecar that listens on it, if it is not the service's own container.
     pub container: Option<String>,
@@ -206,7 +206,7 @@ fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)
     })
 }
 
-/// A port as its container lists it: of several names for one port only the first.
+/// A port as its container lists it: of several that lead to the same one, only one is.
 pub fn listed<'p>(port: &'p Port, among: &'p [Port]) -> &'p Port {
     let same = |other: &&Port| {
         let number = |port: &Port| (port.target_port, port.protocol.word());
@@ -257,7 +257,6 @@ const CLUSTER_IP: &str = "ClusterIP";
 /// The ports of a container.
 pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Port>) -> Vec<Port> {
     let mut ports = Vec::with_capacity(map.len());
-    let mut taken = BTreeSet::new();
     for (name, entry) in map {
         check_port_name(resolver, name, entry.key);
         let table = &entry.value.0;
@@ -273,7 +272,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             name: name.clone(),
             port,
             target_port,
-            again: !taken.insert((target_port, protocol.word())),
+            again: false,
             container: None,
             protocol,
             node_port: table.node_port,
@@ -288,7 +287,39 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             place: entry.key,
         });
     }
+    list_once(resolver, &mut ports);
     ports
+}
+
+/// Of the ports that lead to one of the container, it lists the first that asks for a port of the node, else the first.
+fn list_once(resolver: &mut Resolver<'_>, ports: &mut [Port]) {
+    let mut listed: BTreeMap<(i64, &str), usize> = BTreeMap::new();
+    for (at, port) in ports.iter().enumerate() {
+        let first = listed.entry((port.target_port, port.protocol.word())).or_insert(at);
+        let Some(wanted) = port.host_port.filter(|_| *first != at) else { continue };
+        match ports[*first].host_port {
+            None => *first = at,
+            Some(other) if other.value == wanted.value => {}
+            Some(other) => report_two_host_ports(resolver, port, wanted.span, other.span),
+        }
+    }
+    let listed: BTreeSet<usize> = listed.into_values().collect();
+    for (at, port) in ports.iter_mut().enumerate() {
+        port.again = !listed.contains(&at);
+    }
+}
+
+fn report_two_host_ports(resolver: &mut Resolver<'_>, port: &Port, span: Span, first: Span) {
+    let message = format!(
+        "port `{}` wants another port of the node for {}, which the container lists once",
+        port.name, port.target_port
+    );
+    resolver.found.push(
+        BAD_VALUE
+            .at(span, "one too many", message)
+            .because(first, "this one is listed")
+            .help("drop one `host-port`, or let the program listen on another port, too"),
+    );
 }
 
 /// Reports an internal port that asks for a port of the nodes.

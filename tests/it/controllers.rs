@@ -254,7 +254,7 @@ fn probes_and_monitors_speak_what_their_port_does() {
     assert_eq!(schemes("ports.http = 443", ", tls = true"), secure);
 }
 
-/// A container lists each of its ports once, by the first of its names.
+/// A container lists each of its ports once, by one of its names.
 #[test]
 fn a_port_of_two_names_is_asked_by_the_one_that_its_container_lists() {
     let service = "ports.http = { port = 80, target-port = 8080 }\nports.web = { port = 8081, target-port = 8080 }\n\
@@ -264,6 +264,15 @@ fn a_port_of_two_names_is_asked_by_the_one_that_its_container_lists() {
     assert_eq!(container["ports"], json!([{ "name": "http", "containerPort": 8080, "protocol": "TCP" }]));
     assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], "http");
     assert_eq!(one(&all, "PodMonitor", "app")["spec"]["podMetricsEndpoints"][0]["port"], "http");
+    // What only a container can ask for is kept.
+    let all = objects(
+        "",
+        &service.replace("target-port = 8080 }\nprobe", "target-port = 8080, host-port = 80 }\nprobe"),
+    );
+    let container = &one(&all, "Deployment", "app")["spec"]["template"]["spec"]["containers"][0];
+    let port = json!([{ "name": "web", "containerPort": 8080, "hostPort": 80, "protocol": "TCP" }]);
+    assert_eq!(container["ports"], port);
+    assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], "web");
     let by_service = objects("", &service.replace("kind = \"pod\", ", ""));
     assert_eq!(one(&by_service, "ServiceMonitor", "app")["spec"]["endpoints"][0]["port"], "web");
 }
