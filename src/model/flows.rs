@@ -9,6 +9,7 @@ mod router;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub use router::routed_ports;
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 /// Where the API server listens on its node.
 const API_SERVER_PORT: i64 = 6443;
+/// Where DNS is asked.
+const DNS_PORT: i64 = 53;
 
 /// The most peers that the rules of all environments may name, each time counted.
 const PEERS_LIMIT: usize = 1_000_000;
@@ -141,6 +144,7 @@ fn rules(environment: &Environment, model: &Model, most: usize) -> Option<BTreeM
         namespaces,
         by_key,
         nodes: OnceCell::new(),
+        by_address: OnceCell::new(),
         left: Cell::new(most.saturating_add(1)),
     };
     let mut rules = BTreeMap::new();
@@ -180,6 +184,8 @@ struct Around<'m> {
     namespaces: BTreeSet<&'m str>,
     by_key: BTreeMap<&'m str, Target<'m>>,
     nodes: OnceCell<Vec<Arc<Json>>>,
+    /// The services at each address of a load balancer.
+    by_address: OnceCell<BTreeMap<IpAddr, Vec<&'m str>>>,
     /// How many peers may be named yet.
     left: Cell<usize>,
 }
@@ -197,7 +203,7 @@ impl<'m> Target<'m> {
     }
 }
 
-impl Around<'_> {
+impl<'m> Around<'m> {
     fn ingress(&self, service: &Service, callers: &[&Service]) -> Vec<Rule> {
         let open = open_ports(service);
         if is_open(service) {
@@ -260,8 +266,41 @@ impl Around<'_> {
         if service.automount_token {
             opened.add(self.peers(&End::ApiServer), api_server_ports());
         }
-        opened.add(shared(name_servers(service, self.model)), dns_ports());
+        self.names(service, &mut opened);
         opened.into_rules("to")
+    }
+
+    /// Whom a service's pods ask for names beside the cluster's own DNS. What their node asks stands on the node alone:
+    /// that may be anywhere. At the address of a service its pods answer, and a policy sees these.
+    fn names(&self, service: &Service, opened: &mut Opened<'_>) {
+        if service.pod.dns_policy == Some("Default") {
+            opened.add(self.peers(&End::Anywhere), dns_ports());
+        }
+        for server in name_servers(service) {
+            opened.add([Arc::new(block(&single(server)))], dns_ports());
+            for other in self.at_address(server) {
+                let asked = other.service.outside_ports().filter(|port| port.port.value == DNS_PORT);
+                let ports = numbers(asked);
+                if !ports.is_empty() {
+                    opened.add(self.pods(service, other), ports);
+                }
+            }
+        }
+    }
+
+    /// The services that have an address; several may share one.
+    fn at_address(&self, address: IpAddr) -> impl Iterator<Item = &Target<'m>> {
+        let by_address = self.by_address.get_or_init(|| {
+            let mut by_address: BTreeMap<IpAddr, Vec<&'m str>> = BTreeMap::new();
+            for (key, target) in &self.by_key {
+                let balancer = target.service.load_balancer.iter();
+                for own in balancer.flat_map(|balancer| &balancer.addresses) {
+                    by_address.entry(own.value).or_default().push(key);
+                }
+            }
+            by_address
+        });
+        by_address.get(&address).into_iter().flatten().filter_map(|key| self.by_key.get(key))
     }
 
     /// Another service's pods, as seen from this service's namespace; on the host's network they have a node's
@@ -400,7 +439,7 @@ fn one_port(service: &Service, name: &str) -> Vec<Json> {
 }
 
 fn dns_ports() -> Vec<Json> {
-    ["UDP", "TCP"].iter().map(|protocol| json!({ "port": 53, "protocol": protocol })).collect()
+    ["UDP", "TCP"].iter().map(|protocol| json!({ "port": DNS_PORT, "protocol": protocol })).collect()
 }
 
 fn api_server_ports() -> Vec<Json> {

@@ -225,6 +225,15 @@ fn names_can_be_resolved_by_other_servers() {
     assert_eq!(egress(two), to(&["192.168.1.53/32", "2001:db8::53/128"]));
     assert_eq!(egress("dns.nameservers = [\"192.168.1.53\"]"), to(&["192.168.1.53/32"]));
     assert_eq!(egress("dns.policy = \"default\""), to(&["0.0.0.0/0"]));
+    // A policy sees the pods behind an address of the cluster.
+    let hole = "dns.nameservers = [\"192.168.1.53\"]\n[services.hole]\nstack = \"s\"\nimage = \"example/hole:1.0\"\n\
+                ip = \"192.168.1.53\"\n\
+                ports = { http = 80, dns = { port = 53, target-port = 5353, protocol = \"UDP\" } }\n\
+                [metallb.pools.lan]\naddresses = [\"192.168.1.50-192.168.1.59\"]";
+    let rules = egress(hole);
+    assert_eq!(rules[0], to(&["192.168.1.53/32"])[0]);
+    assert_eq!(rules[1]["ports"], json!([{ "port": 5353, "protocol": "UDP" }]));
+    assert_eq!(rules[1]["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"], "hole");
     assert_eq!(egress("dns.policy = \"cluster-first\""), Value::Null);
     assert_eq!(egress(""), Value::Null);
 }

@@ -31,15 +31,10 @@ pub fn nodes(model: &Model) -> Vec<Json> {
     if blocks.is_empty() { anywhere(model) } else { blocks }
 }
 
-/// Whom a service's pods ask for names beside the cluster's own DNS, which its stack's policy lets them reach. What
-/// their node asks stands on the node alone: that may be anywhere.
-pub fn name_servers(service: &Service, model: &Model) -> Vec<Json> {
-    if service.pod.dns_policy == Some("Default") {
-        return anywhere(model);
-    }
+/// The name servers that a service's pods are told to ask beside the cluster's own.
+pub fn name_servers(service: &Service) -> impl Iterator<Item = IpAddr> {
     let servers = service.pod.dns_config["nameservers"].as_array().into_iter().flatten();
-    let addresses = servers.filter_map(|server| server.as_str()?.parse().ok());
-    addresses.map(|address| block(&single(address))).collect()
+    servers.filter_map(|server| server.as_str()?.parse().ok())
 }
 
 /// Every address.
