@@ -1,7 +1,8 @@
 //! Where a value stands: files, byte ranges, lines and columns.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
+use std::sync::OnceLock;
 
 /// Names one of the files that a run has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,14 +21,13 @@ pub struct Span {
 
 impl Span {
     /// The range `start..end` of `file`. Files over 4 GiB are refused long before this.
-    pub fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
-        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { file, start: clamp(range.start), end: clamp(range.end) }
+    pub fn new(file: FileId, range: Range<usize>) -> Self {
+        Self { file, start: clamped(range.start), end: clamped(range.end) }
     }
 
     /// A narrower range inside this one, by byte offsets from its start.
-    pub fn narrow(self, range: std::ops::Range<usize>) -> Self {
-        let clamp = |n: usize| self.start.saturating_add(u32::try_from(n).unwrap_or(u32::MAX)).min(self.end);
+    pub fn narrow(self, range: Range<usize>) -> Self {
+        let clamp = |n: usize| self.start.saturating_add(clamped(n)).min(self.end);
         Self { file: self.file, start: clamp(range.start), end: clamp(range.end) }
     }
 }
@@ -73,8 +73,14 @@ pub struct Source {
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// Where each line begins.
     lines: Vec<u32>,
+    /// How many characters stand before each block, once somebody asks: a line may be as long as the text.
+    counts: OnceLock<Vec<u32>>,
 }
+
+/// After so many bytes characters are counted anew.
+const BLOCK: usize = 512;
 
 /// Whether a `[` behind `before` would begin a command: the runners of GitHub and Azure obey `##[error]` and
 /// `##vso[…]` wherever they stand in a line of their log.
@@ -116,17 +122,44 @@ impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
-        let lines =
-            std::iter::once(0).chain(starts).map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
-        Self { path: path.into(), text, lines }
+        let lines = std::iter::once(0).chain(starts).map(clamped).collect();
+        Self { path: path.into(), text, lines, counts: OnceLock::new() }
     }
 
     /// The line and column of a byte offset; offsets past the end count as the end.
     pub fn position(&self, offset: u32) -> Position {
-        let line = self.lines.partition_point(|start| *start <= offset).max(1);
-        let start = self.lines[line - 1] as usize;
+        let line = self.line_number(offset as usize);
         let end = self.floor(offset as usize);
-        Position { line, column: self.text[start.min(end)..end].chars().count() + 1 }
+        let start = (self.lines[line - 1] as usize).min(end);
+        let column = if end - start < BLOCK {
+            characters(&self.text.as_bytes()[start..end])
+        } else {
+            self.characters_before(end) - self.characters_before(start)
+        };
+        Position { line, column: column + 1 }
+    }
+
+    /// The number of the line that a byte offset stands in, from 1.
+    pub fn line_number(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start as usize <= offset).max(1)
+    }
+
+    /// The line that a byte offset stands in, without its line end.
+    pub fn line_around(&self, offset: usize) -> Range<usize> {
+        let number = self.line_number(offset);
+        let end = self.lines.get(number).map_or(self.text.len(), |next| *next as usize - 1);
+        self.lines[number - 1] as usize..end
+    }
+
+    /// Where the line of a number begins, from 1; the end if there are not so many.
+    pub fn line_start(&self, number: usize) -> usize {
+        self.lines.get(number.saturating_sub(1)).map_or(self.text.len(), |start| *start as usize)
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let counts = self.counts.get_or_init(|| counts(&self.text));
+        let block = offset / BLOCK;
+        counts[block] as usize + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
     /// The text of a span, clamped to the file and to whole characters.
@@ -135,7 +168,7 @@ impl Source {
     }
 
     /// A span as a byte range that is safe to slice with.
-    pub fn range(&self, span: Span) -> std::ops::Range<usize> {
+    pub fn range(&self, span: Span) -> Range<usize> {
         let start = self.floor(span.start as usize);
         start..self.floor(span.end as usize).max(start)
     }
@@ -154,6 +187,24 @@ impl Source {
     fn floor(&self, offset: usize) -> usize {
         self.text.floor_char_boundary(offset.min(self.text.len()))
     }
+}
+
+/// How many characters begin in some bytes of a text.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count()
+}
+
+/// How many characters begin before each block of a text.
+fn counts(text: &str) -> Vec<u32> {
+    let sums = text.as_bytes().chunks(BLOCK).scan(0, |sum, block| {
+        *sum += characters(block);
+        Some(*sum)
+    });
+    std::iter::once(0).chain(sums).map(clamped).collect()
+}
+
+fn clamped(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// As many bytes, characters and lines as `text` has. Quotes at its ends stay.
@@ -182,7 +233,7 @@ impl Sources {
     /// Adds a text and returns its name.
     pub fn add(&mut self, source: Source) -> FileId {
         self.0.push(source);
-        FileId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
+        FileId(clamped(self.0.len() - 1))
     }
 
     /// The same texts with stars in place of some spans.
@@ -212,5 +263,39 @@ impl Sources {
 impl<T: serde::Serialize> serde::Serialize for Spanned<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Source};
+
+    /// Lines short and long, with characters of one byte to four on and beside the ends of blocks.
+    fn text() -> String {
+        let long = "aß日🐳".repeat(BLOCK);
+        [&"x".repeat(BLOCK - 1), "", "ß\r", &long, &long[1..], "", "end"].join("\n")
+    }
+
+    #[test]
+    fn places_in_long_lines_are_those_that_counting_finds() {
+        for text in [text(), text() + "\n", String::new()] {
+            let source = Source::new("t", text.clone());
+            for offset in 0..text.len() + 3 {
+                let end = text.floor_char_boundary(offset.min(text.len()));
+                let before = &text[..end];
+                let start = before.rfind('\n').map_or(0, |at| at + 1);
+                let position = source.position(offset as u32);
+                assert_eq!(position.line, before.matches('\n').count() + 1, "{offset}");
+                assert_eq!(position.column, before[start..].chars().count() + 1, "{offset}");
+                let line = text[end..].find('\n').map_or(text.len(), |at| end + at);
+                assert_eq!(source.line_around(offset), start..line, "{offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_begin_where_their_numbers_say() {
+        let source = Source::new("t", "a\r\n\nb");
+        assert_eq!([0, 1, 2, 3, 4].map(|number| source.line_start(number)), [0, 0, 3, 4, 5]);
     }
 }

@@ -104,8 +104,7 @@ pub fn manifests<'f>(
             }
             Err(_) if is_json(file.path.name()) && is_data(&source.text) => {}
             Err(error) => {
-                let line =
-                    source.text.lines().take(error.line.saturating_sub(1)).map(|line| line.len() + 1).sum();
+                let line = source.line_start(error.line);
                 let form = if is_json(file.path.name()) { "JSON" } else { "YAML" };
                 let message =
                     format!("`{}` is not {form} that Kubernetes takes: {}", file.path, error.message);

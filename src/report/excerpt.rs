@@ -63,23 +63,13 @@ fn spot<'a>(label: &'a Label, sources: &Sources) -> Spot<'a> {
     let mut range = source.range(label.span);
     // What ends with a line end would otherwise be drawn into the next line.
     range.end = range.start + source.text[range.clone()].trim_end_matches(['\n', '\r']).len();
-    let first_line = line_at(source, range.start);
-    let mut last_line = line_at(source, range.end);
+    let first_line = source.line_number(range.start);
+    let mut last_line = source.line_number(range.end);
     if last_line - first_line > MOST_LINES {
-        range.end = line_range(&source.text, range.start).end;
+        range.end = source.line_around(range.start).end;
         last_line = first_line;
     }
     Spot { label, file: label.span.file, range, first_line, last_line }
-}
-
-fn line_at(source: &Source, offset: usize) -> usize {
-    source.position(u32::try_from(offset).unwrap_or(u32::MAX)).line
-}
-
-/// The line around `offset`, without its line end.
-pub(super) fn line_range(text: &str, offset: usize) -> Range<usize> {
-    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-    start..text[offset..].find('\n').map_or(text.len(), |at| offset + at)
 }
 
 fn excerpt<'a>(spots: &[Spot<'a>], sources: &Sources) -> Excerpt<'a> {
@@ -100,7 +90,7 @@ fn excerpt<'a>(spots: &[Spot<'a>], sources: &Sources) -> Excerpt<'a> {
 fn draw_lines(source: &Source, spots: &[Spot], first_line: usize) -> (String, Vec<Range<usize>>) {
     let last_line = spots.iter().map(|spot| spot.last_line).max().unwrap_or(first_line);
     let start = spots.iter().map(|spot| spot.range.start).min().unwrap_or(0);
-    let mut line = line_range(&source.text, start);
+    let mut line = source.line_around(start);
     let mut text = String::new();
     let mut ranges = vec![0..0; spots.len()];
     for number in first_line..=last_line {
@@ -109,7 +99,7 @@ fn draw_lines(source: &Source, spots: &[Spot], first_line: usize) -> (String, Ve
         }
         if number < last_line {
             text.push('\n');
-            line = line_range(&source.text, (line.end + 1).min(source.text.len()));
+            line = source.line_around((line.end + 1).min(source.text.len()));
         }
     }
     // The drawing crate knows no empty last line.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::excerpt::line_range;
 use crate::check::secrets::shown_by_none;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Sources, Span};
@@ -26,7 +25,7 @@ pub(super) fn places(found: &[&Diagnostic], hidden: &[Span], sources: &Sources) 
     for label in found.iter().flat_map(|diagnostic| &diagnostic.labels) {
         let source = sources.get(label.span.file);
         for at in [source.range(label.span).start, source.range(label.span).end] {
-            let line = line_range(&source.text, at);
+            let line = source.line_around(at);
             if seen.insert((label.span.file, line.start)) {
                 let tokens = shown_by_none(&source.text[line.clone()]).into_iter();
                 let place = |token: Range<usize>| {
@@ -67,8 +66,7 @@ fn near<'s>(diagnostic: &Diagnostic, hidden: &[Span], sources: &'s Sources) -> V
     for label in &diagnostic.labels {
         let source = sources.get(label.span.file);
         let range = source.range(label.span);
-        let (first, last) =
-            (line_range(&source.text, range.start).start, line_range(&source.text, range.end).end);
+        let (first, last) = (source.line_around(range.start).start, source.line_around(range.end).end);
         let lines = Span::new(label.span.file, first..last);
         let from = hidden.partition_point(|span| (span.file, span.start) < (lines.file, lines.start));
         let within =

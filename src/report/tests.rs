@@ -402,6 +402,20 @@ proptest! {
 }
 
 #[test]
+fn very_many_findings_of_one_line_have_their_columns() {
+    let text = "ä = 1, ".repeat(100_000);
+    let mut found = Diagnostics::default();
+    for at in (0..text.len()).step_by(8) {
+        found.push(DUPLICATE.at(span(at..at + 2), "", format!("the {at}th")));
+    }
+    for (format, place) in [(Format::Text, ":1:729: "), (Format::Github, "col=729,")] {
+        assert!(render(format, &found, &sources(&text), &[], Style::default()).contains(place));
+    }
+    let json = document(Format::Json, &found, &sources(&text));
+    assert_eq!(json["diagnostics"][99_999]["labels"][0]["start"]["column"], 699_994);
+}
+
+#[test]
 fn what_is_hidden_is_shown_by_no_format() {
     let text = "env = { TOKEN = \"s3cr3t·wörd\", ip = \"x\" }\n";
     let mut found = Diagnostics::default();
