@@ -170,8 +170,8 @@ impl Form {
 pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
     let mut reader = Reader::default();
     let (root, sound) = match Form::of(&source.path) {
-        Form::Toml => from_toml(&source.text, file, &mut reader.found),
-        Form::Yaml => from_yaml(&source.text, file, &mut reader.found),
+        Form::Toml => from_toml(source, file, &mut reader.found),
+        Form::Yaml => from_yaml(source, file, &mut reader.found),
     };
     let root = Arc::new(root);
     reader.root = Some(Arc::clone(&root));

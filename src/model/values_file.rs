@@ -74,7 +74,7 @@ fn table<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
 }
 
 fn read(chart: &str, file: FileId, source: &Source, found: &mut Diagnostics) -> Option<PassthroughTable> {
-    let (node, sound) = from_yaml(&source.text, file, found);
+    let (node, sound) = from_yaml(source, file, found);
     if !sound {
         return None;
     }

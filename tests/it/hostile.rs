@@ -45,6 +45,15 @@ fn long_lines_and_many_keys_are_read() {
 }
 
 #[test]
+fn very_many_faults_of_one_line_are_one() {
+    let escapes = format!("x = \"{}\"", "\\q".repeat(400_000));
+    let keys = format!("x = {{ {} }}", vec!["a = 1"; 50_000].join(", "));
+    for text in [&escapes, &keys, &format!("{}{escapes}", " ".repeat(400_000))] {
+        assert_eq!(message("inventory.toml", text).matches("not TOML").count(), 1);
+    }
+}
+
+#[test]
 fn odd_characters_are_found_or_read() {
     assert_eq!(rules("inventory.toml", "cluster.name = \"a\0b\""), ["syntax"]);
     assert_eq!(rules("inventory.yaml", "cluster: { name: \"a\0b\" }"), ["syntax"]);

@@ -175,10 +175,3 @@ impl Node {
         path.into_iter().try_fold(self, |node, key| node.table()?.get(key).map(|entry| &entry.node))
     }
 }
-
-/// The line that a place stands in.
-fn line_around(text: &str, at: usize) -> &str {
-    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
-    &text[start..end]
-}

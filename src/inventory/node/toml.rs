@@ -4,19 +4,20 @@ mod parts;
 
 use std::ops::Range;
 
-use ::toml::de::{DeTable, DeValue};
+use ::toml::de::{DeTable, DeValue, Error};
 
-use super::{DEPTH_LIMIT, Entry, Node, Table, Value, line_around};
+use super::{DEPTH_LIMIT, Entry, Node, Table, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::{SYNTAX, TOO_MUCH};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Source, Span};
 
 /// An inventory in TOML may hold so many values: each takes some two hundred bytes once it is read.
 pub const VALUE_LIMIT: usize = 2_000_000;
 
 /// Reads TOML. Every syntax error is reported (the first of each line); what could be read is returned.
 /// Whether it can be judged: of a file with keys in the wrong tables only the syntax is worth a word.
-pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+pub fn from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+    let text = source.text.as_str();
     // Each value is behind one of these, but for the first of a list.
     let values = text.bytes().filter(|byte| matches!(byte, b',' | b'=')).count();
     if values > VALUE_LIMIT {
@@ -30,42 +31,63 @@ pub fn from_toml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         return (root, true);
     }
     let (root, errors) = DeTable::parse_recoverable(text);
+    let sound = report(&errors, &root, source, file, found);
+    let span = Span::new(file, root.span());
+    let table = toml_table(root.into_inner(), Place { text, file, start: 0 }, 0, found);
+    (Node::new(span, Value::Table(Box::new(table))), sound)
+}
+
+/// Tells of the first error of each line, and whether the file can be judged.
+fn report(
+    errors: &[Error],
+    root: &::toml::Spanned<DeTable<'_>>,
+    source: &Source,
+    file: FileId,
+    found: &mut Diagnostics,
+) -> bool {
+    let text = source.text.as_str();
     let mut sound = true;
-    let mut shown: Vec<&str> = Vec::new();
-    let mut again: Option<&str> = None;
-    for error in &errors {
+    let mut shown: Vec<Range<usize>> = Vec::new();
+    let mut again = false;
+    let (mut place, mut is_header) = (0..0, false);
+    for error in errors {
         let range = error.span().unwrap_or(0..0);
         let range =
             text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end.max(range.start));
         let message = error.message().lines().next().unwrap_or_default();
-        let line = line_around(text, range.start);
-        let header = line.trim_start().starts_with('[').then_some(line);
+        // One line may have very many errors: it is looked at once.
+        let around = source.line_around(range.start);
+        if around != place {
+            is_header = text[around.clone()].trim_start().starts_with('[');
+            place = around;
+        }
         let duplicate = message.contains("duplicate key");
-        sound &= duplicate && header.is_none();
-        let seen = shown.iter().any(|seen| std::ptr::eq(*seen, line));
+        sound &= duplicate && !is_header;
         // The keys of a table that is given twice are given twice because of it.
-        if seen || shown.len() >= SYNTAX_ERRORS_SHOWN || (duplicate && header.is_none() && again.is_some()) {
+        let follows = duplicate && !is_header && again;
+        if follows || shown.len() >= SYNTAX_ERRORS_SHOWN || shown.contains(&place) {
             continue;
         }
-        again = header.filter(|_| duplicate);
-        shown.push(line);
-        let place = Span::new(file, range.clone());
-        found.push(match (duplicate, header) {
-            (true, Some(_)) => second_table(text, line, place),
-            (true, None) => second_key(&root, text[range.clone()].trim(), place),
-            (false, _) => {
-                let (what, help) = plain_words(message, line, text[range.start..].chars().next());
-                let diagnostic = SYNTAX.at(place, "", format!("not TOML: {what}"));
-                match help {
-                    Some(help) => diagnostic.help(help),
-                    None => diagnostic,
-                }
-            }
+        again = duplicate && is_header;
+        shown.push(place.clone());
+        let line = &text[place.clone()];
+        let span = Span::new(file, range.clone());
+        found.push(match (duplicate, is_header) {
+            (true, true) => second_table(text, line, span),
+            (true, false) => second_key(root, text[range.clone()].trim(), span),
+            (false, _) => not_toml(message, line, text[range.start..].chars().next(), span),
         });
     }
-    let span = Span::new(file, root.span());
-    let table = toml_table(root.into_inner(), Place { text, file, start: 0 }, 0, found);
-    (Node::new(span, Value::Table(Box::new(table))), sound)
+    sound
+}
+
+fn not_toml(message: &str, line: &str, next: Option<char>, place: Span) -> Diagnostic {
+    let (what, help) = plain_words(message, line, next);
+    let diagnostic = SYNTAX.at(place, "", format!("not TOML: {what}"));
+    match help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
 }
 
 /// An unclosed bracket makes a dozen follow-up errors; more than this many help nobody.
@@ -244,13 +266,13 @@ mod tests {
     use super::{VALUE_LIMIT, from_toml};
     use crate::diagnostic::Diagnostics;
     use crate::inventory::TOO_MUCH;
-    use crate::source::FileId;
+    use crate::source::{FileId, Source};
 
     #[test]
     fn a_heap_of_values_is_not_read() {
         let text = format!("junk = [{}]", "1,".repeat(VALUE_LIMIT));
         let mut found = Diagnostics::default();
-        let (root, sound) = from_toml(&text, FileId::default(), &mut found);
+        let (root, sound) = from_toml(&Source::new("inventory.toml", text), FileId::default(), &mut found);
         assert!(!sound && root.table().is_some_and(|table| table.is_empty()));
         assert!(found.iter().map(|finding| finding.code.name).eq([TOO_MUCH.name]));
     }

@@ -4,14 +4,15 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned as YamlSpanned};
 
-use super::{Entry, Node, Value, YAML_DEPTH_LIMIT, line_around};
+use super::{Entry, Node, Value, YAML_DEPTH_LIMIT};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::SYNTAX;
 use crate::object::read::limit_words;
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Source, Span};
 
 /// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.
-pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+pub fn from_yaml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+    let text = source.text.as_str();
     let whole = Span::new(file, 0..text.len());
     let empty = || Node::new(whole, Value::Table(Box::default()));
     if text.trim().is_empty() {
@@ -23,17 +24,18 @@ pub fn from_yaml(text: &str, file: FileId, found: &mut Diagnostics) -> (Node, bo
         Err(error) => {
             let offsets = Characters::new(text);
             let at = error.location().map_or(0, |location| offsets.byte_at(location));
-            found.push(yaml_fault(text, file, at, &yaml_words(&error.to_string())));
+            found.push(yaml_fault(source, file, at, &yaml_words(&error.to_string())));
             (empty(), false)
         }
     }
 }
 
 /// A syntax error where people see it: at the tab, at the quote that opens, with the key that was there before.
-fn yaml_fault(text: &str, file: FileId, at: usize, words: &str) -> Diagnostic {
+fn yaml_fault(source: &Source, file: FileId, at: usize, words: &str) -> Diagnostic {
+    let text = source.text.as_str();
     let said =
         |at: usize, message: &str| SYNTAX.at(Span::new(file, at..at + 1), "", format!("not YAML: {message}"));
-    let line = line_around(text, at.min(text.len()));
+    let line = &text[source.line_around(at)];
     if words.contains("tab") {
         let tab = text.get(at.saturating_sub(1)..).and_then(|rest| rest.find('\t'));
         let tab = tab.map_or(at, |tab| at.saturating_sub(1) + tab);

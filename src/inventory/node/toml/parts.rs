@@ -105,7 +105,7 @@ fn is_open(entry: &Entry, text: &str) -> bool {
 mod tests {
     use crate::diagnostic::Diagnostics;
     use crate::inventory::node::{Value, from_toml};
-    use crate::source::FileId;
+    use crate::source::{FileId, Source};
 
     /// The file as the sum of very short parts, or as nothing.
     fn in_parts(text: &str) -> Option<Value> {
@@ -114,7 +114,7 @@ mod tests {
 
     fn whole(text: &str) -> Option<Value> {
         let mut found = Diagnostics::default();
-        let (root, _) = from_toml(text, FileId::default(), &mut found);
+        let (root, _) = from_toml(&Source::new("inventory.toml", text), FileId::default(), &mut found);
         found.is_empty().then_some(root.value)
     }
 
