@@ -8,7 +8,7 @@ use crate::inventory::value::Engine;
 use crate::model::Model;
 use crate::model::flux::apply::apply;
 use crate::model::gitops::Gitops;
-use crate::model::references::{is_ours, referred};
+use crate::model::references::{is_ours, reference};
 use crate::model::stack::Stack;
 use crate::source::Span;
 
@@ -119,7 +119,7 @@ fn unreadable(text: &str) -> Option<&str> {
 const MOST_SHOWN: usize = 40;
 
 fn is_read(expression: &str) -> bool {
-    if referred(expression).next().is_some_and(|path| expression[2..].starts_with(path) && is_ours(path)) {
+    if reference(expression).is_some_and(|(path, _)| is_ours(path)) {
         return true;
     }
     let length = expression[2..].strip_prefix('#');
@@ -134,9 +134,15 @@ fn is_read(expression: &str) -> bool {
 fn names(text: &str) -> Vec<&str> {
     text.match_indices("${")
         .filter(|(at, _)| !text[..*at].ends_with('$'))
-        .filter_map(|(at, _)| text[at + 2..].split_once('}').map(|(name, _)| name))
-        .filter(|name| is_name(name.trim_start_matches(|c: char| c.is_ascii_digit())))
+        .filter_map(|(at, open)| closed(&text[at + open.len()..]))
+        .filter(|name| !name.is_empty())
         .collect()
+}
+
+/// The word that a text begins with, if a `}` follows it at once.
+fn closed(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+    text[end..].starts_with('}').then(|| &text[..end])
 }
 
 /// What follows a `${` without a `}` behind it. With a dot it is no variable.

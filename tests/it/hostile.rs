@@ -88,6 +88,17 @@ fn aliases_and_references_do_not_explode() {
 }
 
 #[test]
+fn references_that_nothing_ends_are_looked_through_once() {
+    let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\nenv.A =";
+    let flux = "[gitops]\nrepository = \"ssh://git@git.example.com/a\"\nflux.substitute.ab = \"x\"\n";
+    for (open, end) in [("${a.b ", "}"), ("${a.b ", ""), ("${ab ", "}"), ("${ab ", "")] {
+        let text = format!("{flux}{service} \"{}{end}\"\n", open.repeat(200_000));
+        let closed = end == "}" || open.contains('.');
+        assert_eq!(rules("inventory.toml", &text).contains(&"undefined-variable"), !closed, "{open}{end}");
+    }
+}
+
+#[test]
 fn numbers_of_any_size_are_refused_or_read() {
     let service = "[stacks.a]\n[services.w]\nstack = \"a\"\nimage = \"x:1\"\n";
     for number in ["9".repeat(10_000), "0xFFFFFFFFFFFFFFFF".to_owned()] {

@@ -25,7 +25,7 @@ use crate::inventory::value::Text;
 use crate::model::references::lookup::Trail;
 use crate::source::{Span, Spanned};
 
-pub use parts::referred;
+pub use parts::{reference, referred};
 pub use values::QuantityValue;
 
 /// A string grows to at most this many bytes when its references are replaced.

@@ -24,11 +24,14 @@ pub(super) struct Parts<'t> {
     rest: &'t str,
     /// In how many of Flux's own `${…}` it stands: those arrive as they are written.
     within: usize,
+    /// How many bytes follow the last `}` of all: what is no longer has none.
+    tail: usize,
 }
 
 impl<'t> Parts<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        Self { rest: text, within: 0 }
+        let tail = text.rfind('}').map_or(text.len(), |last| text.len() - last - 1);
+        Self { rest: text, within: 0, tail }
     }
 
     /// The first so many bytes.
@@ -55,7 +58,9 @@ impl<'t> Iterator for Parts<'t> {
             self.rest = rest;
             return Some(Part::Reference(path));
         }
-        if let Some((path, rest)) = unclosed(self.rest) {
+        if self.rest.len() <= self.tail
+            && let Some((path, rest)) = unclosed(self.rest)
+        {
             self.rest = rest;
             return Some(Part::Unclosed(path));
         }
@@ -130,19 +135,19 @@ impl Expanded {
 }
 
 /// The path of a reference of ours that a string begins with, and what follows it.
-pub(super) fn reference(text: &str) -> Option<(&str, &str)> {
+pub fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("${")?;
     let end = inner.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c)))?;
     let (path, rest) = (&inner[..end], inner[end..].strip_prefix('}')?);
     (path.contains('.') && path.split('.').all(|key| !key.is_empty())).then_some((path, rest))
 }
 
-/// The same of one without its `}`.
+/// The same of one in a text without any `}`.
 fn unclosed(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("${")?;
     let end = inner.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))).unwrap_or(inner.len());
     let (path, rest) = inner.split_at(end);
-    (path.contains('.') && !rest.contains('}')).then_some((path, rest))
+    path.contains('.').then_some((path, rest))
 }
 
 pub(super) fn only_reference(text: &str) -> Option<&str> {
