@@ -5,6 +5,7 @@
 //! the overlay. Kustomizations list what was rendered beside them.
 
 mod context;
+mod cycles;
 mod files;
 mod judge;
 mod kinds;

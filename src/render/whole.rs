@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::object::Id;
 use crate::object::names::Wait;
 use crate::object::path::{Path, Step};
+use crate::render::cycles::cycles;
 use crate::render::judge::Found;
 use crate::render::links::{Linked, Manual};
 use crate::render::plan::Job;
@@ -35,6 +36,9 @@ pub(super) enum Maker {
 
 /// The kind, namespace and name of an object that waits or is waited for.
 type Waiting<'m> = (&'m str, &'m str, &'m str);
+
+/// So many names of a circle are told.
+const MOST_NAMES: usize = 12;
 
 impl<'m> Whole<'m> {
     /// A finding about an object that a job has made.
@@ -123,53 +127,42 @@ impl<'m> Whole<'m> {
         }
     }
 
-    /// Objects of Flux that wait for each other: one finding for each circle.
+    /// Objects of Flux that wait for each other: one circle of all that do.
     pub fn circles(&self) -> Vec<(Maker, Finding)> {
-        let mut waits: BTreeMap<Waiting<'_>, Vec<(Waiting<'_>, Maker, &Wait)>> = BTreeMap::new();
-        let made = self.linked.iter().enumerate().flat_map(|(at, one)| {
+        let waits = self.waits();
+        let all: Vec<&Waiting<'_>> = waits.keys().collect();
+        let after = waits.values().map(|list| {
+            list.iter().filter_map(|(other, ..)| all.binary_search(&other).ok()).collect::<Vec<_>>()
+        });
+        let circles = cycles(&after.collect::<Vec<_>>());
+        let told = circles.iter().filter_map(|circle| {
+            let (first, last) = (all[*circle.first()?], all[*circle.last()?]);
+            let (_, maker, wait) = waits[last].iter().find(|(other, ..)| other == first)?;
+            let names: Vec<&str> = circle.iter().map(|at| all[*at].2).collect();
+            let (title, way) = (self.title(*maker), way_around(&names));
+            let message = format!("{title}: `{}`: it waits for itself: {way}", wait.path);
+            Some((*maker, finding(&CIRCULAR_WAIT, wait.path.clone(), message)))
+        });
+        told.collect()
+    }
+
+    /// What each object of Flux waits for, who makes it, and where it says so.
+    fn waits(&self) -> BTreeMap<Waiting<'m>, Vec<(Waiting<'m>, Maker, &'m Wait)>> {
+        let (linked, written) = (self.linked, self.written);
+        let made = linked.iter().enumerate().flat_map(|(at, one)| {
             one.links.waits.iter().map(move |wait| (Maker::Job(at, wait.object), wait))
         });
-        let beside = self.written.iter().enumerate().flat_map(|(at, one)| {
+        let beside = written.iter().enumerate().flat_map(|(at, one)| {
             one.links.waits.iter().map(move |wait| (Maker::File(at, wait.object), wait))
         });
+        let mut waits: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (maker, wait) in made.chain(beside) {
-            let own =
-                (wait.id.kind.as_str(), wait.id.namespace.as_deref().unwrap_or(""), wait.id.name.as_str());
-            let other = (own.0, wait.namespace.as_deref().unwrap_or(""), wait.name.as_str());
+            let kind = wait.id.kind.as_str();
+            let own = (kind, wait.id.namespace.as_deref().unwrap_or(""), wait.id.name.as_str());
+            let other = (kind, wait.namespace.as_deref().unwrap_or(""), wait.name.as_str());
             waits.entry(own).or_default().push((other, maker, wait));
         }
-        let mut found = Vec::new();
-        let mut done: BTreeSet<Waiting<'_>> = BTreeSet::new();
-        for start in waits.keys() {
-            let mut way: Vec<(Waiting<'_>, usize)> = vec![(*start, 0)];
-            let mut on_way: BTreeSet<Waiting<'_>> = BTreeSet::from([*start]);
-            while let Some((here, next)) = way.last_mut() {
-                let step = waits.get(here).filter(|_| !done.contains(here)).and_then(|list| list.get(*next));
-                *next += 1;
-                let Some((other, maker, wait)) = step else {
-                    done.insert(*here);
-                    on_way.remove(here);
-                    way.pop();
-                    continue;
-                };
-                if on_way.contains(other) {
-                    let from = way.iter().position(|(known, _)| known == other).unwrap_or(0);
-                    let mut names: Vec<&str> = way[from..].iter().map(|((.., name), _)| *name).collect();
-                    names.push(other.2);
-                    let message = format!(
-                        "{}: `{}`: it waits for itself: {}",
-                        self.title(*maker),
-                        wait.path,
-                        names.join(" → ")
-                    );
-                    found.push((*maker, finding(&CIRCULAR_WAIT, wait.path.clone(), message)));
-                } else if !done.contains(other) {
-                    on_way.insert(*other);
-                    way.push((*other, 0));
-                }
-            }
-        }
-        found
+        waits
     }
 
     /// Folders of this tree that are applied and not there. Of other folders of the repository nothing is known.
@@ -202,6 +195,15 @@ impl<'m> Whole<'m> {
     }
 }
 
+/// `a → b → a`. Of a long circle the first names, and how many more there are.
+fn way_around(names: &[&str]) -> String {
+    let mut way = names[..names.len().min(MOST_NAMES)].join(" → ");
+    if names.len() > MOST_NAMES {
+        way += &format!(" → {} more", names.len() - MOST_NAMES);
+    }
+    format!("{way} → {}", names.first().unwrap_or(&""))
+}
+
 /// Every folder that a file is in, near or far.
 fn folders<'p>(paths: impl Iterator<Item = &'p TreePath>) -> BTreeSet<&'p str> {
     let mut folders = BTreeSet::new();
@@ -223,4 +225,18 @@ fn finding(code: &'static Code, path: Path, message: String) -> Finding {
 
 fn path(keys: &[&str]) -> Path {
     Path(keys.iter().map(|key| Step::Key((*key).to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::way_around;
+
+    #[test]
+    fn of_a_long_circle_the_first_names_are_told() {
+        assert_eq!(way_around(&["a"]), "a → a");
+        let names: Vec<String> = (0..100).map(|at| format!("k{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let way = way_around(&names);
+        assert!(way.starts_with("k0 → k1 → ") && way.ends_with(" → k11 → 88 more → k0"), "{way}");
+    }
 }

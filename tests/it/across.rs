@@ -64,6 +64,20 @@ fn a_circle_of_waiting_is_told_once() {
 }
 
 #[test]
+fn many_circles_of_the_same_objects_are_one() {
+    let one = kustomization("own", |object| {
+        object["spec"]["dependsOn"] = json!([{ "name": "next" }, { "name": "k0" }]);
+    });
+    let others = (0..4_000).map(|at| {
+        let next = format!("name: k{}\n", at + 1);
+        one.replace("name: own\n", &format!("name: k{at}\n")).replace("name: next\n", &next)
+    });
+    let text = others.collect::<Vec<_>>().join("---\n");
+    let found = said(named("flux-full").inputs(), &[("flux/k.yaml", text)]);
+    assert_eq!(found.iter().filter(|one| one.starts_with("circular-wait")).count(), 1, "{found:?}");
+}
+
+#[test]
 fn a_folder_of_the_tree_has_to_be_there() {
     let text = kustomization("a", |object| {
         let path = object["spec"]["path"].as_str().unwrap().to_owned();
