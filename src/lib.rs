@@ -128,8 +128,8 @@ impl Inputs {
 /// The files that the inventory names, by their paths below its folder: to be read and added.
 pub fn wanted_files(inputs: &Inputs) -> Vec<String> {
     let source = inputs.sources.get(inputs.inventory);
-    // Most inventories name none, and need not be read twice.
-    if !["dashboards", "values-file"].iter().any(|key| source.text.contains(key)) {
+    // Most inventories name none, and need not be read twice. An escape, or a tag of YAML, may hide the name of a key.
+    if !["dashboards", "values-file", "\\", "!"].iter().any(|sign| source.text.contains(sign)) {
         return Vec::new();
     }
     let parsed = inventory::parse(source, inputs.inventory);

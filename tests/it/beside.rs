@@ -16,6 +16,26 @@ fn a_dashboard_is_read_from_beside_the_inventory_and_a_change_makes_the_tree_sta
 }
 
 #[test]
+fn a_key_may_be_spelt_with_escapes() {
+    let chart = |form: &str, key: &str| {
+        let rest =
+            "repository: \"https://charts.example.com\", chart: \"c\", version: \"1.0.0\", namespace: \"ns\"";
+        let rest = if form == "toml" { rest.replace(": \"", " = \"") } else { rest.to_owned() };
+        format!("{{ {rest}, {key} \"v.yaml\" }}")
+    };
+    for (name, text) in [
+        ("inventory.toml", format!("[charts]\nc = {}\n", chart("toml", "\"values\\u002Dfile\" ="))),
+        ("inventory.yaml", format!("charts:\n  c: {}\n", chart("yaml", "\"values\\x2Dfile\":"))),
+        ("inventory.yaml", format!("charts:\n  c: {}\n", chart("yaml", "? !!binary dmFsdWVzLWZpbGU= :"))),
+    ] {
+        let desk = Desk::empty();
+        desk.write(name, &text);
+        desk.write("v.yaml", "a: 1\n");
+        desk.ok("check");
+    }
+}
+
+#[test]
 fn what_is_no_dashboard_is_told_at_its_line() {
     let desk = Desk::with(INVENTORY);
     for (text, reason) in [("", "it is no JSON"), ("[1]", "not a JSON object")] {
