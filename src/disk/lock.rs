@@ -16,8 +16,9 @@ pub struct Lock {
     held: File,
     /// A lock file that is to be removed.
     has_file: bool,
-    /// The output folder was made for this run, and goes again if nothing came into it.
-    made_root: bool,
+    /// The output folder and those around it that were made for this run, from within: each goes again if nothing came
+    /// into it.
+    made: Vec<PathBuf>,
 }
 
 /// Only where a folder itself cannot be locked (Windows, some network file systems).
@@ -27,16 +28,16 @@ impl Lock {
     /// Takes the lock of the output folder `root`, which is made if it is missing. Errors at once if another
     /// run holds it. The folder itself is locked, so nothing lies about in it, even after a kill.
     pub fn take(root: &Path) -> Result<Self> {
-        let made_root = !root.exists();
         if let Some(folder) = open_named(root)? {
-            return Self::hold(folder, root, made_root);
+            return Self::hold(folder, root, Vec::new());
         }
+        let made = missing(root);
         std::fs::create_dir_all(root).with_context(|| format!("cannot make `{}`", root.display()))?;
         let folder = open_named(root)?.with_context(|| format!("`{}` vanished", root.display()))?;
-        Self::hold(folder, root, made_root)
+        Self::hold(folder, root, made)
     }
 
-    fn hold(root: Folder, path: &Path, made_root: bool) -> Result<Self> {
+    fn hold(root: Folder, path: &Path, made: Vec<PathBuf>) -> Result<Self> {
         let locked = root.handle().map_err(std::fs::TryLockError::Error).and_then(|handle| {
             handle.try_lock()?;
             Ok(handle)
@@ -46,8 +47,14 @@ impl Lock {
             Err(std::fs::TryLockError::WouldBlock) => return Err(busy(path)),
             Err(std::fs::TryLockError::Error(_)) => (lock_file(&root, path)?, true),
         };
-        Ok(Self { root, path: path.to_owned(), held, has_file, made_root })
+        Ok(Self { root, path: path.to_owned(), held, has_file, made })
     }
+}
+
+/// The folders of a path that are not there, the innermost first.
+fn missing(root: &Path) -> Vec<PathBuf> {
+    let folders = root.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    folders.take_while(|folder| !folder.exists()).map(Path::to_owned).collect()
 }
 
 fn lock_file(root: &Folder, path: &Path) -> Result<File> {
@@ -75,8 +82,8 @@ impl Drop for Lock {
         if self.has_file {
             let _ = self.root.remove(LOCK_FILE);
         }
-        if self.made_root {
-            let _ = std::fs::remove_dir(&self.path);
+        for folder in &self.made {
+            let _ = std::fs::remove_dir(folder);
         }
     }
 }

@@ -267,6 +267,10 @@ fn while_there_is_an_error_nothing_is_written() {
     let desk = Desk::with(&HOME.replace("ports.http = 80", "ports.http = 80000"));
     assert_said(&desk.run("render"), 1, &["error[bad-port]", "inventory.toml:7", "nothing was written"]);
     assert!(!desk.exists("out"));
+    desk.write("p/mine.txt", "mine\n");
+    assert_said(&desk.run("render --out p/q/r"), 1, &["nothing was written"]);
+    assert_eq!(desk.names("p"), ["mine.txt"]);
+    assert!(!desk.exists("p/q"), "the folders around it go, too");
     desk.write("inventory.toml", HOME);
     desk.ok("render");
     let before = desk.files("out");
