@@ -76,15 +76,16 @@ fn unusable_secret(
 /// the password.
 fn key_fault(secret: &Secret) -> Option<(&'static str, String)> {
     let has = |wanted: &str| secret.keys.iter().any(|key| key.value == wanted);
+    // Which keys it has may be known to nobody here.
+    if secret.keys.is_empty() {
+        return None;
+    }
     if secret.kind.as_ref().is_some_and(|kind| kind.value == "kubernetes.io/basic-auth") {
         let lacking = ["username", "password"].into_iter().find(|key| !has(key))?;
         return Some(("a name and a password", format!("has no key `{lacking}`")));
     }
-    match secret.keys.len() {
-        1 => None,
-        0 => Some(("no key", "has no key".to_owned())),
-        count => Some(("more than one key", format!("has {count} keys, and Traefik takes one only"))),
-    }
+    let count = secret.keys.len();
+    (count > 1).then(|| ("more than one key", format!("has {count} keys, and Traefik takes one only")))
 }
 
 /// Each port behind a login is told at the first route that leads to it.

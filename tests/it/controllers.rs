@@ -197,9 +197,7 @@ fn the_router_is_let_in_to_ask_for_a_login() {
     ] {
         assert_eq!(from_traefik(address, ports), http, "{address}");
     }
-    for address in
-        ["http://app.s:9091", "http://app.t.svc", "http://other.s.svc", "https://app.s.svc", "app.s.svc"]
-    {
+    for address in ["http://app.s:9091", "http://app.t.svc", "http://other.s.svc", "https://app.s.svc"] {
         assert_eq!(from_traefik(address, ports), None, "{address}");
     }
 }

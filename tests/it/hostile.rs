@@ -93,8 +93,7 @@ fn references_that_nothing_ends_are_looked_through_once() {
     let flux = "[gitops]\nrepository = \"ssh://git@git.example.com/a\"\nflux.substitute.ab = \"x\"\n";
     for (open, end) in [("${a.b ", "}"), ("${a.b ", ""), ("${ab ", "}"), ("${ab ", "")] {
         let text = format!("{flux}{service} \"{}{end}\"\n", open.repeat(200_000));
-        let closed = end == "}" || open.contains('.');
-        assert_eq!(rules("inventory.toml", &text).contains(&"undefined-variable"), !closed, "{open}{end}");
+        assert!(rules("inventory.toml", &text).contains(&"undefined-variable"), "{open}{end}");
     }
 }
 
