@@ -190,7 +190,7 @@ fn resolve(inputs: &Inputs, parsed: Outcome<Inventory>, found: &mut Diagnostics)
     let resolved = model::resolve(&inventory);
     drop_aside(inventory);
     found.absorb(resolved.diagnostics);
-    Some(resolved.value)
+    resolved.value
 }
 
 /// What the rules say, and which manifests people have put into the output folder.

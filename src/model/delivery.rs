@@ -357,7 +357,7 @@ mod tests {
             depends-on = ["db"]
         "#;
         let inventory = crate::inventory::parse(&Source::new("inventory.toml", text), FileId(0));
-        let model = resolve(&inventory.value).value;
+        let model = resolve(&inventory.value).value.unwrap();
         let after = |name: &str| {
             let stack = model.environments[0].stacks.iter().find(|stack| stack.name == name);
             stack.and_then(|stack| stack.delivery.as_ref()).map(|delivery| delivery.after.clone()).unwrap()

@@ -209,7 +209,7 @@ mod tests {
             let messages: Vec<_> = found.iter().map(|found| found.message.clone()).collect();
             assert!(messages.is_empty(), "{messages:?}");
         }
-        resolved.value
+        resolved.value.unwrap()
     }
 
     const TEXT: &str = r#"

@@ -304,8 +304,9 @@ pub fn named<'l, T>(list: &'l [T], name: &str, name_of: impl Fn(&T) -> &str) -> 
 /// The name of the environment of an inventory that declares none.
 pub const ONLY_ENVIRONMENT: &str = "default";
 
-/// Resolves an inventory: one [`Environment`] for the defaults and one for each declared.
-pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
+/// Resolves an inventory: one [`Environment`] for the defaults and one for each declared; none if its texts grow
+/// beyond all measure.
+pub fn resolve(inventory: &Inventory) -> Outcome<Option<Model>> {
     let mut resolver = Resolver::new(inventory);
     let shared = &mut resolver;
     let gitops = gitops::lower(shared);
@@ -385,7 +386,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Model> {
     model.claims = claims::gather(&model, &resolver);
     facts::count_left(&mut model);
     model.network.addresses = facts::addresses(&model);
-    Outcome { value: model, diagnostics: resolver.found }
+    match resolver.outgrown() {
+        Some(diagnostics) => Outcome { value: None, diagnostics },
+        None => Outcome { value: Some(model), diagnostics: resolver.found },
+    }
 }
 
 /// The defaults, and what is deployed. Most clusters have an environment that changes nothing: it and the defaults

@@ -84,6 +84,15 @@ fn aliases_and_references_do_not_explode() {
     let copies: String = (0..1_000).map(|copy| format!("b{copy} = \"${{charts.c.values.big}}\"\n")).collect();
     let text = format!("{chart}[charts.c.values]\nbig = \"{big}\"\n{copies}");
     assert_eq!(rules("inventory.toml", &text), ["too-much"]);
+    let service = |name: &str, text: &str| {
+        format!("[services.{name}]\nstack = \"a\"\nimage = \"x:1\"\nenv.A = \"{text}\"\n")
+    };
+    let copies: String = (0..220).map(|at| service(&format!("s{at}"), "${services.big.env.A}")).collect();
+    let text = format!("[stacks.a]\n{}{copies}", service("big", &"x".repeat(400_000)));
+    for _ in 0..3 {
+        let said = message("inventory.toml", &text);
+        assert!(said.contains("64 MiB") && said.lines().count() == 1, "whoever is first: {said}");
+    }
     assert!(rules("inventory.toml", &format!("cluster.name = \"{}\"", "${".repeat(100_000))).is_empty());
 }
 

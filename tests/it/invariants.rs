@@ -39,7 +39,7 @@ fn findings(text: &str) -> Vec<&'static str> {
 /// The model as templates see it.
 fn model(text: &str) -> String {
     let parsed = parse(&Source::new("inventory.toml", text), FileId::default());
-    let model = resolve(&parsed.value).value;
+    let model = resolve(&parsed.value).value.unwrap();
     let environments: Vec<_> = model
         .environments
         .iter()
@@ -80,7 +80,7 @@ proptest! {
 fn an_environment_that_changes_nothing_is_the_defaults() {
     let environments = |text: &str| {
         let parsed = parse(&Source::new("inventory.toml", text), FileId::default());
-        let model = resolve(&parsed.value).value;
+        let model = resolve(&parsed.value).value.unwrap();
         let all = std::iter::once(model.base).chain(model.environments);
         // How they were resolved is not what they say.
         all.map(|environment| format!("{:#?}", Environment { names_itself: false, ..environment }))
@@ -110,7 +110,7 @@ fn lists_of_named_things_are_sorted() {
     for (path, text) in files() {
         let parsed =
             parse(&Source::new(path.display().to_string(), Case::read(&text).text), FileId::default());
-        let model = resolve(&parsed.value).value;
+        let model = resolve(&parsed.value).value.unwrap();
         let sorted = |names: Vec<&str>| assert!(names.is_sorted(), "{}: {names:?}", path.display());
         sorted(model.charts.iter().map(|chart| chart.name.as_str()).collect());
         sorted(model.nodes.iter().map(|node| node.name.as_str()).collect());

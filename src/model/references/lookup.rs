@@ -1,12 +1,12 @@
 //! Looking up what references lead to, and telling of those that lead nowhere.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::Value as Json;
 
 use super::facts::SERVICE_FACTS;
 use super::parts::{Expanded, Part, Parts};
-use super::{LENGTH_LIMIT, LOOKUP_LIMIT, Resolver, TOTAL_LIMIT};
+use super::{LENGTH_LIMIT, LOOKUP_LIMIT, Resolver};
 use crate::diagnostic::{Code, nearest};
 use crate::inventory::node::{Node, Value};
 use crate::model::{REFERENCE_CYCLE, REFERENCE_TO_ABSENT_SERVICE, UNKNOWN_REFERENCE};
@@ -73,10 +73,11 @@ impl Resolver<'_> {
 
     pub(super) fn expand(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
         let expanded = if self.is_plain(text) { text.to_owned() } else { self.replace(text, trail)? };
-        let take = |room: usize| Some(room.saturating_sub(expanded.len()));
-        let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        let fits = expanded.len() <= LENGTH_LIMIT && room.is_ok_and(|room| room >= expanded.len());
-        if fits { Ok(expanded) } else { Err(Failure::TooLong) }
+        self.grown.fetch_add(expanded.len() as u64, Relaxed);
+        if expanded.len() > LENGTH_LIMIT || self.has_outgrown() {
+            return Err(Failure::TooLong);
+        }
+        Ok(expanded)
     }
 
     fn replace(&self, text: &str, trail: &mut Trail) -> Result<String, Failure> {
@@ -151,9 +152,7 @@ impl Resolver<'_> {
             Failure::TooLong => (
                 &crate::inventory::TOO_MUCH,
                 "grows without bound",
-                format!(
-                    "`${{{path}}}` leads to over {LOOKUP_LIMIT} others, or to over {LENGTH_LIMIT} bytes ({TOTAL_LIMIT} in all)"
-                ),
+                format!("`${{{path}}}` leads to over {LOOKUP_LIMIT} others, or to over {LENGTH_LIMIT} bytes"),
                 None,
             ),
         };
@@ -180,7 +179,7 @@ impl Resolver<'_> {
             return Err(Failure::Cycle(trail.path[start..].to_vec()));
         }
         trail.lookups += 1;
-        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 || self.room.load(Ordering::Relaxed) == 0 {
+        if trail.lookups > LOOKUP_LIMIT || trail.path.len() > 64 || self.has_outgrown() {
             return Err(Failure::TooLong);
         }
         trail.path.push(path.to_owned());

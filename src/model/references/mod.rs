@@ -12,16 +12,16 @@ mod ways;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
 use crate::diagnostic::{Diagnostics, nearest};
-use crate::inventory::Inventory;
 use crate::inventory::environment::Environment;
 use crate::inventory::record::{Decode, Map, Record};
 use crate::inventory::service::Service;
 use crate::inventory::stack::Stack;
 use crate::inventory::value::Text;
+use crate::inventory::{Inventory, TOO_MUCH};
 use crate::model::references::lookup::Trail;
 use crate::source::{Span, Spanned};
 
@@ -31,7 +31,7 @@ pub use values::QuantityValue;
 /// A string grows to at most this many bytes when its references are replaced.
 pub const LENGTH_LIMIT: usize = 1 << 20;
 /// All strings together grow to at most this many bytes, counted where references are replaced.
-pub const TOTAL_LIMIT: usize = 64 << 20;
+pub const TOTAL_LIMIT: u64 = 64 << 20;
 /// At most this many names are compared to find what was meant by unknown ones.
 pub const GUESS_LIMIT: usize = 2_000_000;
 /// One string leads to at most this many others.
@@ -75,8 +75,10 @@ pub struct Resolver<'a> {
     tables: Arc<[String]>,
     /// Of the places of addresses that are nothing but a reference, the way that it leads.
     ways: BTreeMap<Span, Vec<String>>,
-    /// How many bytes strings with references may still grow to.
-    room: Arc<AtomicUsize>,
+    /// How many bytes strings with references have grown to.
+    grown: Arc<AtomicU64>,
+    /// Whether those of another environment have grown to more than they may.
+    others_outgrown: bool,
     /// How many names may still be compared with unknown ones.
     guesses: Cell<usize>,
     /// Whether a text says which environment it stands in.
@@ -96,7 +98,8 @@ impl<'a> Resolver<'a> {
             services: Arc::default(),
             stacks: Arc::default(),
             ways: BTreeMap::new(),
-            room: Arc::new(AtomicUsize::new(TOTAL_LIMIT)),
+            grown: Arc::default(),
+            others_outgrown: false,
             guesses: Cell::new(GUESS_LIMIT),
             names_environment: Cell::new(false),
             tables: first_words().collect(),
@@ -117,7 +120,8 @@ impl<'a> Resolver<'a> {
             stacks: Arc::clone(&self.stacks),
             tables: Arc::clone(&self.tables),
             ways: BTreeMap::new(),
-            room: Arc::clone(&self.room),
+            grown: Arc::clone(&self.grown),
+            others_outgrown: false,
             guesses: Cell::new(guesses),
             names_environment: Cell::new(false),
         };
@@ -126,6 +130,7 @@ impl<'a> Resolver<'a> {
 
     /// Takes over what another resolver of the same inventory has found.
     pub fn absorb(&mut self, other: Self) {
+        self.others_outgrown |= other.others_outgrown || other.has_outgrown();
         self.found.absorb(other.found);
         self.ways.extend(other.ways);
         self.names_environment.set(self.names_environment.get() || other.names_environment.get());
@@ -199,6 +204,27 @@ impl<'a> Resolver<'a> {
     pub fn quiet_text(&self, text: &Text) -> String {
         let mut trail = Trail { path: Vec::new(), lookups: 0 };
         self.expand(&text.value, &mut trail).unwrap_or_default()
+    }
+
+    /// That all strings of an environment together have grown to more than they may: then what else was found depends
+    /// on who was first, and is not told.
+    pub fn outgrown(&self) -> Option<Diagnostics> {
+        if !self.others_outgrown && !self.has_outgrown() {
+            return None;
+        }
+        let mebibytes = TOTAL_LIMIT >> 20;
+        let message = format!(
+            "all `${{…}}` of one environment together lead to more than the limit of {mebibytes} MiB"
+        );
+        let help = "name long texts less often, or split the inventory in two";
+        let mut found = Diagnostics::default();
+        found.push(TOO_MUCH.at(Span::new(self.inventory.file, 0..0), "", message).help(help));
+        Some(found)
+    }
+
+    /// Whether there is more than there may be does not depend on who is first.
+    fn has_outgrown(&self) -> bool {
+        self.grown.load(Relaxed) > TOTAL_LIMIT
     }
 
     /// The name nearest to an unknown one, as long as looking for it does not take for ever.
