@@ -46,7 +46,7 @@ pub fn shape(text: &str) -> Option<&'static str> {
             return Some("a private key");
         }
         token(text)
-            .or_else(|| is_jwt(text).then_some("a signed token (JWT)"))
+            .or_else(|| jwt(text).map(|_| "a signed token (JWT)"))
             .or_else(|| is_telegram(text).then_some("a Telegram bot's token"))
             .or_else(|| is_webhook(text).then_some("a webhook's address"))
     };
@@ -77,16 +77,16 @@ fn known_tokens(text: &str, joint: char) -> impl Iterator<Item = (usize, (usize,
 
 /// Where a text holds what no report shows: known and signed tokens, and passwords in URLs.
 pub fn shown_by_none(text: &str) -> Vec<Range<usize>> {
-    let rest_of = |at: usize| {
-        let body = &text[at..];
-        at..at + body.find(|c: char| !in_token(c) && c != '.').unwrap_or(body.len())
-    };
     let mut found: Vec<Range<usize>> = Vec::new();
     if text.len() >= SHORTEST {
         // In `${services.NAME.url}`, too.
-        found.extend(known_tokens(text, '-').map(|(at, _)| rest_of(at)));
-        let signed = text.match_indices("eyJ").map(|(at, _)| rest_of(at));
-        found.extend(signed.filter(|range| is_jwt(&text[range.clone()])).take(1));
+        for (at, _) in known_tokens(text, '-') {
+            // Of one run, the first hides the others.
+            if found.last().is_none_or(|last| last.end <= at) {
+                found.push(at..run_end(text, at));
+            }
+        }
+        found.extend(jwt(text));
     }
     if text.contains('@') {
         found.extend(text.match_indices("://").filter_map(|(at, _)| password_at(text, at + 3)));
@@ -99,7 +99,8 @@ pub fn shown_by_none(text: &str) -> Vec<Range<usize>> {
 fn token_at(text: &str) -> Option<(usize, &'static str)> {
     TOKENS.iter().enumerate().find_map(|(place, (start, least, what))| {
         let body: &str = text.strip_prefix(start)?;
-        let body = &body[..body.find(|c: char| !in_token(c) && c != '.').unwrap_or(body.len())];
+        let body = &body[..body.floor_char_boundary(LONGEST)];
+        let body = &body[..run_end(body, 0)];
         let mixed = body.contains(|c: char| c.is_ascii_lowercase())
             && body.contains(|c: char| c.is_ascii_uppercase());
         let lone = !start.starts_with("AKIA") && !start.starts_with("ASIA")
@@ -109,14 +110,39 @@ fn token_at(text: &str) -> Option<(usize, &'static str)> {
     })
 }
 
-fn is_jwt(text: &str) -> bool {
-    text.match_indices("eyJ").any(|(at, _)| {
-        let body = &text[at..];
-        let body = &body[..body.find(|c: char| !in_token(c) && c != '.').unwrap_or(body.len())];
-        let parts: Vec<&str> = body.split('.').collect();
-        parts.len() == 3 && parts[1].starts_with("eyJ") && parts.iter().all(|part| part.len() >= 10)
-    })
+/// So much of a known token tells that it is one.
+const LONGEST: usize = 1024;
+
+/// Where a run of what tokens are made of ends.
+fn run_end(text: &str, at: usize) -> usize {
+    text[at..].find(|c: char| !in_token(c) && c != '.').map_or(text.len(), |length| at + length)
 }
+
+/// The first signed token of a text, with what stands before it in the same run.
+fn jwt(text: &str) -> Option<Range<usize>> {
+    let mut from = 0;
+    while let Some(start) = text[from..].find("eyJ").map(|found| from + found) {
+        let end = run_end(text, start);
+        if ends_in_jwt(&text[start..end]) {
+            return Some(start..end);
+        }
+        from = end;
+    }
+    None
+}
+
+/// Whether a run ends in three parts that are a head, a body and a signature; other words may stand before the head.
+fn ends_in_jwt(run: &str) -> bool {
+    let mut parts = run.rsplit('.');
+    let (Some(signature), Some(body), Some(head)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let head = head.find("eyJ").map(|at| &head[at..]).unwrap_or_default();
+    body.starts_with("eyJ") && [head, body, signature].iter().all(|part| part.len() >= SHORTEST_PART)
+}
+
+/// No part of a signed token is shorter.
+const SHORTEST_PART: usize = 10;
 
 fn is_telegram(text: &str) -> bool {
     let (number, key) = text.trim().split_once(':').unwrap_or_default();
@@ -333,7 +359,7 @@ fn bits(text: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SHORTEST, TOKENS, Telling, is_no_secret, looks_random, shape, shown_by_none, telling};
+    use super::{SHORTEST, TOKENS, Telling, is_no_secret, jwt, looks_random, shape, shown_by_none, telling};
 
     #[test]
     fn tokens_are_known_by_their_shape() {
@@ -417,6 +443,28 @@ mod tests {
             "",
         ] {
             assert_eq!(telling(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn signed_tokens_are_found_in_their_run() {
+        let token = "eyJhbGciOiJI.eyJzdWIiOiIx.dBjftJeZ4CVP";
+        for (text, range) in [
+            (format!("Bearer {token} x"), Some(7..45)),
+            (format!("x.eyJ.{token}"), Some(2..44)),
+            (format!("{token}.more-than-three"), None),
+            ("eyJhbGciOiJI.eyJzdWIiOiIx".to_owned(), None),
+        ] {
+            assert_eq!(jwt(&text), range, "{text}");
+        }
+    }
+
+    #[test]
+    fn runs_of_what_tokens_begin_with_are_looked_through_once() {
+        for piece in ["eyJ", "eyJ.", "ghp_.", "glpat-", "AKIA.", "eyJhbGciOiJI."] {
+            let text = piece.repeat(400_000 / piece.len());
+            assert_eq!(shape(&text), None, "{piece}");
+            shown_by_none(&text);
         }
     }
 
