@@ -64,12 +64,11 @@ fn settings(
 
 /// Tables for an engine that applies nothing at all.
 fn whole_engines(model: &Model, gitops: &Gitops, found: &mut Diagnostics) {
-    let idle = match (gitops.uses_argocd(), gitops.uses_flux()) {
+    let (key, who) = match (gitops.uses_argocd(), gitops.uses_flux()) {
         (false, true) => ("argocd", "Flux"),
         (true, false) => ("flux", "Argo CD"),
         _ => return,
     };
-    let (key, who) = idle;
     if let Some(span) = model.key_of("", &["gitops", key]) {
         let message = format!("{who} applies everything, and `gitops.{key}` is not for it");
         let finding = IGNORED_SETTINGS.at(span, "has no effect", message).about("gitops");

@@ -7,7 +7,7 @@ use crate::check::placement::patched;
 use crate::check::secret_files::wanted;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::model::middleware::{Middleware, asks_for_login};
-use crate::model::port::Port;
+use crate::model::port::{Port, named};
 use crate::model::route::Route;
 use crate::model::secret::Secret;
 use crate::model::service::Service;
@@ -98,7 +98,7 @@ fn bypassed_logins(
     let asks = |route: &&Route| route.copies.iter().any(|copy| asks_for_login(&copy.spec));
     let mut told = BTreeSet::new();
     for route in service.routes.iter().filter(asks) {
-        let Some(port) = service.ports.iter().find(|port| route.port == port.name) else { continue };
+        let Some(port) = route.port.as_str().and_then(|name| named(&service.ports, name)) else { continue };
         if !told.insert(port.name.as_str()) {
             continue;
         }

@@ -122,9 +122,11 @@ pub fn manifests<'f>(
 
 /// Reports manifests whose text is not known: nobody could tell what is in them.
 pub fn report_unread(files: &[Unread], found: &mut Diagnostics) {
-    // In a folder there may be any.
-    let name = |path: &str| path.rsplit('/').next().is_none_or(|name| name.is_empty() || is_manifest(name));
-    let matters = |file: &&Unread| name(&file.path);
+    let matters = |file: &&Unread| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        // In a folder there may be any.
+        name.is_empty() || is_manifest(name)
+    };
     for Unread { file, path, reason } in files.iter().filter(matters) {
         let message = format!("`{path}` {reason}, so nothing in it is checked and no kustomization lists it");
         found.push(

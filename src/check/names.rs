@@ -341,14 +341,10 @@ fn unrouted_host(model: &Model, environment: &Environment, service: &Service, fo
     if model.ingress.is_some() {
         return;
     }
+    let host = service.hosts.first().map(|host| (host.span, format!("host `{host}`"), "host"));
     let routes = || model.key_of(&environment.name, &["services", &service.key, "routes"]);
-    let (span, what, key) = match service.hosts.first() {
-        Some(host) => (host.span, format!("host `{host}`"), "host"),
-        None => match routes() {
-            Some(span) => (span, "any of the routes".to_owned(), "routes"),
-            None => return,
-        },
-    };
+    let wanted = host.or_else(|| Some((routes()?, "any of the routes".to_owned(), "routes")));
+    let Some((span, what, key)) = wanted else { return };
     let message = format!("nothing routes {what} to service `{}`", service.key);
     found.push(
         UNROUTED_HOST

@@ -55,7 +55,7 @@ fn closed_to_others(model: &Model, namespace: &str, stack: &Stack) -> Option<Dia
     let chart = model.charts.iter().find(|chart| chart.namespace.value == namespace);
     let theirs = match chart {
         Some(chart) => format!("the pods of chart `{}`", chart.name),
-        None if namespace == "kube-system" || model.brings_along(namespace) && namespace != "default" => {
+        None if model.brings_along(namespace) && namespace != "default" => {
             "what the cluster itself runs there".to_owned()
         }
         None => return None,

@@ -127,9 +127,14 @@ struct Kept<'f> {
     path: &'f str,
     file: FileId,
     source: &'f Source,
-    /// The output folder.
-    out: &'f str,
     documents: Vec<Value>,
+}
+
+impl<'f> Kept<'f> {
+    /// The output folder as messages show it, up to its slash.
+    fn out(&self) -> &'f str {
+        self.source.path.strip_suffix(self.path).unwrap_or_default()
+    }
 }
 
 /// Checks the file of every secret in the output folder, as messages show it. Before anything was rendered there is no
@@ -151,13 +156,7 @@ pub fn check<'f>(
             continue;
         };
         let Ok(documents) = read_documents(&source.text) else { continue };
-        let kept = Kept {
-            path: file.path.as_str(),
-            file: file.file,
-            source,
-            documents,
-            out: out.unwrap_or_default(),
-        };
+        let kept = Kept { path: file.path.as_str(), file: file.file, source, documents };
         folders.entry(folder.to_string()).or_default().push(kept);
     }
     for one in wanted.iter().filter(|wanted| wanted.secret.ending().is_some()) {
@@ -278,7 +277,7 @@ fn wrong_kind(one: &Wanted<'_>, kept: &Kept<'_>, found: &mut Diagnostics) {
             "is not encrypted with SOPS".to_owned(),
             format!(
                 "`sops --config {} encrypt --in-place {}`",
-                quoted(&format!("{}/sops.config", kept.out)),
+                quoted(&format!("{}sops.config", kept.out())),
                 quoted(&kept.source.path)
             ),
         ),

@@ -13,7 +13,7 @@ use crate::check::resources::request;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::service::{Kind, Protocol};
 use crate::model::container::{Part, Role};
-use crate::model::port::Port;
+use crate::model::port::{Port, named};
 use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::workload::{Budget, ends};
@@ -298,11 +298,11 @@ fn not_tcp(service: &Service, found: &mut Diagnostics) {
         monitor.map(|name| (format!("`monitor` of service `{}`", service.key), &name.value, name.span));
     let routed = service.routes.iter().filter_map(|route| {
         let host = route.hosts.first()?;
-        let port = service.ports.iter().find(|port| route.port == port.name.as_str())?;
+        let port = named(&service.ports, route.port.as_str()?)?;
         Some((format!("host `{host}`"), &port.name, host.span))
     });
     for (who, name, span) in probes.chain(monitor).chain(routed) {
-        let Some(port) = service.ports.iter().find(|port| port.name == *name) else { continue };
+        let Some(port) = named(&service.ports, name) else { continue };
         let mut others = service.ports.iter().filter(|other| other.protocol == Protocol::Tcp);
         if port.protocol == Protocol::Tcp || others.any(|other| other.target_port == port.target_port) {
             continue;

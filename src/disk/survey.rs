@@ -71,18 +71,17 @@ impl Survey<'_> {
         for (name, kind) in items {
             // A name that we would never write is never ours; but it may be a manifest's.
             let path = match child(at, &name) {
-                Ok(path) if kind != Kind::Nameless => path,
-                Ok(_) => {
-                    self.note(at, &name, kind, "has a name that is not UTF-8");
-                    continue;
-                }
+                Ok(path) => path,
                 Err(bad) => {
-                    self.note(at, &name, kind, bad.reason);
+                    self.pass_over(at, &name, kind, bad.reason);
                     continue;
                 }
             };
             let entry = match kind {
-                Kind::Nameless => None,
+                Kind::Nameless => {
+                    self.pass_over(at, &name, kind, "has a name that is not UTF-8");
+                    None
+                }
                 Kind::Symlink => Some(Entry::Symlink),
                 Kind::Special => Some(Entry::Special),
                 Kind::File => self.read_file(folder, &path)?,
@@ -94,7 +93,7 @@ impl Survey<'_> {
     }
 
     /// Remembers what is not looked into.
-    fn note(&self, at: Option<&TreePath>, name: &str, kind: Kind, reason: &'static str) {
+    fn pass_over(&self, at: Option<&TreePath>, name: &str, kind: Kind, reason: &'static str) {
         if name.starts_with('.') {
             return;
         }

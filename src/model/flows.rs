@@ -25,7 +25,7 @@ use crate::model::flows::peers::{
 };
 use crate::model::flows::router::{Router, from_entities, from_router, of_cilium};
 use crate::model::policy::End;
-use crate::model::port::Port;
+use crate::model::port::{Port, named};
 use crate::model::service::Service;
 use crate::model::{Environment, Model};
 
@@ -435,7 +435,7 @@ fn number(port: &Port) -> Json {
 }
 
 fn one_port(service: &Service, name: &str) -> Vec<Json> {
-    service.ports.iter().find(|port| port.name == name).map(number).into_iter().collect()
+    named(&service.ports, name).map(number).into_iter().collect()
 }
 
 fn dns_ports() -> Vec<Json> {

@@ -13,7 +13,7 @@ use crate::model::BAD_VALUE;
 use crate::model::alerts::own_rules;
 use crate::model::environment::Around;
 use crate::model::naming::{NameKind, check_name};
-use crate::model::port::{Port, listed, speaks_https};
+use crate::model::port::{Port, listed, named, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::secret::Keys;
 use crate::model::stack::{Stack, known_secret};
@@ -151,17 +151,6 @@ pub struct Ports<'p> {
     pub main: Option<&'p str>,
 }
 
-impl Ports<'_> {
-    fn named(&self, name: &str) -> Option<&Port> {
-        self.all.iter().find(|port| port.name == name)
-    }
-
-    /// Whether the port of this name is read over TLS where the inventory does not say.
-    fn speaks_https(&self, name: &str) -> bool {
-        self.named(name).is_some_and(speaks_https)
-    }
-}
-
 /// Lowers `monitor` of a service.
 pub fn lower_monitor(
     resolver: &mut Resolver<'_>,
@@ -184,7 +173,7 @@ pub fn lower_monitor(
     if kind == MonitorKind::Pod {
         // A pod's ports are known by the names that its containers list.
         for endpoint in &mut endpoints {
-            if let Some(port) = ports.named(&endpoint.port) {
+            if let Some(port) = named(ports.all, &endpoint.port) {
                 endpoint.port.value.clone_from(&listed(port, ports.all).name);
             }
         }
@@ -264,7 +253,8 @@ fn lower_endpoint(
     let values = |resolver: &mut Resolver<'_>, tables: &[PassthroughTable]| -> Vec<Json> {
         tables.iter().map(|table| resolver.value(&table.0)).collect()
     };
-    let tls = endpoint.tls.map_or_else(|| ports.speaks_https(&port), |flag| flag.value);
+    let tls =
+        endpoint.tls.map_or_else(|| named(ports.all, &port).is_some_and(speaks_https), |flag| flag.value);
     Some(MonitorEndpoint {
         port,
         path: optional(resolver, endpoint.path.as_ref()).unwrap_or_else(|| "/metrics".to_owned()),

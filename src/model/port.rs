@@ -175,13 +175,13 @@ pub fn speaks_http(service: &inventory::service::Service) -> bool {
 }
 
 /// Leads a route to a port of the service.
-pub fn behind(mut route: Route, port: Option<&Port>, ingress: Option<&Ingress>, name: &str) -> Route {
+pub fn behind(mut route: Route, port: Option<&Port>, ingress: &Ingress, name: &str) -> Route {
     route.port_number = port.map(|port| port.port.value);
     route.port = json!(port.map(|port| &port.name));
     name.clone_into(&mut route.service);
     if let Some((scheme, protocol)) = port.and_then(spoken_to_routers) {
         route.scheme = Some(scheme);
-        if let Some(protocol) = protocol.filter(|_| ingress.is_some_and(Ingress::is_nginx)) {
+        if let Some(protocol) = protocol.filter(|_| ingress.is_nginx()) {
             let key = "nginx.ingress.kubernetes.io/backend-protocol";
             route.annotations.insert(key.to_owned(), protocol.to_owned());
         }
@@ -204,6 +204,11 @@ fn spoken_to_routers(port: &Port) -> Option<(&'static str, Option<&'static str>)
         }
         _ => return None,
     })
+}
+
+/// The port of this name.
+pub fn named<'p>(ports: &'p [Port], name: &str) -> Option<&'p Port> {
+    ports.iter().find(|port| port.name == name)
 }
 
 /// A port as its container lists it: of several that lead to the same one, only one is.

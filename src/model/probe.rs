@@ -9,7 +9,7 @@ use crate::inventory;
 use crate::inventory::service::Probe as Written;
 use crate::inventory::value::OrOff;
 use crate::model::naming::one_of;
-use crate::model::port::{Port, listed, speaks_https};
+use crate::model::port::{Port, listed, named, speaks_https};
 use crate::model::references::Resolver;
 use crate::model::texts::list;
 use crate::model::workload::whole;
@@ -225,15 +225,11 @@ struct Ports<'p> {
 
 impl Ports<'_> {
     fn reference(&self, name: &str) -> PortRef {
-        match self.ports.iter().find(|port| port.name == name) {
+        match named(self.ports, name) {
             Some(port) if port.container.as_deref() != self.own => PortRef::Number(port.target_port),
             Some(port) => PortRef::Name(listed(port, self.ports).name.clone()),
             None => PortRef::Name(name.to_owned()),
         }
-    }
-
-    fn speaks_https(&self, name: &str) -> bool {
-        self.ports.iter().find(|port| port.name == name).is_some_and(speaks_https)
     }
 }
 
@@ -346,7 +342,8 @@ fn probe_handler(
         .headers
         .iter()
         .map(|(name, entry)| Header { name: name.clone(), value: resolver.text(&entry.value.0).value });
-    let tls = probe.tls.map_or_else(|| ports.speaks_https(&port), |flag| flag.value);
+    let tls =
+        probe.tls.map_or_else(|| named(ports.ports, &port).is_some_and(speaks_https), |flag| flag.value);
     let get = HttpGet {
         http_headers: headers.collect(),
         path: path.value,

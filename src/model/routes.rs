@@ -9,7 +9,7 @@ use crate::model::host::full_hosts;
 use crate::model::ingress::{Ingress, lower_paths, too_many};
 use crate::model::middleware::position;
 use crate::model::naming::{NameKind, check_name, report_unknown};
-use crate::model::port::{Port, behind};
+use crate::model::port::{Port, behind, named};
 use crate::model::references::Resolver;
 use crate::model::route::{Route, Wanted, lower_route};
 use crate::model::stack::{Stack, known_secret};
@@ -42,7 +42,6 @@ pub fn lower_routes(
     table: &inventory::service::Service,
     service: &Reached<'_>,
 ) -> Vec<Route> {
-    let more = table.routes.iter().filter_map(|(name, entry)| Some((name, entry.key, entry.value.on()?)));
     let Some(ingress) = &around.model.ingress else { return Vec::new() };
     let mut routes: Vec<Route> = Vec::new();
     if !service.hosts.is_empty() {
@@ -62,6 +61,7 @@ pub fn lower_routes(
         reach_secrets(resolver, ingress, stack, &table.middlewares);
         routes.push(lead(route, ingress, stack, service, service.main_port));
     }
+    let more = table.routes.iter().filter_map(|(name, entry)| Some((name, entry.key, entry.value.on()?)));
     for (at, (name, place, own)) in more.enumerate() {
         if at == MOST_ROUTES {
             too_many(resolver, Some(place), MOST_ROUTES, "routes of one service");
@@ -71,7 +71,7 @@ pub fn lower_routes(
         let asked = Asked { name, place, table: own, beside };
         let Some(route) = lower_one(resolver, ingress, stack, table, service, &asked) else { continue };
         let port = own.port.as_ref().map(|text| resolver.text(text));
-        if let Some(port) = port.as_ref().filter(|port| named_port(service, port).is_none()) {
+        if let Some(port) = port.as_ref().filter(|port| named(service.ports, port).is_none()) {
             let known: Vec<&str> = service.ports.iter().map(|port| port.name.as_str()).collect();
             report_unknown(resolver, port, "port", &known);
             continue;
@@ -140,10 +140,6 @@ fn lower_one(
     Some(route)
 }
 
-fn named_port<'s>(service: &Reached<'s>, name: &str) -> Option<&'s Port> {
-    service.ports.iter().find(|port| port.name == name)
-}
-
 fn lead(
     mut route: Route,
     ingress: &Ingress,
@@ -152,7 +148,7 @@ fn lead(
     port: Option<&str>,
 ) -> Route {
     route.namespace = stack.map(|stack| stack.namespace.value.clone()).unwrap_or_default();
-    behind(route, port.and_then(|port| named_port(service, port)), Some(ingress), &service.name.value)
+    behind(route, port.and_then(|port| named(service.ports, port)), ingress, &service.name.value)
 }
 
 /// A Secret of another stack is out of reach; one that the inventory does not declare is taken at its word.

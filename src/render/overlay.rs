@@ -105,13 +105,17 @@ impl Run<'_> {
 
     /// kustomize finds the object that a patch is for by its version, too.
     fn other_version(&self, job: &Job<'_>, base: &[Value], objects: &[Value]) -> Option<Diagnostic> {
-        let differs = |object: &&Value| {
-            let same = |old: &&Value| Id::of(old).is_some() && Id::of(old) == Id::of(object);
-            base.iter().find(same).is_some_and(|old| api_version(old) != api_version(object))
-        };
         // Nearly always all of them stand where they stood.
-        let changed = base.iter().map(api_version).ne(objects.iter().map(api_version));
-        let id = Id::of(objects.iter().filter(|_| changed).find(differs)?)?;
+        if base.iter().map(api_version).eq(objects.iter().map(api_version)) {
+            return None;
+        }
+        let versions: BTreeMap<Id, Option<&str>> =
+            base.iter().filter_map(|old| Some((Id::of(old)?, api_version(old)))).collect();
+        let id = objects.iter().find_map(|object| {
+            let id = Id::of(object)?;
+            let differs = versions.get(&id).is_some_and(|version| *version != api_version(object));
+            differs.then_some(id)
+        })?;
         let message = format!(
             "template `{}` makes {id} in another version for {} than for the defaults: no overlay can change `apiVersion`",
             job.template,
