@@ -407,8 +407,9 @@ fn keys(one: &Wanted<'_>, kept: &Kept<'_>, entries: &BTreeMap<&str, &Value>, fou
             (None, _) => {
                 let namespace = one.namespace;
                 format!(
-                    "add it: printf %s VALUE | kubectl create secret generic {} --namespace {namespace} --dry-run=client --from-file={key}=/dev/stdin -o yaml | kubeseal --format yaml --merge-into out/{}",
-                    secret.name, kept.path
+                    "add it: printf %s VALUE | kubectl create secret generic {} --namespace {namespace} --dry-run=client --from-file={key}=/dev/stdin -o yaml | kubeseal --format yaml --merge-into {}",
+                    secret.name,
+                    quoted(&kept.source.path)
                 )
             }
         };

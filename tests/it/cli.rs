@@ -516,3 +516,20 @@ fn no_name_of_a_secret_is_a_command() {
     let text = [said.out, said.err].concat();
     assert!(text.contains("bayplan secret template 'a; touch pwned #'"), "{text}");
 }
+
+/// It leads to the very file that lacks the key, wherever the tree is.
+#[test]
+fn how_to_add_a_key_names_the_file_that_lacks_it() {
+    let desk = Desk::with(
+        "[stacks.s]\n[services.a]\nstack = \"s\"\nimage = \"a:1.0\"\n\
+         [secrets.login]\nstack = \"s\"\nprovider = \"sealed-secrets\"\nkeys = [\"user\"]\n",
+    );
+    desk.write(
+        "my tree/apps/s/base/login.sealed.yaml",
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: login\n  namespace: s\n\
+         spec:\n  encryptedData:\n    password: AgB\n  template:\n    metadata:\n      name: login\n      namespace: s\n",
+    );
+    let said = Said::from(desk.command(&["check", "--out", "my tree"]).output().unwrap());
+    let text = [said.out, said.err].concat();
+    assert!(text.contains("--merge-into 'my tree/apps/s/base/login.sealed.yaml'"), "{text}");
+}
