@@ -223,9 +223,10 @@ fn render_checked(
     let Outcome { value: mut engine, diagnostics: found } = engine;
     diagnostics.absorb(found);
     engine.expect(checked.as_ref().map_or(0, |checked| checked.model().services().count()));
-    let Some(checked) = checked.filter(|_| !diagnostics.has_errors()) else {
+    let Some(mut checked) = checked.filter(|_| !diagnostics.has_errors()) else {
         return Outcome { value: None, diagnostics };
     };
+    drop_aside(checked.let_go());
     let templates = Templates { set: &set, engine: &engine };
     let Outcome { value, diagnostics: found } =
         render::render(&checked, templates, &manifests, inputs.origin(), &inputs.progress);
@@ -259,7 +260,7 @@ pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
 /// The user's own templates. An ejected one that nobody has changed yet is still the built-in one.
 fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId, &str)> {
     let texts = inputs.templates.iter();
-    let texts = texts.map(|(path, file)| (path, *file, inputs.sources.get(*file).text.as_str()));
+    let texts = texts.map(|(path, file)| (path, *file, &*inputs.sources.get(*file).text));
     texts.filter(|(path, _, text)| !template::builtin::BUILTIN.contains(&(path.as_str(), text)))
 }
 

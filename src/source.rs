@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, Range};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Names one of the files that a run has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +71,8 @@ impl<T: fmt::Display> fmt::Display for Spanned<T> {
 pub struct Source {
     /// As messages show it: relative to where the command was called.
     pub path: String,
-    /// The whole text.
-    pub text: String,
+    /// The whole text, shared by all copies.
+    pub text: Arc<str>,
     /// Where each line begins.
     lines: Vec<u32>,
     /// How many characters stand before each block, once somebody asks: a line may be as long as the text.
@@ -119,7 +119,7 @@ pub struct Position {
 
 impl Source {
     /// `text`, shown as `path`.
-    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn new(path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).map(clamped).collect();
@@ -176,12 +176,16 @@ impl Source {
     /// The same text with stars in place of some spans: as long, so that every place stays where it is.
     #[must_use]
     pub fn masked<'s>(&self, secrets: impl IntoIterator<Item = &'s Span>) -> Self {
-        let mut masked = self.clone();
+        let mut secrets = secrets.into_iter().peekable();
+        if secrets.peek().is_none() {
+            return self.clone();
+        }
+        let mut text = self.text.to_string();
         for secret in secrets {
             let range = self.range(*secret);
-            masked.text.replace_range(range.clone(), &stars(&self.text[range]));
+            text.replace_range(range.clone(), &stars(&self.text[range]));
         }
-        masked
+        Self { text: text.into(), ..self.clone() }
     }
 
     fn floor(&self, offset: usize) -> usize {

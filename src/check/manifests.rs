@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
@@ -51,7 +52,7 @@ pub struct Manifest {
     /// The file.
     pub file: FileId,
     /// Its text.
-    pub text: String,
+    pub text: Arc<str>,
     /// What it holds: its documents, and of a List what is in it.
     pub documents: Vec<Value>,
     /// Where each of them stands: in which document of the file, and the way to it there.
@@ -97,7 +98,7 @@ pub fn manifests<'f>(
                 read.push(Manifest {
                     path: file.path.clone(),
                     file: file.file,
-                    text: source.text.clone(),
+                    text: Arc::clone(&source.text),
                     documents,
                     places,
                 });

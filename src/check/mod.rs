@@ -61,9 +61,11 @@ mod zones;
 
 use rayon::prelude::{ParallelBridge, ParallelIterator};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::check::settings::Levels;
 use crate::diagnostic::{Code, Diagnostics, Outcome};
+use crate::inventory::node::Node;
 use crate::model::Model;
 use crate::source::Span;
 
@@ -83,6 +85,11 @@ impl Checked {
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// What only places of findings are still looked for in, to be freed: it is read anew for the first of them.
+    pub fn let_go(&mut self) -> Option<Arc<Node>> {
+        self.model.written.let_go()
     }
 
     /// What was found in the objects that the model makes: less what the inventory accepts, each with the level

@@ -20,6 +20,7 @@ pub mod node;
 mod places;
 pub mod policy;
 pub mod record;
+pub mod reread;
 pub mod schema;
 pub mod secret;
 pub mod service;
@@ -140,6 +141,8 @@ pub struct Inventory {
     pub image_updates: BTreeMap<String, Spanned<String>>,
     /// The file.
     pub file: FileId,
+    /// What the file says, while that is all that `root` holds.
+    pub text: Option<Source>,
     /// What the files say that it names; empty until somebody has read them.
     pub files: Files,
     /// Whether the rest can be judged: syntax errors may have put keys into the wrong tables, or left all out.
@@ -187,6 +190,7 @@ pub fn parse(source: &Source, file: FileId) -> Outcome<Inventory> {
         root,
         image_updates: BTreeMap::new(),
         file,
+        text: Some(source.clone()),
         files: Files::default(),
         sound,
     };

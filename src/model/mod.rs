@@ -81,7 +81,7 @@ use serde::Serialize;
 use crate::address::Lookup;
 use crate::diagnostic::{Diagnostics, Outcome, codes};
 use crate::inventory::gitops::Setting;
-use crate::inventory::node::Node as Raw;
+use crate::inventory::reread::Reread;
 use crate::inventory::stack::Layer;
 use crate::inventory::unread::Unread;
 use crate::inventory::value::Engine;
@@ -199,7 +199,7 @@ pub struct Model {
     pub unread: Arc<Unread>,
     /// The inventory as it is written: for places, and for rules about what stands in the file.
     #[serde(skip)]
-    pub written: Arc<Raw>,
+    pub written: Reread,
     /// The place of the inventory's `[gitops]`, or of the file.
     #[serde(skip)]
     pub place: Span,
@@ -359,7 +359,10 @@ pub fn resolve(inventory: &Inventory) -> Outcome<Option<Model>> {
         external,
         image_updates: inventory.image_updates.clone(),
         unread: Arc::clone(&inventory.unread),
-        written: Arc::clone(&inventory.root),
+        written: Reread::Kept(
+            Arc::clone(&inventory.root),
+            inventory.text.clone().map(|text| (text, inventory.file)),
+        ),
         place: inventory.tables.gitops.as_ref().map_or(inventory.root.span, |gitops| gitops.span),
         pool_lookup: OnceLock::new(),
         node_labels: OnceLock::new(),

@@ -54,6 +54,10 @@ pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) -> bool {
         grafts.push((name.clone(), values.0.0.clone()));
         chart.value.values = Some(values);
     }
+    if grafts.is_empty() {
+        return true;
+    }
+    inventory.text = None;
     let root = Arc::make_mut(&mut inventory.root);
     for (name, values) in grafts {
         let chart = table(root, "charts").and_then(|charts| table(charts, &name));

@@ -11,7 +11,7 @@ use crate::model::service::Service;
 use crate::model::stack::Stack;
 use crate::model::{Environment, Model};
 use crate::render::kinds::Applied;
-use crate::render::plan::Job;
+use crate::render::plan::{Job, Thing};
 use crate::template::{Watched, given, given_list, given_map, given_members, given_record, shared};
 
 type Members = Vec<(Value, Value)>;
@@ -79,8 +79,14 @@ impl Contexts {
         Arc::new(Names {
             cluster: Arc::clone(&self.cluster),
             environment: job.scoped.then(|| self.scope(job).value.clone()),
-            chart: job.chart.map(|at| self.charts[at].clone()),
-            node: job.node.map(|at| self.nodes[at].clone()),
+            chart: match job.thing {
+                Some(Thing::Chart(at)) => Some(self.charts[at].clone()),
+                _ => None,
+            },
+            node: match job.thing {
+                Some(Thing::Node(at)) => Some(self.nodes[at].clone()),
+                _ => None,
+            },
             watched: self.things(job).map(|(name, value)| (name, watch(value))),
             environment_read: AtomicBool::new(false),
         })
@@ -104,13 +110,21 @@ impl Contexts {
 
     fn things(&self, job: &Job<'_>) -> [(&'static str, Option<&Value>); 4] {
         let stack = job.stack.map(|at| &self.scope(job).stacks[at]);
-        let one = |of: fn(&StackScope) -> &[Value], at: Option<usize>| of(stack?).get(at?);
-        [
+        let mut things = [
             ("stack", stack.map(|stack| &stack.value)),
-            ("service", one(|stack| &stack.services, job.service)),
-            ("secret", one(|stack| &stack.secrets, job.secret)),
-            ("claim", one(|stack| &stack.claims, job.claim)),
-        ]
+            ("service", None),
+            ("secret", None),
+            ("claim", None),
+        ];
+        if let Some(stack) = stack {
+            match job.thing {
+                Some(Thing::Service(at)) => things[1].1 = stack.services.get(at),
+                Some(Thing::Secret(at)) => things[2].1 = stack.secrets.get(at),
+                Some(Thing::Claim(at)) => things[3].1 = stack.claims.get(at),
+                Some(Thing::Chart(_) | Thing::Node(_)) | None => {}
+            }
+        }
+        things
     }
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator, ParallelSliceMut
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::object::Id;
 use crate::render::kustomization::{self, Kustomization};
-use crate::render::overlay::{OverlayPart, build_on_bases};
+use crate::render::overlay::{Overlays, build_on_bases};
 use crate::render::{DUPLICATE_OUTPUT, Made, Noted, with_count};
 use crate::source::{FileId, Span};
 use crate::template::{Origin, TemplateSet};
@@ -22,7 +22,7 @@ pub struct Files<'a> {
     made: Vec<(TreePath, String, FileId)>,
     /// What each of them adds to the kustomization of its folder.
     folders: Vec<(TreePath, Kustomization)>,
-    overlays: Vec<OverlayPart>,
+    overlays: Vec<Overlays>,
 }
 
 impl<'a> Files<'a> {

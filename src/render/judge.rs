@@ -12,7 +12,7 @@ use crate::object::path::Path;
 use crate::render::MOST_PLACES;
 use crate::render::Templates;
 use crate::render::context::Contexts;
-use crate::render::plan::Job;
+use crate::render::plan::{Job, Thing};
 use crate::source::Span;
 use crate::template::Rendition;
 
@@ -90,9 +90,9 @@ pub(super) fn subject(job: &Job<'_>, model: &Model) -> String {
     if let Some(stack) = job.stack(model) {
         return stack.subject();
     }
-    match (job.chart, job.node) {
-        (Some(chart), _) => format!("charts.{}", model.charts[chart].name),
-        (_, Some(node)) => format!("nodes.{}", model.nodes[node].name),
+    match job.thing {
+        Some(Thing::Chart(chart)) => format!("charts.{}", model.charts[chart].name),
+        Some(Thing::Node(node)) => format!("nodes.{}", model.nodes[node].name),
         _ => "cluster".to_owned(),
     }
 }

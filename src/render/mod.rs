@@ -38,7 +38,7 @@ use crate::render::kinds::Applied;
 use crate::render::kustomization::Kustomization;
 use crate::render::links::Linked;
 use crate::render::misplaced::misplaced;
-use crate::render::overlay::{LayeredFile, OverlayPart};
+use crate::render::overlay::{LayeredFile, Overlays};
 use crate::render::patches::{Targets, There};
 use crate::render::plan::{Job, Place};
 use crate::source::{FileId, Span};
@@ -93,8 +93,8 @@ pub fn render(
     let (late, plain): (Vec<_>, Vec<_>) = plain.into_iter().partition(|(_, job)| is_late(job));
     // The longest of all, the README, is plain: it is begun at once.
     let (plain, layered) = rayon::join(
-        || plain.par_iter().map(|(number, job)| run.plain(*number, job)).collect::<Vec<Made>>(),
-        || layered.par_iter().map(|file| run.layered(file)).collect::<Vec<Made>>(),
+        || made(&plain, |(number, job), made| run.plain(*number, job, made)),
+        || made(&layered, |file, made| run.layered(file, made)),
     );
     let mut files = Files::new(origin, templates.set);
     let (mut faults, mut noted) = (Vec::new(), Noted::default());
@@ -104,7 +104,9 @@ pub fn render(
     let contexts = contexts.after(&noted.applied);
     let run = Run { model, contexts: &contexts, templates, targets: &targets, progress };
     for (number, job) in late {
-        files.add(run.plain(number, job), &mut faults, &mut noted);
+        let mut made = Made::default();
+        run.plain(number, job, &mut made);
+        files.add(made, &mut faults, &mut noted);
     }
     if let Some(exhausted) = exhausted(templates) {
         return Outcome { value: None, diagnostics: exhausted };
@@ -139,11 +141,9 @@ fn sorted<'j, 'a>(jobs: &'j [Job<'a>]) -> (Vec<(usize, &'j Job<'a>)>, Vec<Layere
     let mut plain = Vec::new();
     let mut layered: BTreeMap<(&str, &str), Vec<(usize, &Job<'_>)>> = BTreeMap::new();
     for (number, job) in jobs.iter().enumerate() {
-        match &job.place {
-            Place::Plain(_) => plain.push((number, job)),
-            Place::Layered { folder, file, .. } => {
-                layered.entry((folder, file)).or_default().push((number, job));
-            }
+        match job.place.layer() {
+            None => plain.push((number, job)),
+            Some(layer) => layered.entry(layer).or_default().push((number, job)),
         }
     }
     plain.sort_by_key(|(_, job)| Kind::of(job.template) == Kind::Objects);
@@ -151,7 +151,16 @@ fn sorted<'j, 'a>(jobs: &'j [Job<'a>]) -> (Vec<(usize, &'j Job<'a>)>, Vec<Layere
     (plain, layered.collect())
 }
 
-/// What rendering one file has made.
+/// Renders at the same time: what neighbours make goes into one list, as there are thousands of them.
+fn made<T: Sync>(all: &[T], render: impl Fn(&T, &mut Made) + Sync) -> Vec<Made> {
+    let add = |mut made, one| {
+        render(one, &mut made);
+        made
+    };
+    all.par_iter().fold(Made::default, add).collect()
+}
+
+/// What rendering some files has made.
 #[derive(Debug, Default)]
 struct Made {
     /// Files, each with the template it comes from.
@@ -159,11 +168,22 @@ struct Made {
     /// What the kustomizations of folders have to list.
     folders: Vec<(TreePath, Kustomization)>,
     /// What the kustomizations of overlays have to list and to change.
-    overlays: Vec<OverlayPart>,
+    overlays: Vec<Overlays>,
     /// What went wrong, by the number of its job.
     faults: Vec<(usize, Vec<Diagnostic>)>,
     /// What others have to know of its objects.
     noted: Noted,
+}
+
+impl Made {
+    /// What the kustomization of a folder has to list: that of the file before, mostly.
+    fn folder(&mut self, path: &TreePath) -> &mut Kustomization {
+        if self.folders.last().is_none_or(|(last, _)| last != path) {
+            self.folders.push((path.clone(), Kustomization::default()));
+        }
+        let last = self.folders.len() - 1;
+        &mut self.folders[last].1
+    }
 }
 
 /// What is said of all objects once they are there.
@@ -217,8 +237,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// A file that stands in one place.
-    fn plain(&self, number: usize, job: &Job<'_>) -> Made {
-        let mut made = Made::default();
+    fn plain(&self, number: usize, job: &Job<'_>, made: &mut Made) {
         match (self.one(job).1, &job.place) {
             (Ok(Rendered::Text(text)), Place::Plain(path)) if !text.trim().is_empty() => {
                 made.files.push((path.clone(), text, job.file));
@@ -228,17 +247,16 @@ impl Run<'_> {
                 made.noted.judge(self.model, number, job, &objects);
                 made.files.push((path.clone(), emit_objects(&objects), job.file));
                 if let Some(folder) = path.parent() {
-                    let mut kustomization = Kustomization::default();
-                    kustomization.resource(path.name(), &objects, job.file);
                     let stack = job.stack(self.model).filter(|_| job.in_overlay());
-                    kustomization.namespace = stack.map(|stack| stack.namespace.value.clone());
-                    made.folders.push((folder, kustomization));
+                    let namespace = stack.map(|stack| stack.namespace.value.clone());
+                    let kustomization = made.folder(&folder);
+                    kustomization.resource(path.name(), &objects, job.file);
+                    kustomization.namespace = namespace.or(kustomization.namespace.take());
                 }
             }
             (Err(faults), _) => made.faults.push((number, faults)),
             _ => {}
         }
-        made
     }
 
     /// One job: what it makes, and what it read for that.
@@ -287,8 +305,9 @@ pub fn deployed(checked: &Checked, templates: Templates<'_>) -> Outcome<BTreeMap
 fn folder_of(job: &Job<'_>, model: &Model) -> Option<TreePath> {
     match &job.place {
         Place::Plain(path) => path.parent(),
-        Place::Layered { folder, environment, .. } => {
-            let environment = &model.environments[(*environment)?];
+        Place::Layered(_) => {
+            let (folder, _) = job.place.layer()?;
+            let environment = &model.environments[job.environment?];
             TreePath::parse(&format!("{folder}/overlays/{}", environment.name)).ok()
         }
     }

@@ -7,6 +7,7 @@ use rayon::prelude::ParallelSliceMut;
 use serde_json::json;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::{Environment, Model};
 use crate::object::emit::emit;
 use crate::object::patch::{Patch, deletion, difference};
 use crate::object::{Id, Value, api_version};
@@ -41,8 +42,7 @@ enum Version {
 
 impl Run<'_> {
     /// Renders a file for the base and every environment, and says each environment by its difference.
-    pub fn layered(&self, file: &LayeredFile<'_, '_>) -> Made {
-        let mut made = Made::of_layers(self.model.environments.len());
+    pub fn layered(&self, file: &LayeredFile<'_, '_>, made: &mut Made) {
         let mut versions: Versions<'_> = BTreeMap::new();
         let mut base: Option<(&Job<'_>, Read)> = None;
         // Nobody applies a base: it is judged as what an environment has of it.
@@ -96,11 +96,10 @@ impl Run<'_> {
                 (_, Err(faults)) => made.faults.push((*number, faults)),
             }
         }
-        self.write(file, &versions, &mut made);
+        self.write(file, &versions, made);
         for (template, text) in texts.into_values().filter(|(_, text)| !text.is_empty()) {
             made.text(file, template, text);
         }
-        made
     }
 
     /// kustomize finds the object that a patch is for by its version, too.
@@ -164,43 +163,29 @@ impl Run<'_> {
         if let Some((job, _)) = versions.get(&None) {
             made.base(&base_path, file.name, base, job.file);
         }
-        for (at, environment) in self.model.environments.iter().enumerate() {
-            let path = TreePath::parse(&format!("{}/overlays/{}", file.folder, environment.name));
-            let Ok(path) = path else { continue };
-            let mut overlay =
-                Overlay { path: &path, kustomization: Kustomization::default(), files: &mut made.files };
-            let version = versions.get(&Some(at));
+        let Made { files, overlays, .. } = made;
+        for part in &mut overlays_on(base_path, self.model, overlays).parts {
+            let version = versions.get(&Some(part.environment));
+            let mut overlay = Overlay { path: &part.path, kustomization: &mut part.kustomization, files };
             match version {
                 Some((_, Version::Same)) => {}
                 Some((job, Version::Own(objects))) => overlay.write_file(file.name, job.file, base, objects),
                 None => base.iter().for_each(|object| overlay.delete(object)),
             }
-            let mut kustomization = overlay.kustomization;
-            let stack = version.and_then(|(job, _)| job.stack(self.model));
-            kustomization.namespace = stack.map(|stack| stack.namespace.value.clone());
-            let there = version.is_some();
-            made.overlays.push(OverlayPart { base: base_path.clone(), path, kustomization, there });
+            if let Some((job, _)) = version {
+                let stack = job.stack(self.model);
+                part.kustomization.namespace = stack.map(|stack| stack.namespace.value.clone());
+                part.there = true;
+            }
         }
     }
 }
 
 impl Made {
-    /// What a file of a stack makes, mostly: a base, and an overlay for each environment. There are thousands, and
-    /// a list that grows sets room aside for four.
-    fn of_layers(environments: usize) -> Self {
-        let mut made = Self::default();
-        made.folders.reserve_exact(1);
-        made.overlays.reserve_exact(environments);
-        made.noted.linked.reserve_exact(environments);
-        made
-    }
-
     fn base(&mut self, folder: &TreePath, name: &str, objects: &[Value], template: FileId) {
         let Ok(path) = folder.join(name) else { return };
-        let mut kustomization = Kustomization::default();
-        kustomization.resource(name, objects, template);
         self.files.push((path, emit_objects(objects), template));
-        self.folders.push((folder.clone(), kustomization));
+        self.folder(folder).resource(name, objects, template);
     }
 
     /// Text is the same for all environments: only the base has it.
@@ -211,31 +196,53 @@ impl Made {
     }
 }
 
-/// What one file of a stack adds to the kustomization of an overlay.
+/// The overlays of a stack, on its base.
 #[derive(Debug)]
-pub struct OverlayPart {
+pub struct Overlays {
     base: TreePath,
+    parts: Vec<OverlayPart>,
+}
+
+/// The overlay of one environment.
+#[derive(Debug)]
+struct OverlayPart {
+    environment: usize,
     path: TreePath,
     kustomization: Kustomization,
-    /// Whether the environment has the file at all. One that has none of a stack's files has no overlay.
+    /// Whether the environment has any of the stack's files. One that has none has no overlay.
     there: bool,
 }
 
+/// The overlays on a base: those of the file before, mostly.
+fn overlays_on<'o>(base: TreePath, model: &Model, overlays: &'o mut Vec<Overlays>) -> &'o mut Overlays {
+    if overlays.last().is_none_or(|last| last.base != base) {
+        let folder = base.parent();
+        let part = |(environment, of): (usize, &Environment)| {
+            let path = folder.as_ref()?.join(&format!("overlays/{}", of.name)).ok()?;
+            Some(OverlayPart { environment, path, kustomization: Kustomization::default(), there: false })
+        };
+        let parts = model.environments.iter().enumerate().filter_map(part).collect();
+        overlays.push(Overlays { base, parts });
+    }
+    let last = overlays.len() - 1;
+    &mut overlays[last]
+}
+
 /// Adds the overlays to the other folders, each on its base if there is one.
-pub fn build_on_bases(mut parts: Vec<OverlayPart>, folders: &mut BTreeMap<TreePath, Kustomization>) {
-    parts.par_sort_by(|one, other| one.path.cmp(&other.path));
-    let mut parts = parts.into_iter().peekable();
-    while let Some(first) = parts.next() {
-        let (path, base) = (first.path, first.base);
-        let (mut overlay, mut there) = (first.kustomization, first.there);
-        while let Some(part) = parts.next_if(|part| part.path == path) {
-            there |= part.there;
-            overlay.absorb(part.kustomization);
+pub fn build_on_bases(mut overlays: Vec<Overlays>, folders: &mut BTreeMap<TreePath, Kustomization>) {
+    overlays.par_sort_by(|one, other| one.base.cmp(&other.base));
+    let mut overlays = overlays.into_iter().peekable();
+    while let Some(mut all) = overlays.next() {
+        while let Some(more) = overlays.next_if(|more| more.base == all.base) {
+            for (part, more) in all.parts.iter_mut().zip(more.parts) {
+                part.there |= more.there;
+                part.kustomization.absorb(more.kustomization);
+            }
         }
-        if there {
-            let has_base = folders.contains_key(&base);
-            let folder = folders.entry(path).or_default();
-            folder.absorb(overlay);
+        let has_base = folders.contains_key(&all.base);
+        for part in all.parts.into_iter().filter(|part| part.there) {
+            let folder = folders.entry(part.path).or_default();
+            folder.absorb(part.kustomization);
             if has_base {
                 folder.bases.insert("../../base".to_owned());
             }
@@ -245,7 +252,7 @@ pub fn build_on_bases(mut parts: Vec<OverlayPart>, folders: &mut BTreeMap<TreePa
 
 struct Overlay<'t> {
     path: &'t TreePath,
-    kustomization: Kustomization,
+    kustomization: &'t mut Kustomization,
     files: &'t mut Vec<(TreePath, String, FileId)>,
 }
 

@@ -81,7 +81,7 @@ impl<'a> Targets<'a> {
 }
 
 fn of(job: &Job<'_>) -> Option<Of> {
-    job.in_overlay().then_some((job.environment, job.stack?, job.service?))
+    job.in_overlay().then_some((job.environment, job.stack?, job.service_at()?))
 }
 
 fn target<'a>(kind: &str, service: &Service, made: &[(&'a str, Vec<Id>)]) -> Option<&'a str> {
@@ -246,7 +246,7 @@ impl There {
             }
         }
         if job.service(model).is_some_and(|service| !service.patches.is_empty()) {
-            let names = self.names.entry((environment, stack, job.service)).or_default();
+            let names = self.names.entry((environment, stack, job.service_at())).or_default();
             names.extend(objects.iter().filter_map(Id::of).map(|id| id.kind));
         }
     }
@@ -254,7 +254,7 @@ impl There {
     /// Notes that a job has failed.
     pub fn lack(&mut self, job: &Job<'_>) {
         if let (Some(environment), Some(stack)) = (job.environment, job.stack) {
-            self.lacking.extend([(environment, stack, None), (environment, stack, job.service)]);
+            self.lacking.extend([(environment, stack, None), (environment, stack, job.service_at())]);
         }
     }
 

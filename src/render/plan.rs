@@ -1,6 +1,7 @@
 //! Which template is rendered for what: each route of the folder, for each thing that its path loops over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::service::Service;
@@ -23,41 +24,68 @@ pub struct Job<'a> {
     pub file: FileId,
     /// Where its output goes.
     pub place: Place,
+    /// What it is for.
+    pub aim: Aim,
+}
+
+impl Deref for Job<'_> {
+    type Target = Aim;
+    fn deref(&self) -> &Aim {
+        &self.aim
+    }
+}
+
+impl Job<'_> {
+    /// Whether its objects go where an overlay's kustomization sets the namespace.
+    pub fn in_overlay(&self) -> bool {
+        matches!(self.place, Place::Layered(_))
+            || self.stack.is_some() && matches!(layer_of(self.template), Some((_, "overlays")))
+    }
+}
+
+/// What a template is rendered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim {
     /// The environment; `None` is the defaults.
     pub environment: Option<usize>,
     /// Whether an environment, or the defaults, are meant at all.
     pub scoped: bool,
     /// Index of the stack in the environment.
     pub stack: Option<usize>,
-    /// Index of the service in the stack.
-    pub service: Option<usize>,
-    /// Index of the secret in the stack.
-    pub secret: Option<usize>,
-    /// Index of the claim in the stack.
-    pub claim: Option<usize>,
-    /// Index of the chart.
-    pub chart: Option<usize>,
-    /// Index of the node.
-    pub node: Option<usize>,
+    /// What else the path names.
+    pub thing: Option<Thing>,
 }
 
-/// Where the output of a job goes.
+/// One of those that a template is rendered for, each in turn: by its index in the stack, or among charts or nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    Service(usize),
+    Secret(usize),
+    Claim(usize),
+    Chart(usize),
+    Node(usize),
+}
+
+/// Where the output of a job goes. There are thousands, so it is one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// To one file.
     Plain(TreePath),
-    /// To a base, and what differs to an overlay.
-    Layered {
-        /// The folder above `base` and `overlays`.
-        folder: String,
-        /// The file's name.
-        file: String,
-        /// The environment; `None` is the base itself.
-        environment: Option<usize>,
-    },
+    /// To this file of a base, and what an environment has otherwise to its overlay.
+    Layered(TreePath),
 }
 
-impl Job<'_> {
+impl Place {
+    /// The folder above `base` and `overlays`, and the file's name in them.
+    pub fn layer(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Layered(path) => in_base(path.as_str()),
+        }
+    }
+}
+
+impl Aim {
     /// The environment, or the defaults.
     pub fn environment<'m>(&self, model: &'m Model) -> &'m Environment {
         self.environment.map_or(&model.base, |at| &model.environments[at])
@@ -70,13 +98,15 @@ impl Job<'_> {
 
     /// The service, if the path names one.
     pub fn service<'m>(&self, model: &'m Model) -> Option<&'m Service> {
-        Some(&self.stack(model)?.services[self.service?])
+        Some(&self.stack(model)?.services[self.service_at()?])
     }
 
-    /// Whether its objects go where an overlay's kustomization sets the namespace.
-    pub fn in_overlay(&self) -> bool {
-        matches!(self.place, Place::Layered { .. })
-            || self.stack.is_some() && matches!(layer_of(self.template), Some((_, "overlays")))
+    /// The index of the service in its stack, if the path names one.
+    pub fn service_at(&self) -> Option<usize> {
+        match self.thing {
+            Some(Thing::Service(at)) => Some(at),
+            _ => None,
+        }
     }
 
     /// What it is rendered for, in words for messages.
@@ -91,9 +121,9 @@ impl Job<'_> {
         if let Some(stack) = self.stack(model) {
             return format!("stack `{}`{}", stack.name, within(&environment));
         }
-        match (self.chart, self.node) {
-            (Some(chart), _) => format!("chart `{}`", model.charts[chart].name),
-            (_, Some(node)) => format!("node `{}`", model.nodes[node].name),
+        match self.thing {
+            Some(Thing::Chart(chart)) => format!("chart `{}`", model.charts[chart].name),
+            Some(Thing::Node(node)) => format!("node `{}`", model.nodes[node].name),
             _ if self.environment.is_some() => environment,
             _ => "the cluster".to_owned(),
         }
@@ -151,9 +181,10 @@ pub fn jobs<'a>(model: &Model, set: &'a TemplateSet, diagnostics: &mut Diagnosti
     diagnostics.extend(counted(found));
     // What is written for one stack or service stands for it in place of what is written for all.
     let own = |job: &Job<'_>| layer_of(job.template).is_some_and(|(stack, _)| !stack.contains('{'));
-    let taken: BTreeSet<Place> = jobs.iter().filter(|job| own(job)).map(|job| job.place.clone()).collect();
+    let goal = |job: &Job<'_>| (job.place.clone(), job.environment);
+    let taken: BTreeSet<(Place, Option<usize>)> = jobs.iter().filter(|job| own(job)).map(goal).collect();
     if !taken.is_empty() {
-        jobs.retain(|job| own(job) || !taken.contains(&job.place));
+        jobs.retain(|job| own(job) || !taken.contains(&goal(job)));
     }
     jobs.shrink_to_fit();
     jobs
@@ -181,20 +212,8 @@ impl<'a> Expansion<'_, 'a> {
         }
         for environment in self.environments(layered) {
             let scoped = layered || of_stacks || environment.is_some();
-            let job = Job {
-                template: self.route.template(),
-                file: self.file,
-                place: Place::Layered { folder: String::new(), file: String::new(), environment },
-                environment,
-                scoped,
-                stack: None,
-                service: None,
-                secret: None,
-                claim: None,
-                chart: None,
-                node: None,
-            };
-            if of_stacks { self.stacks(&job, layered) } else { self.clusters(job) }
+            let aim = Aim { environment, scoped, stack: None, thing: None };
+            if of_stacks { self.stacks(aim, layered) } else { self.clusters(aim) }
         }
     }
 
@@ -267,71 +286,74 @@ impl<'a> Expansion<'_, 'a> {
         false
     }
 
-    fn stacks(&mut self, job: &Job<'a>, layered: bool) {
-        let named = self.named();
+    fn stacks(&mut self, aim: Aim, layered: bool) {
+        let (named, template) = (self.named(), self.route.template());
         // In a stack's own folder, a file named for a service is about that one.
         let model = self.model;
-        let service = named.and(service_in(job.template)).filter(|name| is_service(model, named, name));
-        for (at, stack) in job.environment(model).stacks.iter().enumerate() {
+        let service = named.and(service_in(template)).filter(|name| is_service(model, named, name));
+        for (at, stack) in aim.environment(model).stacks.iter().enumerate() {
             if named.is_some_and(|name| name != stack.name) {
                 continue;
             }
-            let job = Job { stack: Some(at), ..job.clone() };
+            let aim = Aim { stack: Some(at), ..aim };
             if let Some(name) = service {
                 let at = stack.services.iter().position(|service| service.key == name);
-                at.into_iter().for_each(|at| self.push(Job { service: Some(at), ..job.clone() }, layered));
+                self.each(aim, at, Thing::Service, layered);
             } else if self.variables.contains("service") {
-                let all = 0..stack.services.len();
-                all.for_each(|at| self.push(Job { service: Some(at), ..job.clone() }, layered));
+                self.each(aim, 0..stack.services.len(), Thing::Service, layered);
             } else if self.variables.contains("secret") {
-                let all = 0..stack.secrets.len();
-                all.for_each(|at| self.push(Job { secret: Some(at), ..job.clone() }, layered));
+                self.each(aim, 0..stack.secrets.len(), Thing::Secret, layered);
             } else if self.variables.contains("claim") {
-                let all = 0..stack.claims.len();
-                all.for_each(|at| self.push(Job { claim: Some(at), ..job.clone() }, layered));
+                self.each(aim, 0..stack.claims.len(), Thing::Claim, layered);
             } else {
-                self.push(job, layered);
+                self.push(aim, layered);
             }
         }
     }
 
-    fn clusters(&mut self, job: Job<'a>) {
+    fn clusters(&mut self, aim: Aim) {
         if self.variables.contains("chart") {
-            let all = 0..self.model.charts.len();
-            all.for_each(|at| self.push(Job { chart: Some(at), ..job.clone() }, false));
+            self.each(aim, 0..self.model.charts.len(), Thing::Chart, false);
         } else if self.variables.contains("node") {
-            let all = 0..self.model.nodes.len();
-            all.for_each(|at| self.push(Job { node: Some(at), ..job.clone() }, false));
+            self.each(aim, 0..self.model.nodes.len(), Thing::Node, false);
         } else {
-            self.push(job, false);
+            self.push(aim, false);
         }
     }
 
-    fn push(&mut self, mut job: Job<'a>, layered: bool) {
+    fn each(
+        &mut self,
+        aim: Aim,
+        all: impl IntoIterator<Item = usize>,
+        thing: fn(usize) -> Thing,
+        layered: bool,
+    ) {
+        for at in all {
+            self.push(Aim { thing: Some(thing(at)), ..aim }, layered);
+        }
+    }
+
+    fn push(&mut self, aim: Aim, layered: bool) {
         if self.jobs.len() >= JOB_LIMIT {
             return;
         }
-        let path = self.route.expand(&values(&job, self.model));
-        let path = path.and_then(|path| tree_path(&path));
-        let path = match path {
+        let template = self.route.template();
+        let path = self.route.expand(&values(aim, self.model));
+        let path = match path.and_then(|path| tree_path(&path)) {
             Ok(path) => path,
             Err(bad) => {
-                let what_for = job.what_for(self.model);
-                let message = format!("template `{}` leads to no file for {what_for}: {bad}", job.template);
+                let what_for = aim.what_for(self.model);
+                let message = format!("template `{template}` leads to no file for {what_for}: {bad}");
                 let mut diagnostic = TEMPLATE_PATH.at(Span::new(self.file, 0..0), "", message);
                 diagnostic.help = bad.help;
                 return self.found.push(diagnostic);
             }
         };
-        job.place = match in_base(path.as_str()).filter(|_| layered) {
-            Some((folder, file)) => Place::Layered {
-                folder: folder.to_owned(),
-                file: file.to_owned(),
-                environment: job.environment,
-            },
-            None => Place::Plain(path),
+        let place = match layered && in_base(path.as_str()).is_some() {
+            true => Place::Layered(path),
+            false => Place::Plain(path),
         };
-        self.jobs.push(job);
+        self.jobs.push(Job { template, file: self.file, place, aim });
     }
 }
 
@@ -369,29 +391,23 @@ fn is_service(model: &Model, stack: Option<&str>, name: &str) -> bool {
 }
 
 /// What the names in braces stand for.
-fn values<'m>(job: &Job<'_>, model: &'m Model) -> BTreeMap<&'static str, &'m str> {
+fn values(aim: Aim, model: &Model) -> BTreeMap<&'static str, &str> {
     let mut values = BTreeMap::new();
-    let environment = job.environment(model);
-    if job.environment.is_some() {
-        values.insert("environment", environment.name.as_str());
+    if let Some(environment) = aim.environment {
+        values.insert("environment", model.environments[environment].name.as_str());
     }
-    if let Some(stack) = job.stack(model) {
+    let stack = aim.stack(model);
+    if let Some(stack) = stack {
         values.insert("stack", stack.name.as_str());
-        if let Some(secret) = job.secret {
-            values.insert("secret", stack.secrets[secret].key.as_str());
-        }
-        if let Some(claim) = job.claim {
-            values.insert("claim", stack.claims[claim].name.as_str());
-        }
     }
-    if let Some(service) = job.service(model) {
-        values.insert("service", service.key.as_str());
-    }
-    if let Some(chart) = job.chart {
-        values.insert("chart", model.charts[chart].name.as_str());
-    }
-    if let Some(node) = job.node {
-        values.insert("node", model.nodes[node].name.as_str());
-    }
+    let named = match (aim.thing, stack) {
+        (Some(Thing::Service(at)), Some(stack)) => Some(("service", &stack.services[at].key)),
+        (Some(Thing::Secret(at)), Some(stack)) => Some(("secret", &stack.secrets[at].key)),
+        (Some(Thing::Claim(at)), Some(stack)) => Some(("claim", &stack.claims[at].name)),
+        (Some(Thing::Chart(at)), _) => Some(("chart", &model.charts[at].name)),
+        (Some(Thing::Node(at)), _) => Some(("node", &model.nodes[at].name)),
+        _ => None,
+    };
+    values.extend(named.map(|(name, value)| (name, value.as_str())));
     values
 }

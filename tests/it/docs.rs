@@ -226,7 +226,7 @@ fn the_example_of_a_template_renders() {
     let shown = manual::fences(&read("docs/templates.md"), "yaml+jinja");
     let mut inputs = Inputs::new("inventory.toml", &read("tests/inventories/dual-gitops.toml"));
     let path = "apps/{stack}/base/{service}-backup.yaml.j2";
-    let file = inputs.sources.add(Source::new(path, &shown[0]));
+    let file = inputs.sources.add(Source::new(path, shown[0].as_str()));
     inputs.templates.push((TreePath::parse(path).unwrap(), file));
     let outcome = compile(&mut inputs);
     let found: Vec<&str> = outcome.diagnostics.iter().map(|finding| finding.message.as_str()).collect();

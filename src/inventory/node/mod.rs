@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 
 use crate::source::Span;
 
-pub use self::toml::from_toml;
+pub use self::toml::{again_from_toml, from_toml};
 pub use self::yaml::from_yaml;
 
 /// Tables and lists nest at most this deep.

@@ -17,7 +17,7 @@ pub const VALUE_LIMIT: usize = 2_000_000;
 /// Reads TOML. Every syntax error is reported (the first of each line); what could be read is returned.
 /// Whether it can be judged: of a file with keys in the wrong tables only the syntax is worth a word.
 pub fn from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
-    let text = source.text.as_str();
+    let text = &*source.text;
     // Each value is behind one of these, but for the first of a list.
     let values = text.bytes().filter(|byte| matches!(byte, b',' | b'=')).count();
     if values > VALUE_LIMIT {
@@ -27,9 +27,15 @@ pub fn from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Nod
         found.push(TOO_MUCH.at(Span::new(file, 0..0), "", message).help(help));
         return (Node::new(Span::new(file, 0..text.len()), Value::Table(Box::default())), false);
     }
-    if let Some(root) = parts::read(text, file) {
-        return (root, true);
+    match parts::read(text, file) {
+        Some(root) => (root, true),
+        None => again_from_toml(source, file, found),
     }
+}
+
+/// The same, on this thread alone and without a limit: for what has been read before.
+pub fn again_from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+    let text = &*source.text;
     let (root, errors) = DeTable::parse_recoverable(text);
     let sound = report(&errors, &root, source, file, found);
     let span = Span::new(file, root.span());
@@ -45,7 +51,7 @@ fn report(
     file: FileId,
     found: &mut Diagnostics,
 ) -> bool {
-    let text = source.text.as_str();
+    let text = &*source.text;
     let mut sound = true;
     let mut shown: Vec<Range<usize>> = Vec::new();
     let mut again = false;

@@ -12,7 +12,7 @@ use crate::source::{FileId, Source, Span};
 
 /// Reads YAML into the same tree, and whether it could be read: YAML stops at its first syntax error.
 pub fn from_yaml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
-    let text = source.text.as_str();
+    let text = &*source.text;
     let whole = Span::new(file, 0..text.len());
     let empty = || Node::new(whole, Value::Table(Box::default()));
     if text.trim().is_empty() {
@@ -32,7 +32,7 @@ pub fn from_yaml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Nod
 
 /// A syntax error where people see it: at the tab, at the quote that opens, with the key that was there before.
 fn yaml_fault(source: &Source, file: FileId, at: usize, words: &str) -> Diagnostic {
-    let text = source.text.as_str();
+    let text = &*source.text;
     let said =
         |at: usize, message: &str| SYNTAX.at(Span::new(file, at..at + 1), "", format!("not YAML: {message}"));
     let line = &text[source.line_around(at)];
