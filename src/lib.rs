@@ -245,23 +245,26 @@ fn drop_aside(value: impl Send + 'static) {
 pub fn templates(inputs: &mut Inputs) -> Outcome<TemplateSet> {
     let mut builtin = Vec::with_capacity(template::builtin::BUILTIN.len());
     for (path, text) in template::builtin::BUILTIN {
-        let file = inputs.sources.add(Source::new(format!("{BUILT_IN}{path}"), *text));
-        builtin.push(TemplateFile { path: (*path).to_owned(), file, text: (*text).to_owned() });
+        let source = Source::new(format!("{BUILT_IN}{path}"), *text);
+        let text = Arc::clone(&source.text);
+        builtin.push(TemplateFile { path: (*path).to_owned(), file: inputs.sources.add(source), text });
     }
-    let own = own_templates(inputs).map(|(path, file, text)| TemplateFile {
+    let own = own_templates(inputs).map(|(path, file)| TemplateFile {
         path: path.to_string(),
         file,
-        text: text.to_owned(),
+        text: Arc::clone(&inputs.sources.get(file).text),
     });
     let own = own.collect();
     TemplateSet::new(builtin, own)
 }
 
 /// The user's own templates. An ejected one that nobody has changed yet is still the built-in one.
-fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId, &str)> {
-    let texts = inputs.templates.iter();
-    let texts = texts.map(|(path, file)| (path, *file, &*inputs.sources.get(*file).text));
-    texts.filter(|(path, _, text)| !template::builtin::BUILTIN.contains(&(path.as_str(), text)))
+fn own_templates(inputs: &Inputs) -> impl Iterator<Item = (&TreePath, FileId)> {
+    let ejected = |path: &TreePath, file| {
+        template::builtin::BUILTIN.contains(&(path.as_str(), &*inputs.sources.get(file).text))
+    };
+    let own = inputs.templates.iter().filter(move |(path, file)| !ejected(path, *file));
+    own.map(|(path, file)| (path, *file))
 }
 
 /// Everything that is wrong. Renders only where rendering can find something: the built-in templates are known to

@@ -9,12 +9,23 @@ use std::fmt;
 /// Knows its value, not its spelling: `1Gi` and `1024Mi` are equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity {
-    nanos: i128,
+    /// The upper and the lower half of the billionths: a whole `i128` would stand on sixteen bytes, and leave room unused
+    /// beside each.
+    high: i64,
+    low: u64,
 }
 
 impl Quantity {
     /// Nothing.
-    pub const ZERO: Self = Self { nanos: 0 };
+    pub const ZERO: Self = Self { high: 0, low: 0 };
+
+    fn from_nanos(nanos: i128) -> Self {
+        Self { high: (nanos >> 64) as i64, low: nanos as u64 }
+    }
+
+    fn nanos(self) -> i128 {
+        i128::from(self.high) << 64 | i128::from(self.low)
+    }
 
     /// Reads a quantity. Rounds away from zero what is finer than a billionth, as Kubernetes does.
     ///
@@ -22,7 +33,7 @@ impl Quantity {
     /// Whatever Kubernetes would refuse. Also what it would change without a word: a binary amount over
     /// 2^63-1, which it cuts there; and amounts over 10^29, which nothing has.
     pub fn parse(text: &str) -> Result<Self, BadQuantity> {
-        read(text).map(|nanos| Self { nanos }).map_err(|reason| {
+        read(text).map(Self::from_nanos).map_err(|reason| {
             let mut suggestions = candidates(text);
             suggestions.retain(|candidate| read(candidate).is_ok());
             BadQuantity { reason, suggestions }
@@ -31,52 +42,52 @@ impl Quantity {
 
     /// A whole number: `3` cpus, `1024` bytes.
     pub fn from_integer(count: i64) -> Self {
-        Self { nanos: i128::from(count) * NANO }
+        Self::from_nanos(i128::from(count) * NANO)
     }
 
     /// Whether it is less than nothing, which no resource may be.
     pub fn is_negative(self) -> bool {
-        self.nanos < 0
+        self.nanos() < 0
     }
 
     /// Whether it has no fraction, as what is counted has none.
     pub fn is_whole(self) -> bool {
-        self.nanos % NANO == 0
+        self.nanos() % NANO == 0
     }
 
     /// Whether it is so many of another, which must be more than nothing.
     pub fn is_multiple_of(self, other: Self) -> bool {
-        other.nanos > 0 && self.nanos % other.nanos == 0
+        other.nanos() > 0 && self.nanos() % other.nanos() == 0
     }
 
     /// The sum; none if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.nanos.checked_add(other.nanos).map(|nanos| Self { nanos })
+        self.nanos().checked_add(other.nanos()).map(Self::from_nanos)
     }
 
     /// The sum, or the greatest quantity there is.
     pub fn saturating_add(self, other: Self) -> Self {
-        Self { nanos: self.nanos.saturating_add(other.nanos) }
+        Self::from_nanos(self.nanos().saturating_add(other.nanos()))
     }
 
     /// The difference, or the least quantity there is.
     pub fn saturating_sub(self, other: Self) -> Self {
-        Self { nanos: self.nanos.saturating_sub(other.nanos) }
+        Self::from_nanos(self.nanos().saturating_sub(other.nanos()))
     }
 
     /// So many times as much, as for replicas; none if it is out of range.
     pub fn checked_times(self, count: u64) -> Option<Self> {
-        self.nanos.checked_mul(i128::from(count)).map(|nanos| Self { nanos })
+        self.nanos().checked_mul(i128::from(count)).map(Self::from_nanos)
     }
 
     /// So many times as much, or the greatest quantity there is.
     pub fn saturating_times(self, count: u64) -> Self {
-        Self { nanos: self.nanos.saturating_mul(i128::from(count)) }
+        Self::from_nanos(self.nanos().saturating_mul(i128::from(count)))
     }
 
     /// As people write cpus: `2`, `1500m`, and a thousand of them as `1000`, not `1k`.
     pub fn as_cpu(self) -> String {
-        decimal(self.nanos, &DECIMAL[6..])
+        decimal(self.nanos(), &DECIMAL[6..])
     }
 }
 
@@ -84,8 +95,8 @@ impl Quantity {
 /// the same value. For cpus see [`Quantity::as_cpu`].
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimal = decimal(self.nanos, &DECIMAL);
-        match binary(self.nanos) {
+        let decimal = decimal(self.nanos(), &DECIMAL);
+        match binary(self.nanos()) {
             Some(binary) if binary.len() < decimal.len() => f.write_str(&binary),
             _ => f.write_str(&decimal),
         }
@@ -323,7 +334,7 @@ mod tests {
     }
 
     fn nanos(text: &str) -> i128 {
-        read(text).nanos
+        read(text).nanos()
     }
 
     #[test]
@@ -467,12 +478,12 @@ mod tests {
 
     #[test]
     fn arithmetic_does_not_overflow() {
-        let most = Quantity { nanos: i128::MAX };
+        let most = Quantity::from_nanos(i128::MAX);
         assert_eq!(most.checked_add(read("1n")), None);
         assert_eq!(most.saturating_add(read("1n")), most);
         assert_eq!(most.checked_times(2), None);
         assert_eq!(most.saturating_times(u64::MAX), most);
-        assert_eq!(read("-1").saturating_sub(most).saturating_sub(most), Quantity { nanos: i128::MIN });
+        assert_eq!(read("-1").saturating_sub(most).saturating_sub(most), Quantity::from_nanos(i128::MIN));
         assert_eq!(Quantity::from_integer(i64::MIN).to_string(), "-9223372036854775808");
         assert_eq!(read("1500m").checked_times(4), Some(Quantity::from_integer(6)));
         assert_eq!(read("1Gi").checked_add(read("512Mi")), Some(read("1.5Gi")));
@@ -498,14 +509,14 @@ mod tests {
 
         #[test]
         fn survives_being_written(nanos: i128, cut in 0u32..128) {
-            let quantity = Quantity { nanos: nanos >> cut };
+            let quantity = Quantity::from_nanos(nanos >> cut);
             prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
             prop_assert_eq!(Quantity::parse(&quantity.as_cpu()), Ok(quantity));
         }
 
         #[test]
         fn binary_sizes_survive_being_written(count: u16, power in 1u32..=4) {
-            let quantity = Quantity { nanos: i128::from(count) * (1_000_000_000 << (10 * power)) };
+            let quantity = Quantity::from_nanos(i128::from(count) * (1_000_000_000 << (10 * power)));
             prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
         }
 
@@ -519,7 +530,7 @@ mod tests {
             let expected = product / ten + i128::from(product % ten != 0);
             let parsed = Quantity::parse(&format!("{whole}.{fraction}{suffix}")).ok();
             let cut_off = suffix.ends_with('i') && expected > MOST_BINARY;
-            prop_assert_eq!(parsed, (!cut_off).then_some(Quantity { nanos: expected }));
+            prop_assert_eq!(parsed, (!cut_off).then_some(Quantity::from_nanos(expected)));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{Environment, Model};
 use crate::object::path::{Path, Step};
 use crate::object::place::Documents;
 use crate::object::schema::{Fault, Verdict, judge, judge_value};
-use crate::object::{Map, Value};
+use crate::object::{Id, Map, Value};
 use crate::source::Span;
 use crate::tree::TreePath;
 
@@ -67,9 +67,17 @@ impl Finding {
 /// `Deployment `web``, for messages.
 pub fn title(object: &Value) -> String {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-    let name = text("/metadata/name");
+    named(text("/kind"), text("/metadata/name"))
+}
+
+/// The same of an object that is known by its identity.
+pub fn titled(id: &Id) -> String {
+    named(&id.kind, &id.name)
+}
+
+fn named(kind: &str, name: &str) -> String {
     let name: String = name.escape_debug().take(80).collect();
-    format!("{} `{name}`", text("/kind"))
+    format!("{kind} `{name}`")
 }
 
 /// The minor version of Kubernetes that the cluster runs.
@@ -211,14 +219,14 @@ fn other_context(of: &str, path: &Path) -> Option<String> {
 /// A node without its places; nesting is bounded by the reader.
 fn plain(node: &Raw) -> Value {
     match &node.value {
-        Written::String(text) | Written::Datetime(text) => Value::from(text.as_str()),
+        Written::String(text) | Written::Datetime(text) => Value::from(&**text),
         Written::Integer(number) => Value::from(*number),
         Written::Float(number) => Value::from(*number),
         Written::Boolean(flag) => Value::from(*flag),
         Written::Array(items) => items.iter().map(plain).collect(),
         Written::Null => Value::Object(serde_json::Map::new()),
         Written::Table(table) => {
-            Value::Object(table.iter().map(|(key, entry)| (key.clone(), plain(&entry.node))).collect())
+            Value::Object(table.iter().map(|(key, entry)| (key.to_owned(), plain(&entry.node))).collect())
         }
     }
 }
@@ -267,9 +275,9 @@ const PROSE: &[&str] = &["env", "labels", "annotations", "description", "args", 
 
 fn said(node: &Raw, text: &str, passing: &[&str], depth: usize) -> Option<Span> {
     match &node.value {
-        Written::String(own) if own == text || in_two_parts(own, text) => Some(node.span),
+        Written::String(own) if **own == *text || in_two_parts(own, text) => Some(node.span),
         Written::Table(table) if depth < 32 => {
-            let entries = table.iter().filter(|(key, _)| !passing.contains(&key.as_str()));
+            let entries = table.iter().filter(|(key, _)| !passing.contains(key));
             entries.map(|(_, entry)| &entry.node).find_map(|node| said(node, text, passing, depth + 1))
         }
         Written::Array(items) if depth < 32 => {

@@ -110,7 +110,7 @@ pub fn keeps_apart(service: &Service) -> bool {
         let labels = &term["labelSelector"]["matchLabels"];
         let alone = selector.is_some_and(|selector| selector.keys().all(|key| key == "matchLabels"));
         let mut wanted = labels.as_object().into_iter().flatten();
-        let own = wanted.all(|(key, value)| service.labels.get(key).is_some_and(|own| value == own.as_str()));
+        let own = wanted.all(|(key, value)| service.labels.get(key).is_some_and(|own| value == own));
         plain && alone && labels.is_object() && own && term["topologyKey"] == HOSTNAME
     })
 }
@@ -185,7 +185,7 @@ pub(super) fn label<'m>(model: &Model, node: &'m Node, key: &str) -> Label<'m> {
 
 /// Whether the inventory gives a node a label beside those that Kubernetes gives to every node of its kind.
 pub(super) fn has_own_label(node: &Node) -> bool {
-    node.labels.keys().any(|key| key != HOSTNAME && !ROLES.contains(&key.as_str()))
+    node.labels.keys().any(|key| key != HOSTNAME && !ROLES.contains(&key))
 }
 
 /// The taint that keeps ordinary pods off a node that is not schedulable.

@@ -211,7 +211,7 @@ fn template(service: &Service) -> Json {
         ("hostIPC", flag(service.pod.host_ipc)),
         ("securityContext", context(service.pod_security_context.as_deref())),
     ]);
-    let annotations = service.annotated.pod.iter().map(|(key, value)| (key.clone(), text(value)));
+    let annotations = service.annotated.pod.iter().map(|(key, value)| (key.to_owned(), Json::from(value)));
     let metadata = object([("annotations", Json::Object(annotations.collect()))]);
     object([("metadata", metadata), ("spec", pod)])
 }

@@ -101,8 +101,8 @@ fn job_labels(whole: &Whole<'_>) -> Vec<Fault> {
     if !ends(service.kind) {
         return Vec::new();
     }
-    let owned = service.labels.keys().filter(|key| OF_JOBS.contains(&key.as_str()));
-    let fault = |key: &String| {
+    let owned = service.labels.keys().filter(|key| OF_JOBS.contains(key));
+    let fault = |key: &str| {
         let path = ["services", &service.key, "labels", key];
         let span = whole.model.key_of(&whole.environment.name, &path).unwrap_or(service.place);
         (span, format!("the label `{key}` is for the Job itself to set"))

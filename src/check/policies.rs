@@ -308,7 +308,7 @@ fn claims_outside(stack: &Stack, limits: &Limits, found: &mut Diagnostics) {
     });
     let written = own.chain(templates).filter_map(|(who, size, subject)| {
         let size = size.as_ref()?;
-        Some((who, size.amount, size.text.clone(), size.span, subject))
+        Some((who, size.amount, size.text.to_string(), size.span, subject))
     });
     let made = own_claims(stack).into_iter().map(|claim| {
         (format!("{} asks", claim.what), claim.size, claim.size.to_string(), claim.place, stack.subject())

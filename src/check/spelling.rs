@@ -105,8 +105,8 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
     for (pattern, what, judge) in KEYS {
         for place in everywhere(model, pattern) {
             let Some(table) = place.node.table() else { continue };
-            for (key, Entry { key: span, node }) in table {
-                report(&place, *span, key, what, judge(key, node), found);
+            for (key, entry) in table {
+                report(&place, entry.key, key, what, judge(key, &entry.node), found);
             }
             if *what == "an annotation" {
                 too_long(&place, found);
@@ -179,7 +179,7 @@ fn descend<'m>(
             items.iter().for_each(|item| descend(item, item.span, rest, path, found));
         }
         (Value::Table(table), step) => {
-            let follow = |(key, entry): (&'m String, &'m Entry)| {
+            let follow = |(key, entry): (&'m str, &'m Entry)| {
                 path.push(key);
                 descend(&entry.node, entry.key, rest, path, found);
                 path.pop();

@@ -50,15 +50,14 @@ fn is_known(label: &str) -> bool {
 
 /// The labels that a machine gives itself: without its name, which it knows, and those that are refused.
 fn labels(node: &Node) -> BTreeMap<&str, &str> {
-    let labels = node.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    labels.filter(|(key, _)| !is_refused(key) && *key != "kubernetes.io/hostname").collect()
+    node.labels.iter().filter(|(key, _)| !is_refused(key) && *key != "kubernetes.io/hostname").collect()
 }
 
 /// What is left to be done by hand, as a comment: labels that only an administrator may give.
 fn by_hand(node: &Node) -> String {
     let role = "node-role.kubernetes.io/control-plane";
     let refused = node.labels.iter().filter(|(key, _)| is_refused(key) && *key != role);
-    let line = |(key, value): (&String, &String)| {
+    let line = |(key, value): (&str, &str)| {
         let command = format!("kubectl label node {} {key}={value}", node.name);
         format!("#   {}\n", visible(&command))
     };

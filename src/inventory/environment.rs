@@ -20,7 +20,7 @@ record! {
         /// What differs, by stack: any key of a stack.
         stacks: Map<Stack>,
         /// What differs, by service: any key of a service. Tables merge key by key, all else is replaced.
-        services: Map<Service>,
+        services: Map<Box<Service>>,
     }
 }
 

@@ -104,7 +104,7 @@ record! {
         /// Namespaces of services, by name.
         stacks: Map<Stack>,
         /// What runs, by name.
-        services: Map<Service>,
+        services: Map<Box<Service>>,
         /// Helm charts, by name.
         charts: Map<Chart>,
         /// Secrets that services read from, by name.

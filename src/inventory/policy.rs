@@ -53,8 +53,8 @@ impl Decode for Spanned<Isolate> {
         let isolate = match &node.value {
             Value::Boolean(true) => Isolate::Both,
             Value::Boolean(false) => Isolate::None,
-            Value::String(word) if word == "ingress" => Isolate::Ingress,
-            Value::String(word) if word == "egress" => Isolate::Egress,
+            Value::String(word) if **word == *"ingress" => Isolate::Ingress,
+            Value::String(word) if **word == *"egress" => Isolate::Egress,
             _ => {
                 reader.wrong_type(node, "true, false, \"ingress\" or \"egress\"");
                 return None;

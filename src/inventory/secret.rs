@@ -75,7 +75,7 @@ impl Decode for Remote {
         match &node.value {
             Value::String(text) => {
                 check_text(text, node.span, reader);
-                Some(Self::Entry(Text::new(text.clone(), node.span)))
+                Some(Self::Entry(Text::new(text.to_string(), node.span)))
             }
             Value::Table(_) => Decode::decode(node, reader).map(Self::Keys),
             _ => {

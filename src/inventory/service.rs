@@ -93,7 +93,7 @@ record! {
         /// The container image with its tag: `lscr.io/linuxserver/plex:1.42.1`. Every service has one.
         image: Option<Text>,
         /// Which newer images Flux takes by itself: it writes them to a file of the tree, which wins over the tag in `image`.
-        image_policy: Option<ImagePolicy>,
+        image_policy: Option<Box<ImagePolicy>>,
         /// The kind of workload. Default `deployment`.
         kind: Option<Spanned<Kind>>,
         /// How many pods. Default 1. Not for a daemon-set or a job, nor beside `autoscale`.
@@ -139,7 +139,7 @@ record! {
         /// How traffic from outside is routed. Default `Cluster`.
         external_traffic_policy: Option<Spanned<TrafficPolicy>>,
         /// What the container asks for (`requests`) and may use (`limits`), in Kubernetes' spelling: `cpu`, `memory` …
-        resources: Option<Resources>,
+        resources: Option<Box<Resources>>,
         /// What is mounted into the container, by a name of your choice. An environment takes one away with `false`.
         volumes: Map<OrOff<Volume>>,
         /// What becomes of the claims that a stateful-set's pods have got from `claim-template`.
@@ -165,7 +165,7 @@ record! {
         /// Traefik's middlewares before it, by their names in `ingress.middlewares`, the first one first.
         middlewares: List<Text>,
         /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as `ingress` says.
-        tls: Option<Tls>,
+        tls: Option<Box<Tls>>,
         /// More routes to it, by a name of your choice: by another host or path, to another port, or through other middlewares. An environment takes one away with `false`.
         routes: Map<OrOff<ServiceRoute>>,
         /// Services and charts that must be ready before it, as far as the engine keeps an order.
@@ -253,7 +253,7 @@ record! {
         /// Traefik's middlewares before it, by their names in `ingress.middlewares`; `[]` for none. Default: the service's.
         middlewares: List<Text>,
         /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as the service has it.
-        tls: Option<Tls>,
+        tls: Option<Box<Tls>>,
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::choice;
 use crate::duration::{meant, seconds, unknown_unit};
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::record::{Decode, Reader, Schemas, check_key, check_text};
 use crate::source::{Span, Spanned};
 
@@ -101,7 +101,7 @@ pub struct Duration(pub Text);
 impl Decode for Duration {
     fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
         let text = match &node.value {
-            Value::String(text) => text.clone(),
+            Value::String(text) => text.to_string(),
             Value::Integer(number) => number.to_string(),
             _ => {
                 reader.wrong_type(node, DURATION);
@@ -208,7 +208,7 @@ impl<T: Decode> Decode for OrOff<T> {
     }
     fn merged(&self, over: &Self) -> Self {
         match (self, over) {
-            (Self::On(base), Self::On(over)) => Self::On(Box::new(base.merged(over))),
+            (Self::On(base), Self::On(over)) => Self::On(base.merged(over)),
             _ => over.clone(),
         }
     }
@@ -250,15 +250,13 @@ fn merged_nodes(base: &Node, over: &Node) -> Node {
     let (Some(base), Some(changes)) = (base.table(), over.table()) else {
         return over.clone();
     };
-    let mut table = base.clone();
-    for (key, entry) in changes.iter() {
-        let mut entry = entry.clone();
-        if let Some(under) = base.get(key) {
-            entry.node = merged_nodes(&under.node, &entry.node);
-        }
-        table.insert(key.clone(), entry);
-    }
-    Node::new(over.span, Value::Table(Box::new(table)))
+    let own = base.iter().map(|(key, entry)| (key, entry.clone()));
+    let changed = changes.iter().map(|(key, entry)| match base.get(key) {
+        Some(under) => (key, Entry::new(entry.key, merged_nodes(&under.node, &entry.node))),
+        None => (key, entry.clone()),
+    });
+    let table = own.chain(changed).map(|(key, entry)| (key.into(), entry)).collect();
+    Node::new(over.span, Value::Table(table))
 }
 
 /// A table in Kubernetes' own spelling.

@@ -54,7 +54,7 @@ fn of_all(root: &Node) -> usize {
     let changes = environments.into_iter().flatten().map(|(_, entry)| {
         let env = entry.node.find(["env"]).map_or(0, of);
         let patches = members(&entry.node, "stacks").into_iter().flatten().map(|(stack, entry)| {
-            let sharing = sizes.get(stack.as_str()).copied().unwrap_or(0);
+            let sharing = sizes.get(stack).copied().unwrap_or(0);
             entry.node.find(["patch"]).map_or(0, of).saturating_mul(sharing)
         });
         let patches = patches.fold(0, usize::saturating_add);

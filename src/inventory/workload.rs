@@ -106,10 +106,9 @@ impl Decode for Share {
         let read = match &node.value {
             Value::Integer(number) => Some((number.to_string(), *number, false)),
             Value::String(text) => {
-                let (bare, percent) =
-                    text.strip_suffix('%').map_or((text.as_str(), false), |bare| (bare, true));
+                let (bare, percent) = text.strip_suffix('%').map_or((&**text, false), |bare| (bare, true));
                 let plain = bare.len() <= 9 && bare.bytes().all(|byte| byte.is_ascii_digit());
-                bare.parse().ok().filter(|_| plain).map(|number| (text.clone(), number, percent))
+                bare.parse().ok().filter(|_| plain).map(|number| (text.to_string(), number, percent))
             }
             _ => None,
         };

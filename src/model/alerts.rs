@@ -81,7 +81,7 @@ fn lower_rules(
         check_expression(resolver, &expr);
         let mut labels = common.clone();
         let own = optional(resolver, rule.severity.as_ref());
-        labels.insert("severity".to_owned(), own.unwrap_or_else(|| severity.to_owned()));
+        labels.insert("severity", own.unwrap_or_else(|| severity.to_owned()));
         labels.extend(texts::<Texts>(resolver, &rule.labels));
         let said = [("summary", &rule.summary), ("description", &rule.description)];
         let said = said
@@ -142,13 +142,13 @@ pub fn own_rules(stack: &Stack, alerts: &Alerts) -> Vec<Alert> {
     let mut rules = Vec::new();
     let mut add = |name: &str, lasting: Option<&str>, expr: String, summary: &str| {
         let mut labels = alerts.rule_labels.clone();
-        labels.entry("severity".to_owned()).or_insert_with(|| alerts.severity.clone());
+        labels.add("severity", &alerts.severity);
         rules.push(Alert {
             name: name.to_owned(),
             expr,
             lasting: lasting.map(str::to_owned),
             labels,
-            annotations: Texts::from([("summary".to_owned(), summary.to_owned())]),
+            annotations: Texts::from([("summary", summary)]),
         });
     };
     if alerts.own.crash_looping {

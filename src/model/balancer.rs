@@ -130,7 +130,7 @@ pub fn annotations(
         .collect();
     // MetalLB's keys hold in every namespace; Cilium wants that said.
     if model.load_balancer.provider == Provider::Cilium && share_key.is_some_and(|key| !key.is_empty()) {
-        annotations.insert("lbipam.cilium.io/sharing-cross-namespace".to_owned(), "*".to_owned());
+        annotations.insert("lbipam.cilium.io/sharing-cross-namespace", "*");
     }
     annotations
 }

@@ -48,9 +48,10 @@ pub fn lower_dashboards(
         let Some(json) = dashboard_of(resolver, file) else { continue };
         let folder = optional(resolver, table.folder.as_ref());
         // Grafana's own variables look like Flux's.
-        let mut annotations =
-            Texts::from([("kustomize.toolkit.fluxcd.io/substitute".to_owned(), "disabled".to_owned())]);
-        annotations.retain(|_, _| engine == Some(Engine::Flux));
+        let mut annotations = Texts::new();
+        if engine == Some(Engine::Flux) {
+            annotations.insert("kustomize.toolkit.fluxcd.io/substitute", "disabled");
+        }
         annotations.extend(folder.map(|folder| (monitoring.folder_annotation.clone(), folder)));
         dashboards.push(Dashboard {
             key: format!("{name}.json"),

@@ -185,7 +185,7 @@ fn lower_part(
 fn report_missing(
     resolver: &mut Resolver<'_>,
     name: &str,
-    entry: &inventory::record::Named<inventory::service::Service>,
+    entry: &inventory::record::Named<Box<inventory::service::Service>>,
     table: &inventory::service::Service,
 ) {
     let stacks = &resolver.inventory.tables.stacks;

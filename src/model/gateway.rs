@@ -100,7 +100,7 @@ impl Model {
         let on_host = |chart: &Chart| {
             chart.chart == "cilium" && chart.values["gatewayAPI"]["hostNetwork"]["enabled"] == true
         };
-        let told = |key: &String| OF_THE_SERVICE.iter().any(|part| key.contains(part));
+        let told = |key: &str| OF_THE_SERVICE.iter().any(|part| key.contains(part));
         let known = WITH_LOAD_BALANCER.contains(&gateway.class.as_str())
             && !gateway.annotations.keys().any(told)
             && !self.charts.iter().any(on_host);

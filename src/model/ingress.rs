@@ -391,7 +391,7 @@ pub fn too_many(resolver: &mut Resolver<'_>, first: Option<Span>, most: usize, w
 fn finish(route: &mut Route, ingress: &Ingress, namespace: &str, service: &str) {
     namespace.clone_into(&mut route.namespace);
     service.clone_into(&mut route.service);
-    route.labels = Texts::from([("app.kubernetes.io/managed-by".to_owned(), "bayplan".to_owned())]);
+    route.labels = Texts::from([("app.kubernetes.io/managed-by", "bayplan")]);
     let mut annotations = std::mem::take(&mut route.annotations);
     annotations.extend(ingress.annotations.clone());
     route.annotations = annotations;

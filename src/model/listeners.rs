@@ -43,6 +43,6 @@ pub fn attach(
             ListenerProtocol::Udp => Some("UDPRoute"),
             ListenerProtocol::Http | ListenerProtocol::Https => None,
         });
-        port.listener = Some(listener);
+        port.listener = Some(Box::new(listener));
     }
 }

@@ -45,7 +45,7 @@ pub struct Annotations {
 /// Labels the namespaces of charts.
 pub fn mark_charts(model: &mut Model) {
     for chart in &mut model.charts {
-        chart.namespace_labels = Texts::from([(MANAGED_BY.to_owned(), "bayplan".to_owned())]);
+        chart.namespace_labels = Texts::from([(MANAGED_BY, "bayplan")]);
         secure(&mut chart.namespace_labels, &chart.pod_security_levels);
     }
 }
@@ -78,12 +78,12 @@ pub fn mark_environment(environment: &mut Environment, model: &Model) {
             stack.annotations.add("kubernetes.io/description", description);
         }
         for service in stack.services.iter_mut().map(Arc::make_mut) {
-            service.labels.add_all(&stack.labels);
             // Selectors choose by it.
-            service.labels.insert(NAME.to_owned(), service.name.clone());
+            service.labels.insert(NAME, service.name.as_str());
+            service.labels.add_all(&stack.labels);
             if let Some(external) = &mut service.external_service {
                 external.labels = service.labels.clone();
-                external.labels.insert(NAME.to_owned(), external.name.clone());
+                external.labels.insert(NAME, external.name.clone());
             }
             service.annotated = annotate(service, stack.env_digest.as_deref(), waves, model.ingress.as_ref());
             if service.kind == Kind::Job {
@@ -120,7 +120,7 @@ pub fn secure(labels: &mut Texts, levels: &PodSecurityLevels) {
 fn annotate(service: &Service, env: Option<&str>, waves: bool, ingress: Option<&Ingress>) -> Annotations {
     let mut other = Texts::new();
     if waves && service.wave > 0 {
-        other.insert(SYNC_WAVE.to_owned(), service.wave.to_string());
+        other.insert(SYNC_WAVE, service.wave.to_string());
     }
     let (mut workload, mut pod) = (other.clone(), service.annotations.clone());
     if let Some(description) = &service.description {
@@ -182,7 +182,7 @@ fn keep(stack: &mut Stack, engine: Engine) {
     let claims = stack.claims.iter_mut().filter(|claim| !claim.writes_volume);
     for annotations in claims.map(|claim| &mut claim.annotations).chain([&mut stack.annotations]) {
         let options = |texts: &Texts| -> Vec<String> {
-            let text = texts.get(SYNC_OPTIONS).map(String::as_str).unwrap_or_default();
+            let text = texts.get(SYNC_OPTIONS).unwrap_or_default();
             text.split(',')
                 .filter(|option| !option.is_empty())
                 .map(|option| option.trim().to_owned())
@@ -191,7 +191,7 @@ fn keep(stack: &mut Stack, engine: Engine) {
         // What people write themselves counts more, and does not take the marks away.
         let all = merged(options(&kept), &options(annotations)).join(",");
         annotations.add_all(&kept);
-        annotations.insert(SYNC_OPTIONS.to_owned(), all);
+        annotations.insert(SYNC_OPTIONS, all);
     }
 }
 
@@ -265,9 +265,9 @@ mod tests {
             stacks.iter().map(|stack| (stack.name.as_str(), stack.writes_namespace)).collect();
         assert_eq!(writers, [("a", false), ("b", true), ("c", false)]);
         let labels = &stacks[1].namespace_labels;
-        assert_eq!(labels.get("pod-security.kubernetes.io/enforce").map(String::as_str), Some("restricted"));
-        assert_eq!(labels.get("team").map(String::as_str), Some("x"));
-        assert_eq!(labels.get("app.kubernetes.io/part-of").map(String::as_str), Some("b"));
+        assert_eq!(labels.get("pod-security.kubernetes.io/enforce"), Some("restricted"));
+        assert_eq!(labels.get("team"), Some("x"));
+        assert_eq!(labels.get("app.kubernetes.io/part-of"), Some("b"));
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         let argocd = by("argocd");
         let wave = |claim: usize| {
             let annotations = &argocd.environments[0].stacks[0].claims[claim].annotations;
-            annotations.get("argocd.argoproj.io/sync-wave").cloned()
+            annotations.get("argocd.argoproj.io/sync-wave").map(str::to_owned)
         };
         assert_eq!([wave(0), wave(1)], [None, Some("1".to_owned())]);
         let flux = by("flux");
@@ -362,12 +362,9 @@ mod tests {
     fn services_carry_what_selectors_and_readers_look_for() {
         let model = model(TEXT);
         let web = &model.environments[0].stacks[1].services[1];
-        assert_eq!(web.labels.get("app.kubernetes.io/name").map(String::as_str), Some("web"));
-        assert_eq!(web.labels.get("team").map(String::as_str), Some("y"));
-        assert_eq!(
-            web.monitor.as_ref().unwrap().labels.get("release").map(String::as_str),
-            Some("monitoring")
-        );
+        assert_eq!(web.labels.get("app.kubernetes.io/name"), Some("web"));
+        assert_eq!(web.labels.get("team"), Some("y"));
+        assert_eq!(web.monitor.as_ref().unwrap().labels.get("release"), Some("monitoring"));
         assert_eq!(json!(web.annotated.pod), json!({ "a": "1" }));
         assert_eq!(json!(web.annotated.service), json!({ "argocd.argoproj.io/sync-wave": "1" }));
         let resources = json!({ "limits": { "cpu": "1", "nvidia.com/gpu": "2" } });

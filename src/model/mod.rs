@@ -279,7 +279,7 @@ impl Model {
 
     /// Whether the inventory gives any node a label of this name.
     pub fn labels_nodes(&self, label: &str) -> bool {
-        let labels = || self.nodes.iter().flat_map(|node| node.labels.keys().cloned()).collect();
+        let labels = || self.nodes.iter().flat_map(|node| node.labels.keys().map(str::to_owned)).collect();
         self.node_labels.get_or_init(labels).contains(label)
     }
 

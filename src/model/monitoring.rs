@@ -58,7 +58,7 @@ pub fn lower_monitoring(resolver: &mut Resolver<'_>, charts: &[crate::model::cha
     }
     let mut dashboard_labels: Texts = texts(resolver, &table.dashboard_labels);
     if dashboard_labels.is_empty() {
-        dashboard_labels.insert("grafana_dashboard".to_owned(), "1".to_owned());
+        dashboard_labels.insert("grafana_dashboard", "1");
     }
     let folder = optional(resolver, table.folder_annotation.as_ref());
     Monitoring {
@@ -161,7 +161,7 @@ pub fn lower_monitor(
 ) -> Option<Monitor> {
     let monitor = &table.monitor.as_ref()?.on()?.0;
     let whole = as_endpoint(monitor);
-    let each: Vec<Endpoint> = match monitor.endpoints.as_slice() {
+    let each: Vec<Endpoint> = match &*monitor.endpoints {
         [] => vec![whole],
         endpoints => endpoints.iter().map(|endpoint| filled(endpoint, &whole)).collect(),
     };

@@ -96,7 +96,7 @@ fn node_addresses(
     name: &str,
     table: &inventory::network::Node,
 ) -> Vec<Spanned<IpAddr>> {
-    match (&table.ip, table.ips.as_slice()) {
+    match (&table.ip, &*table.ips) {
         (Some(ip), [first, ..]) => resolver.found.push(
             CONFLICTING_KEYS
                 .at(first.0.span, "and here again", format!("node `{name}` has both `ip` and `ips`"))
@@ -128,9 +128,9 @@ fn node_labels(
     role: Role,
     own: &Map<inventory::value::Scalar>,
 ) -> Texts {
-    let mut labels = Texts::from([("kubernetes.io/hostname".to_owned(), name.to_owned())]);
+    let mut labels = Texts::from([("kubernetes.io/hostname", name)]);
     if role == Role::ControlPlane {
-        labels.insert("node-role.kubernetes.io/control-plane".to_owned(), String::new());
+        labels.insert("node-role.kubernetes.io/control-plane", String::new());
     }
     labels.extend(texts::<Texts>(resolver, own));
     labels

@@ -10,9 +10,12 @@ use crate::inventory::value::PassthroughTable;
 use crate::model::references::Resolver;
 use crate::source::Spanned;
 
-/// Changes, each with the objects that it is for.
+/// Changes, each with the objects that it is for. Most services have none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Patches {
+pub struct Patches(Option<Box<Changes>>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Changes {
     list: Vec<(Spanned<String>, Json)>,
     /// Every key and text that stands in one.
     words: BTreeSet<String>,
@@ -28,24 +31,28 @@ pub struct OfStack {
 impl Patches {
     /// These changes.
     pub fn new(list: Vec<(Spanned<String>, Json)>) -> Self {
+        if list.is_empty() {
+            return Self::default();
+        }
         let mut words = BTreeSet::new();
         list.iter().for_each(|(_, change)| note(change, &mut words));
-        Self { list, words }
+        Self(Some(Box::new(Changes { list, words })))
     }
 
     /// The changes, in the inventory's order.
     pub fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Json)> {
-        self.list.iter()
+        self.0.as_ref().map_or(&[][..], |changes| &changes.list).iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.0.is_none()
     }
 
     /// Whether one says anything of one of these keys.
     pub fn name(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.words.contains(*word))
+        let says = |changes: &Changes| words.iter().any(|word| changes.words.contains(*word));
+        self.0.as_deref().is_some_and(says)
     }
 }
 

@@ -383,6 +383,9 @@ fn check_rules(resolver: &mut Resolver<'_>, written: &WrittenRbac) {
     }
 }
 
+/// What most services have.
+static NO_FILES: LazyLock<Arc<Files>> = LazyLock::new(Arc::default);
+
 /// The volume of a service's files, and the longest of their names: ConfigMaps take no more.
 const VOLUME: &str = "files";
 const LONGEST_KEY: usize = 200;
@@ -396,7 +399,7 @@ pub fn lower_files(
     name: &str,
     volumes: &mut Vec<Volume>,
     beside: &mut [&mut [Container]],
-) -> Files {
+) -> Arc<Files> {
     let taken = volumes.iter().any(|volume| volume.name == VOLUME);
     let volume = if taken { "inventory-files" } else { VOLUME };
     let mut lowered = Files::default();
@@ -438,8 +441,11 @@ pub fn lower_files(
             BAD_VALUE.at(place, "too long", message).help("put large files into the image or a volume"),
         );
     }
-    lowered.digest = (!lowered.data.is_empty()).then(|| digest(&lowered.data));
-    lowered
+    if lowered.data.is_empty() {
+        return Arc::clone(&NO_FILES);
+    }
+    lowered.digest = Some(digest(&lowered.data));
+    Arc::new(lowered)
 }
 
 impl Files {

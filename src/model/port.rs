@@ -41,9 +41,9 @@ pub struct Port {
     /// What is spoken on it.
     pub app_protocol: Option<String>,
     /// Traefik's entry point that leads to it.
-    pub entry_point: Option<Spanned<String>>,
+    pub entry_point: Option<Box<Spanned<String>>>,
     /// The Gateway's listener that leads to it.
-    pub listener: Option<Spanned<String>>,
+    pub listener: Option<Box<Spanned<String>>>,
     /// The kind of that route.
     pub route_kind: Option<&'static str>,
     /// The host names of its TLS.
@@ -284,7 +284,7 @@ pub fn lower_ports(resolver: &mut Resolver<'_>, map: &Map<inventory::service::Po
             host_port: table.host_port,
             internal: is_internal(table),
             app_protocol: optional(resolver, table.app_protocol.as_ref()),
-            entry_point: table.entry_point.as_ref().map(|text| resolver.text(text)),
+            entry_point: table.entry_point.as_ref().map(|text| Box::new(resolver.text(text))),
             listener: None,
             route_kind: None,
             sni: Vec::new(),

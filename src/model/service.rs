@@ -79,11 +79,11 @@ pub struct Service {
     /// What its pods may do with the Kubernetes API.
     pub rbac: Option<Box<Rbac>>,
     /// Small files of its container.
-    pub files: Files,
+    pub files: Arc<Files>,
     /// Claims that each of its pods gets for itself.
     pub claim_templates: Vec<ClaimTemplate>,
     /// What becomes of them.
-    pub claim_retention: Json,
+    pub claim_retention: Option<Box<Json>>,
     /// The command.
     pub command: Vec<String>,
     /// Its arguments.
@@ -228,8 +228,10 @@ fn with_gpus(resources: &Arc<Resources>, gpu: Option<&inventory::network::Gpu>) 
     for (name, count) in gpu.into_iter().flat_map(|gpu| gpu.0.iter()) {
         let count = count.value;
         if count.value > 0 {
-            let amount =
-                QuantityValue { text: count.value.to_string(), amount: Quantity::from_integer(count.value) };
+            let amount = QuantityValue {
+                text: count.value.to_string().into(),
+                amount: Quantity::from_integer(count.value),
+            };
             Arc::make_mut(&mut whole).limits.insert(name.clone(), Spanned::new(amount, count.span));
         }
     }
@@ -317,7 +319,7 @@ pub fn lower_service(
     let routes = lower_routes(resolver, around, stack, table, &reached);
     let path = paths.first().cloned().unwrap_or_default();
     let gpus = gpus(table.gpu.as_ref());
-    let resources = Arc::new(lower_resources(resolver, table.resources.as_ref()));
+    let resources = Arc::new(lower_resources(resolver, table.resources.as_deref()));
     let probe = lower_probes(resolver, &asked, &ports, None, main_port.as_deref());
     let read = Ports { all: &ports, main: main_port.as_deref() };
     let monitor = lower_monitor(resolver, around, stack, table, read).map(Box::new);
@@ -514,10 +516,10 @@ fn lower_node_selector(
 ) -> Texts {
     let mut selector: Texts = texts(resolver, &table.node_selector);
     if let Some(node) = &table.node {
-        selector.insert("kubernetes.io/hostname".to_owned(), resolver.text(node).value);
+        selector.insert("kubernetes.io/hostname", resolver.text(node).value);
     }
     if let Some(node) = active {
-        selector.insert("kubernetes.io/hostname".to_owned(), node.value);
+        selector.insert("kubernetes.io/hostname", node.value);
     }
     selector
 }

@@ -237,7 +237,7 @@ fn lower_stack(
     table.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
     if let Some((_, own)) = resolver.environment() {
         own.env.iter().for_each(|(name, entry)| check_env_name(resolver, name, entry.key));
-        env.extend(texts::<Texts>(resolver, &own.env));
+        env.extend(texts::<Vec<_>>(resolver, &own.env));
     }
     let (after_stacks, after_charts) = lower_order(resolver, around, &table.depends_on);
     let failover = lower_failover(resolver, model, table.failover.as_ref());

@@ -1,6 +1,6 @@
 //! Texts of the inventory as it is meant: one, several, or some by name.
 
-use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use litemap::LiteMap;
 use serde::{Serialize, Serializer};
@@ -12,9 +12,9 @@ use crate::model::references::Resolver;
 use crate::source::Spanned;
 
 /// Texts by name, in the order of the names. For labels and annotations, of which every service has several
-/// with few entries each: a tree would set aside room for eleven.
+/// with few entries each, mostly those of its stack, which they share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Texts(LiteMap<String, String>);
+pub struct Texts(LiteMap<Arc<str>, Arc<str>>);
 
 impl Texts {
     /// None.
@@ -22,67 +22,85 @@ impl Texts {
         Self(LiteMap::new_vec())
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|text| &**text)
+    }
+
+    /// Every text with its name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (&**name, &**text))
+    }
+
+    /// Whether there is one of this name.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Every name.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    /// Gives a name this text.
+    pub fn insert(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) {
+        // Most stay alone.
+        if self.is_empty() {
+            self.0 = LiteMap::with_capacity(1);
+        }
+        self.0.insert(name.into(), text.into());
+    }
+
     /// Adds a text, unless there is one of this name.
     pub fn add(&mut self, name: &str, text: &str) {
         if !self.contains_key(name) {
-            self.insert(name.to_owned(), text.to_owned());
+            self.insert(name, text);
         }
     }
 
     /// Adds all of these, except where there is one of that name.
-    pub fn add_all(&mut self, others: &Texts) {
+    pub fn add_all(&mut self, others: &Self) {
         let own = std::mem::take(&mut self.0);
-        let others = others.iter().map(|(name, text)| (name.clone(), text.clone()));
-        // The later one of a name stays.
-        self.0 = others.chain(own).collect();
+        self.0 = LiteMap::with_capacity(others.0.len() + own.len());
+        self.0.extend(others.0.iter().map(|(name, text)| (Arc::clone(name), Arc::clone(text))));
+        self.0.extend(own);
     }
-}
 
-impl Deref for Texts {
-    type Target = LiteMap<String, String>;
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Texts {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl<const N: usize> From<[(String, String); N]> for Texts {
-    fn from(texts: [(String, String); N]) -> Self {
-        texts.into_iter().collect()
-    }
-}
-
-impl FromIterator<(String, String)> for Texts {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(texts: I) -> Self {
-        Self(texts.into_iter().collect())
+    /// Adds all of these, in place of those of the same names.
+    pub fn extend<N: Into<Arc<str>>, T: Into<Arc<str>>>(&mut self, others: impl IntoIterator<Item = (N, T)>) {
+        self.0.extend(others.into_iter().map(|(name, text)| (name.into(), text.into())));
     }
 }
 
 impl IntoIterator for Texts {
-    type Item = (String, String);
-    type IntoIter = std::vec::IntoIter<(String, String)>;
+    type Item = (Arc<str>, Arc<str>);
+    type IntoIter = std::vec::IntoIter<(Arc<str>, Arc<str>)>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_tuple_vec().into_iter()
     }
 }
 
-impl<'t> IntoIterator for &'t Texts {
-    type Item = (&'t String, &'t String);
-    type IntoIter = <&'t LiteMap<String, String> as IntoIterator>::IntoIter;
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+impl<const N: usize> From<[(&str, &str); N]> for Texts {
+    fn from(texts: [(&str, &str); N]) -> Self {
+        Self(texts.into_iter().map(|(name, text)| (name.into(), text.into())).collect())
+    }
+}
+
+impl FromIterator<(String, String)> for Texts {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(texts: I) -> Self {
+        Self(texts.into_iter().map(|(name, text)| (name.into(), text.into())).collect())
     }
 }
 
 /// A map, even where there is none: the list's own way is a list then.
 impl Serialize for Texts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self)
+        serializer.collect_map(self.iter())
     }
 }
 

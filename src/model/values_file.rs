@@ -64,7 +64,7 @@ pub fn graft(inventory: &mut Inventory, found: &mut Diagnostics) -> bool {
         if let Some(Value::Table(chart)) = chart.map(|chart| &mut chart.value) {
             let key = chart.get("values").or_else(|| chart.get("values-file")).map(|entry| entry.key);
             let key = key.unwrap_or_else(|| Span::new(inventory.file, 0..0));
-            chart.insert("values".to_owned(), Entry { key, node: values });
+            chart.insert("values", Entry::new(key, values));
         }
     }
     true

@@ -430,6 +430,10 @@ fn check_host_path(resolver: &mut Resolver<'_>, path: &Spanned<String>) {
 fn empty_dir(resolver: &mut Resolver<'_>, table: &EmptyDirTable) -> EmptyDir {
     EmptyDir {
         medium: table.memory.is_some_and(|flag| flag.value).then_some("Memory"),
-        size_limit: table.size.as_ref().and_then(|size| resolver.quantity(size)).map(|size| size.value.text),
+        size_limit: table
+            .size
+            .as_ref()
+            .and_then(|size| resolver.quantity(size))
+            .map(|size| size.value.text.into()),
     }
 }

@@ -112,7 +112,7 @@ pub struct Workload {
     /// The budget.
     pub budget: Option<Budget>,
     /// What becomes of claims made from templates.
-    pub claim_retention: Json,
+    pub claim_retention: Option<Box<Json>>,
 }
 
 /// Whether its pods end by themselves.
@@ -425,14 +425,16 @@ fn lower_budget(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table)
     })
 }
 
-fn lower_retention(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table) -> Json {
-    let Some(written) = table.claim_retention.as_ref().and_then(OrOff::on) else { return Json::Null };
+fn lower_retention(resolver: &mut Resolver<'_>, around: &Around<'_>, table: &Table) -> Option<Box<Json>> {
+    let written = table.claim_retention.as_ref().and_then(OrOff::on)?;
     since(resolver, around, (1, 27), written.span, "claim-retention");
     let word = |retention: Option<Spanned<Retention>>| match retention.map(|word| word.value) {
         Some(Retention::Delete) => "Delete",
         _ => "Retain",
     };
-    json!({ "whenDeleted": word(written.when_deleted), "whenScaled": word(written.when_scaled) })
+    Some(Box::new(
+        json!({ "whenDeleted": word(written.when_deleted), "whenScaled": word(written.when_scaled) }),
+    ))
 }
 
 /// Reports a key that the cluster's Kubernetes does not know yet.

@@ -58,7 +58,7 @@ impl Model {
         let (last, above) = path.split_last()?;
         let own = ["environments", environment];
         let places = [own.iter().chain(above).copied().collect::<Vec<_>>(), above.to_vec()];
-        places.into_iter().find_map(|above| self.written.find(above)?.table()?.get(*last))
+        places.into_iter().find_map(|above| self.written.find(above)?.table()?.get(last))
     }
 
     /// Calls `read` with every text of the inventory, in no order that matters.

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::check::manifests::Manifest;
-use crate::check::objects::{self, DANGLING_REFERENCE, Finding, Places, title};
+use crate::check::objects::{self, DANGLING_REFERENCE, Finding, Places, title, titled};
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Node, Value as Written};
 use crate::model::Model;
 use crate::model::stack::Stack;
-use crate::object::Value;
 use crate::object::links::{Links, Need, Needed, Offered, Within};
+use crate::object::{Id, Value};
 use crate::render::judge::Found;
 use crate::render::plan::Job;
 use crate::render::whole::{Maker, Whole};
@@ -26,13 +26,9 @@ pub(super) struct Linked {
     pub job: usize,
     /// The namespace of objects that name none.
     pub namespace: String,
-    /// The kind and name of each object that others or a folder matter to, by number.
-    titles: Arc<Titles>,
     /// What they need and offer.
     pub links: Arc<Links>,
 }
-
-type Titles = Vec<(usize, (String, String))>;
 
 impl Linked {
     /// The same objects in another environment; none if that has the same namespace, where they are once.
@@ -41,31 +37,21 @@ impl Linked {
         (namespace != self.namespace).then(|| Self {
             job: number,
             namespace: namespace.to_owned(),
-            titles: Arc::clone(&self.titles),
             links: Arc::clone(&self.links),
         })
     }
 
-    /// The kind and name of an object.
-    pub fn title(&self, object: usize) -> Option<(&str, &str)> {
-        let at = self.titles.binary_search_by_key(&object, |(at, _)| *at).ok()?;
-        let (_, (kind, title)) = &self.titles[at];
-        Some((kind.as_str(), title.as_str()))
+    /// What an object is.
+    pub fn id(&self, object: usize) -> Option<&Id> {
+        let at = self.links.ids.binary_search_by_key(&object, |(at, _)| *at).ok()?;
+        Some(&self.links.ids[at].1)
     }
 }
 
 /// Reads what a job has made.
 pub(super) fn linked(model: &Model, number: usize, job: &Job<'_>, objects: &[Value]) -> Linked {
     let namespace = job.stack(model).map_or("", |stack| stack.namespace.value.as_str());
-    let links = Links::of(objects);
-    let kind = |at: usize| objects[at].get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let needs = links.needs.iter().map(|need| need.object);
-    let others = links.waits.iter().map(|wait| wait.object);
-    let numbers = needs.chain(others).chain(links.folders.iter().map(|folder| folder.object));
-    let numbers: BTreeSet<usize> = numbers.collect();
-    let titles = numbers.into_iter().map(|at| (at, (kind(at), title(&objects[at])))).collect();
-    let (titles, links) = (Arc::new(titles), Arc::new(links));
-    Linked { job: number, namespace: namespace.to_owned(), titles, links }
+    Linked { job: number, namespace: namespace.to_owned(), links: Arc::new(Links::of(objects)) }
 }
 
 /// Everything that is offered, by namespace.
@@ -89,7 +75,7 @@ const MOST_ALIKE: usize = 1_000;
 /// The labels that something is chosen by.
 fn selected(what: &Needed) -> impl Iterator<Item = &str> {
     let labels = match what {
-        Needed::Pods(labels, _) | Needed::Services(labels, _) => labels.as_slice(),
+        Needed::Pods(labels, _) | Needed::Services(labels, _) => &labels[..],
         _ => &[],
     };
     labels.iter().map(|(key, _)| key.as_str())
@@ -238,6 +224,9 @@ pub(super) fn dangling(
     (tree, found)
 }
 
+/// What an object is, in words, for those few of which something is told.
+type Title<'t> = &'t dyn Fn() -> String;
+
 struct Judged<'m> {
     model: &'m Model,
     there: There<'m>,
@@ -290,10 +279,10 @@ impl<'m> Judged<'m> {
     }
 
     fn of_job<'j>(&'j self, one: &'j Linked) -> impl Iterator<Item = Found> + use<'j, 'm> {
-        let title = |object| one.title(object).map(|(_, title)| title.to_owned());
+        let title = |object| one.id(object).map(titled);
         let found = self.of_file(&one.links, &one.namespace, &title).into_iter();
         found.map(move |(object, finding)| {
-            let kind = one.title(object).map_or_else(String::new, |(kind, _)| kind.to_owned());
+            let kind = one.id(object).map(|id| id.kind.clone()).unwrap_or_default();
             Found { job: one.job, object, kind, finding }
         })
     }
@@ -307,7 +296,7 @@ impl<'m> Judged<'m> {
     ) -> Vec<(usize, Finding)> {
         let mut told: Vec<(usize, Finding)> = Vec::new();
         for need in &links.needs {
-            let title = title(need.object).unwrap_or_default();
+            let title = || title(need.object).unwrap_or_default();
             let finding = self.finding(&title, namespace, need, told.len() < MOST_GUESSES);
             let Some(finding) = finding else { continue };
             if told.len() == MOST_TOLD {
@@ -331,7 +320,7 @@ impl<'m> Judged<'m> {
         said.contains(name)
     }
 
-    fn finding(&self, title: &str, own: &str, need: &Need, guess: bool) -> Option<Finding> {
+    fn finding(&self, title: Title<'_>, own: &str, need: &Need, guess: bool) -> Option<Finding> {
         let namespace = match &need.within {
             Within::Folder => own,
             Within::Namespace(said) => said,
@@ -352,7 +341,7 @@ impl<'m> Judged<'m> {
         self.fault(title, namespace, need, guess)
     }
 
-    fn fault(&self, title: &str, namespace: &str, need: &Need, guess: bool) -> Option<Finding> {
+    fn fault(&self, title: Title<'_>, namespace: &str, need: &Need, guess: bool) -> Option<Finding> {
         let (message, near) = self.there.fault(namespace, &need.what, guess)?;
         // A setting that names a Secret says that there is one.
         if let Needed::Name(_, name, _) = &need.what
@@ -374,7 +363,7 @@ impl<'m> Judged<'m> {
             _ => None,
         });
         let path = need.path.path();
-        let message = format!("{title}: `{path}`: {message}");
+        let message = format!("{}: `{path}`: {message}", title());
         let name = match &need.what {
             Needed::Name(_, name, _) | Needed::Port(name, _) => Some(name.clone()),
             _ => None,
@@ -421,7 +410,7 @@ fn say<'w>(node: &'w Node, said: &mut BTreeSet<&'w str>, depth: usize) {
     match &node.value {
         _ if depth > 32 => {}
         Written::Table(table) => {
-            let own = table.iter().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
+            let own = table.iter().filter(|(key, _)| !HANDED_ON.contains(key));
             own.for_each(|(_, entry)| say(&entry.node, said, depth + 1));
         }
         Written::Array(items) => items.iter().for_each(|item| say(item, said, depth + 1)),

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::check::manifests::Manifest;
-use crate::check::objects::{CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title};
+use crate::check::objects::{CIRCULAR_WAIT, DANGLING_REFERENCE, DUPLICATE_OBJECT, Finding, title, titled};
 use crate::diagnostic::Code;
 use crate::model::Model;
 use crate::object::Id;
@@ -44,8 +44,7 @@ impl<'m> Whole<'m> {
     /// A finding about an object that a job has made.
     pub fn found(&self, at: usize, object: usize, finding: Finding) -> Found {
         let one = &self.linked[at];
-        let at = one.links.ids.binary_search_by_key(&object, |(number, _)| *number);
-        let kind = at.map(|at| one.links.ids[at].1.kind.clone()).unwrap_or_default();
+        let kind = one.id(object).map(|id| id.kind.clone()).unwrap_or_default();
         Found { job: one.job, object, kind, finding }
     }
 
@@ -65,10 +64,7 @@ impl<'m> Whole<'m> {
 
     fn title(&self, maker: Maker) -> String {
         match maker {
-            Maker::Job(at, object) => {
-                let title = self.linked[at].title(object);
-                title.map(|(_, title)| title.to_owned()).unwrap_or_default()
-            }
+            Maker::Job(at, object) => self.linked[at].id(object).map(titled).unwrap_or_default(),
             Maker::File(at, object) => {
                 self.written[at].manifest.documents.get(object).map(title).unwrap_or_default()
             }

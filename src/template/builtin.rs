@@ -177,7 +177,7 @@ mod tests {
         let file = |(index, (path, text)): (usize, &(&str, &str))| TemplateFile {
             path: (*path).to_owned(),
             file: FileId(u32::try_from(index).unwrap()),
-            text: (*text).to_owned(),
+            text: (*text).into(),
         };
         let set = TemplateSet::new(BUILTIN.iter().enumerate().map(file).collect(), Vec::new());
         let engine = Engine::new(&set.value, |_| String::new());

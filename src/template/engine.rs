@@ -75,7 +75,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub(super) struct Compiled {
     file: FileId,
-    source: String,
+    source: Arc<str>,
     guarded: Guarded,
 }
 
@@ -212,8 +212,9 @@ fn compile(
         Box::new(TEMPLATE_SYNTAX.at(Span::new(template.file, range), "here", message))
     };
     let guarded = guard(&template.text).map_err(|(range, why)| syntax(range, &why))?;
-    let compiled = Compiled { file: template.file, source: template.text.clone(), guarded };
-    let added = environment.add_template_owned(template.path.clone(), compiled.guarded.text.clone());
+    let mut compiled = Compiled { file: template.file, source: Arc::clone(&template.text), guarded };
+    let text = std::mem::take(&mut compiled.guarded.text);
+    let added = environment.add_template_owned(template.path.clone(), text);
     match added {
         Ok(()) => Ok(compiled),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::unused::{is_passed_over, unused};
 use super::{TEMPLATE_PATH, TEMPLATE_SYNTAX};
@@ -218,7 +219,7 @@ pub struct TemplateFile {
     /// The name that spans use for it.
     pub file: FileId,
     /// What it says.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// Whose a template is.
@@ -342,7 +343,7 @@ mod tests {
     use crate::source::FileId;
 
     fn file(path: &str, id: u32) -> TemplateFile {
-        TemplateFile { path: path.to_owned(), file: FileId(id), text: format!("x: {id}\n") }
+        TemplateFile { path: path.to_owned(), file: FileId(id), text: format!("x: {id}\n").into() }
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn compile(files: &[(&str, &str)]) -> crate::diagnostic::Outcome<Engine> {
     let file = |(index, (path, text)): (usize, &(&str, &str))| TemplateFile {
         path: (*path).to_owned(),
         file: FileId(u32::try_from(index).unwrap()),
-        text: (*text).to_owned(),
+        text: (*text).into(),
     };
     let set = TemplateSet::new(Vec::new(), files.iter().enumerate().map(file).collect());
     assert!(set.diagnostics.is_empty());

@@ -90,7 +90,7 @@ mod tests {
         let file = |(at, (path, text)): (usize, &(&str, &str))| TemplateFile {
             path: (*path).to_owned(),
             file: FileId(u32::try_from(at).unwrap()),
-            text: (*text).to_owned(),
+            text: (*text).into(),
         };
         let set = TemplateSet::new(Vec::new(), files.iter().enumerate().map(file).collect());
         assert!(set.diagnostics.is_empty());

@@ -2,17 +2,16 @@
 //!
 //! TOML and YAML end up in the same tree, so everything above knows one form.
 
+mod table;
 mod toml;
 mod yaml;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use crate::source::Span;
 
+pub use self::table::{Entry, Table};
 pub use self::toml::{again_from_toml, from_toml};
 pub use self::yaml::from_yaml;
 
@@ -29,15 +28,19 @@ pub struct Node {
     pub span: Span,
     /// The value.
     pub value: Value,
-    /// How a number or truth value is spelt, where it would be written otherwise: `8.20`, `0x1F`, `022`, `yes`.
-    pub spelt: Option<Box<str>>,
+    /// How a number or truth value is spelt, where it would be written otherwise: `8.20`, `0x1F`, `022`, `yes`. Seldom,
+    /// and a node is small without.
+    spelt: Option<Box<Spelling>>,
 }
+
+#[derive(Clone, Debug, PartialEq)]
+struct Spelling(Box<str>);
 
 /// What a node holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A string.
-    String(String),
+    String(Box<str>),
     /// A whole number.
     Integer(i64),
     /// Any other number.
@@ -45,25 +48,13 @@ pub enum Value {
     /// `true` or `false`.
     Boolean(bool),
     /// A TOML date or time, as written.
-    Datetime(String),
+    Datetime(Box<str>),
     /// A list.
-    Array(Vec<Node>),
+    Array(Box<[Node]>),
     /// A table, in the order of the file.
-    Table(Box<Table>),
+    Table(Table),
     /// A key of YAML without a value: `production:` under `environments:` is an empty table.
     Null,
-}
-
-/// The entries of a table: each name, where the name stands, and its value.
-pub type Table = IndexMap<String, Entry, RandomState>;
-
-/// One entry of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// The place of the key.
-    pub key: Span,
-    /// The value.
-    pub node: Node,
 }
 
 impl Node {
@@ -89,8 +80,8 @@ impl Node {
 
     /// The text that a single value stands for: a number keeps the spelling it has in the file.
     pub fn scalar(&self) -> Option<Cow<'_, str>> {
-        if let Some(spelt) = &self.spelt {
-            return Some(Cow::Borrowed(spelt));
+        if let Some(spelling) = &self.spelt {
+            return Some(Cow::Borrowed(&spelling.0));
         }
         match &self.value {
             Value::String(text) => Some(Cow::Borrowed(text)),
@@ -101,7 +92,8 @@ impl Node {
     /// Whether this is a whole number such as YAML's `0400`, which some take for octal.
     pub fn has_leading_zero(&self) -> bool {
         let digits = |text: &str| text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-        matches!(self.value, Value::Float(_)) && self.spelt.as_deref().is_some_and(digits)
+        matches!(self.value, Value::Float(_))
+            && self.spelt.as_deref().is_some_and(|spelling| digits(&spelling.0))
     }
 
     /// A number or truth value in its plainest spelling.
@@ -120,7 +112,7 @@ impl Node {
         self.spelt = spelling
             .filter(|_| plain.is_some())
             .filter(|text| plain.as_deref() != Some(text))
-            .map(Into::into);
+            .map(|text| Box::new(Spelling(text.into())));
         self
     }
 

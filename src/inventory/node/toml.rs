@@ -25,7 +25,7 @@ pub fn from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Nod
             format!("the inventory holds about {values} values, more than the limit of {VALUE_LIMIT}");
         let help = "split the inventory in two, each with an output folder of its own";
         found.push(TOO_MUCH.at(Span::new(file, 0..0), "", message).help(help));
-        return (Node::new(Span::new(file, 0..text.len()), Value::Table(Box::default())), false);
+        return (Node::new(Span::new(file, 0..text.len()), Value::Table(Table::default())), false);
     }
     match parts::read(text, file) {
         Some(root) => (root, true),
@@ -40,7 +40,7 @@ pub fn again_from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -
     let sound = report(&errors, &root, source, file, found);
     let span = Span::new(file, root.span());
     let table = toml_table(root.into_inner(), Place { text, file, start: 0 }, 0, found);
-    (Node::new(span, Value::Table(Box::new(table))), sound)
+    (Node::new(span, Value::Table(table)), sound)
 }
 
 /// Tells of the first error of each line, and whether the file can be judged.
@@ -216,10 +216,8 @@ fn toml_table(table: DeTable<'_>, place: Place<'_>, depth: usize, found: &mut Di
         .into_iter()
         .map(|(key, value)| {
             let key_span = place.span(&key.span());
-            (
-                key.into_inner().into_owned(),
-                Entry { key: key_span, node: toml_node(value, place, depth + 1, found) },
-            )
+            let node = toml_node(value, place, depth + 1, found);
+            (key.into_inner().into(), Entry::new(key_span, node))
         })
         .collect()
 }
@@ -237,7 +235,7 @@ fn toml_node(
         found.push(TOO_MUCH.at(span, "", format!("tables and lists nest deeper than {DEPTH_LIMIT} levels")));
     }
     let value = match node.into_inner() {
-        DeValue::String(text) => Value::String(text.into_owned()),
+        DeValue::String(text) => Value::String(text.into()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),
             Err(_) => {
@@ -247,12 +245,12 @@ fn toml_node(
         },
         DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Value::Boolean(flag),
-        DeValue::Datetime(date) => Value::Datetime(date.to_string()),
+        DeValue::Datetime(date) => Value::Datetime(date.to_string().into()),
         DeValue::Array(_) | DeValue::Table(_) if too_deep => Value::Boolean(false),
         DeValue::Array(items) => {
             Value::Array(items.into_iter().map(|item| toml_node(item, place, depth + 1, found)).collect())
         }
-        DeValue::Table(table) => Value::Table(Box::new(toml_table(table, place, depth, found))),
+        DeValue::Table(table) => Value::Table(toml_table(table, place, depth, found)),
     };
     let spelling =
         matches!(value, Value::Integer(_) | Value::Float(_)).then(|| place.text.get(range)).flatten();

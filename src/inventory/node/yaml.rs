@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned as YamlSpanned};
 
-use super::{Entry, Node, Value, YAML_DEPTH_LIMIT};
+use super::{Entry, Node, Table, Value, YAML_DEPTH_LIMIT};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::SYNTAX;
 use crate::object::read::limit_words;
@@ -14,7 +14,7 @@ use crate::source::{FileId, Source, Span};
 pub fn from_yaml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let text = &*source.text;
     let whole = Span::new(file, 0..text.len());
-    let empty = || Node::new(whole, Value::Table(Box::default()));
+    let empty = || Node::new(whole, Value::Table(Table::default()));
     if text.trim().is_empty() {
         return (empty(), true);
     }
@@ -280,11 +280,11 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
         YamlNode::Boolean(flag) => Value::Boolean(flag),
         YamlNode::Integer(number) => Value::Integer(number),
         YamlNode::Float(number) => Value::Float(number),
-        YamlNode::String(text) => Value::String(text),
+        YamlNode::String(text) => Value::String(text.into()),
         YamlNode::Array(items) => {
             Value::Array(items.into_iter().map(|item| yaml_node(item, offsets, file)).collect())
         }
-        YamlNode::Table(entries) => Value::Table(Box::new(
+        YamlNode::Table(entries) => Value::Table(
             entries
                 .into_iter()
                 .map(|(key, node)| {
@@ -294,10 +294,10 @@ fn yaml_node(node: YamlSpanned<YamlNode>, offsets: &Characters<'_>, file: FileId
                     if matches!(node.value, Value::Table(_) | Value::Null) {
                         node.span = key_span;
                     }
-                    (key.value, Entry { key: key_span, node })
+                    (key.value.into(), Entry::new(key_span, node))
                 })
                 .collect(),
-        )),
+        ),
     };
     let spelling = offsets.spelling(node.defined, &value);
     Node::new(span, value).spelt_as(spelling)

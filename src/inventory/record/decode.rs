@@ -56,34 +56,31 @@ impl<T: Decode> Field for Option<T> {
 
 /// A list that a table may hold. An environment that gives an empty one takes the default's items away.
 #[derive(Clone, Debug, PartialEq)]
-pub struct List<T> {
-    items: Vec<T>,
-    given: bool,
-}
+pub struct List<T>(Option<Box<[T]>>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), given: false }
+        Self(None)
     }
 }
 
 impl<T> List<T> {
     /// The items, if the list is there at all: `[]` says something, too.
     pub fn given(&self) -> Option<&[T]> {
-        self.given.then_some(&self.items)
+        self.0.as_deref()
     }
 }
 
 impl<T> Deref for List<T> {
-    type Target = Vec<T>;
-    fn deref(&self) -> &Vec<T> {
-        &self.items
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        self.given().unwrap_or_default()
     }
 }
 
 impl<T> From<Vec<T>> for List<T> {
     fn from(items: Vec<T>) -> Self {
-        Self { items, given: true }
+        Self(Some(items.into()))
     }
 }
 
@@ -91,22 +88,19 @@ impl<'l, T> IntoIterator for &'l List<T> {
     type Item = &'l T;
     type IntoIter = std::slice::Iter<'l, T>;
     fn into_iter(self) -> Self::IntoIter {
-        self.items.iter()
+        self.iter()
     }
 }
 
 impl<T: Decode> Field for List<T> {
     fn read(node: Option<&Node>, reader: &mut Reader) -> Self {
-        match node.and_then(|node| Vec::decode(node, reader)) {
-            Some(items) => Self { items, given: true },
-            None => Self::default(),
-        }
+        Self(node.and_then(|node| Vec::decode(node, reader)).map(Into::into))
     }
     fn schema(schemas: &mut Schemas) -> Json {
         Vec::<T>::schema(schemas)
     }
     fn merged(&self, over: &Self) -> Self {
-        if over.given { over.clone() } else { self.clone() }
+        if over.0.is_some() { over.clone() } else { self.clone() }
     }
 }
 
@@ -123,6 +117,19 @@ impl<T: Decode> Decode for Vec<T> {
     }
     fn schema(schemas: &mut Schemas) -> Json {
         json!({ "type": "array", "items": T::schema(schemas) })
+    }
+}
+
+/// A large value that most tables do without.
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, reader: &mut Reader) -> Option<Self> {
+        T::decode(node, reader).map(Self::new)
+    }
+    fn schema(schemas: &mut Schemas) -> Json {
+        T::schema(schemas)
+    }
+    fn merged(&self, over: &Self) -> Self {
+        Self::new((**self).merged(over))
     }
 }
 
@@ -163,12 +170,12 @@ type Entries<T> = Vec<(String, Named<T>)>;
 /// Long tables are read in parts of so many entries, at the same time.
 const PART: usize = 128;
 
-fn decode_entries<T: Decode>(entries: &[(&String, &Entry)], reader: &mut Reader) -> Entries<T> {
+fn decode_entries<T: Decode>(entries: &[(&str, &Entry)], reader: &mut Reader) -> Entries<T> {
     let mut read = Vec::with_capacity(entries.len());
     for (name, entry) in entries {
         check_key(name, entry.key, reader);
         let value = reader.within(name, |reader| T::decode(&entry.node, reader));
-        read.extend(value.map(|value| ((*name).clone(), Named { key: entry.key, value })));
+        read.extend(value.map(|value| ((*name).to_owned(), Named { key: entry.key, value })));
     }
     read
 }
@@ -179,7 +186,7 @@ impl<T: Decode> Decode for Map<T> {
             reader.wrong_type(node, "a table");
             return None;
         };
-        let mut entries: Vec<(&String, &Entry)> = table.iter().collect();
+        let mut entries: Vec<(&str, &Entry)> = table.iter().collect();
         entries.sort_unstable_by_key(|(name, _)| *name);
         let parts: Vec<(Entries<T>, Diagnostics, Unread)> = match entries.len() {
             0..PART => {
@@ -187,13 +194,13 @@ impl<T: Decode> Decode for Map<T> {
             }
             _ => entries.par_chunks(PART).map(|part| reader.apart(|own| decode_entries(part, own))).collect(),
         };
-        let mut map = Self::with_capacity(entries.len());
+        let mut read = Entries::with_capacity(entries.len());
         for (part, found, unread) in parts {
             reader.found.absorb(found);
             reader.unread.absorb(unread);
-            map.extend(part);
+            read.extend(part);
         }
-        Some(map)
+        Some(Self::from_sorted_store_unchecked(read))
     }
     fn schema(schemas: &mut Schemas) -> Json {
         json!({ "type": "object", "additionalProperties": T::schema(schemas) })
@@ -248,7 +255,7 @@ impl Decode for Spanned<String> {
             return None;
         };
         check_text(text, node.span, reader);
-        Some(Self::new(text.clone(), node.span))
+        Some(Self::new(text.to_string(), node.span))
     }
     fn schema(_: &mut Schemas) -> Json {
         json!({ "type": "string" })

@@ -84,7 +84,7 @@ macro_rules! record {
                 node: &$crate::inventory::node::Node,
                 reader: &mut $crate::inventory::record::Reader,
             ) -> Option<Self> {
-                use $crate::inventory::record::{Field, kebab, report_missing, report_unknown};
+                use $crate::inventory::record::{kebab, report_missing, report_unknown};
                 static KNOWN: std::sync::LazyLock<Vec<String>> =
                     std::sync::LazyLock::new(|| vec![$(kebab(stringify!($field))),*]);
                 let Some(table) = node.table() else {
@@ -96,17 +96,11 @@ macro_rules! record {
                 $(
                     let $field = {
                         let key = known.next().map_or("", String::as_str);
-                        let entry = table.get(key);
-                        if entry.is_none() && $crate::record!(@required $($required)?) {
-                            let merges = $crate::record!(@merges $mode);
-                            report_missing(node, key, concat!($($fdoc, "\n"),+), merges, reader);
+                        let doc = concat!($($fdoc, "\n"),+);
+                        if $crate::record!(@required $($required)?) && !table.contains_key(key) {
+                            report_missing(node, key, doc, $crate::record!(@merges $mode), reader);
                         }
-                        match entry {
-                            Some(entry) => reader.meaning(concat!($($fdoc, "\n"),+), |reader| {
-                                reader.within(key, |reader| Field::read(Some(&entry.node), reader))
-                            }),
-                            None => Field::read(None, reader),
-                        }
+                        reader.key::<$ty>(table, key, doc)
                     };
                 )*
                 reader.note_table(node.span, &KNOWN);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::decode::Field;
 use crate::diagnostic::Diagnostics;
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::{Node, Table, Value};
 use crate::inventory::unread::Unread;
 use crate::source::Span;
 
@@ -43,6 +44,17 @@ impl Reader {
         value
     }
 
+    /// Reads a key of a table, which means `doc`. There are a thousand such keys: this is there once for each type.
+    #[inline(never)]
+    pub fn key<T: Field>(&mut self, table: &Table, key: &str, doc: &'static str) -> T {
+        match table.get(key) {
+            Some(entry) => {
+                self.meaning(doc, |reader| reader.within(key, |reader| T::read(Some(&entry.node), reader)))
+            }
+            None => T::read(None, self),
+        }
+    }
+
     /// Reads at the same place, with findings of its own.
     pub fn apart<T>(&self, read: impl FnOnce(&mut Self) -> T) -> (T, Diagnostics, Unread) {
         let mut own =
@@ -72,7 +84,7 @@ impl Reader {
         };
         let Some(mut node) = self.root.as_deref() else { return false };
         for key in path {
-            match node.table().and_then(|table| table.get(*key)) {
+            match node.table().and_then(|table| table.get(key)) {
                 Some(entry) => node = &entry.node,
                 None => return false,
             }

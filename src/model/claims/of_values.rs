@@ -54,9 +54,9 @@ fn read(node: &Node, asked: &mut Vec<Spanned<IpAddr>>) {
             if off || value("type").and_then(Node::text).is_some_and(another) {
                 return;
             }
-            let shared = SHARING.iter().any(|key| table.contains_key(*key));
+            let shared = SHARING.iter().any(|key| table.contains_key(key));
             for (key, entry) in table.iter() {
-                match ASKING.contains(&key.as_str()) {
+                match ASKING.contains(&key) {
                     true if shared => {}
                     true => read_addresses(&entry.node, asked),
                     false => read(&entry.node, asked),

@@ -12,7 +12,7 @@ use crate::model::flux::{on, policy};
 use crate::model::gitops::{Flux, SubstituteFrom};
 use crate::model::naming::{NameKind, optional_name};
 use crate::model::references::Resolver;
-use crate::model::texts::{Texts, optional, texts};
+use crate::model::texts::{optional, texts};
 use crate::source::{Span, Spanned};
 
 /// How Flux applies one folder of the tree.
@@ -151,7 +151,7 @@ pub fn lower_stack(
         }
         Some(OrOff::On(own)) => {
             // They stand in the Kustomization, and Flux looks for no variables in them.
-            let own: Texts = resolver.unescaped(|resolver| texts(resolver, own));
+            let own: Vec<_> = resolver.unescaped(|resolver| texts(resolver, own));
             apply.substitute.extend(own);
         }
         None => {}

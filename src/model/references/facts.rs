@@ -189,7 +189,7 @@ impl Resolver<'_> {
         if let (Some(host), Some(ingress)) = (first_host(service), ingress) {
             let path = service.path.as_ref().and_then(|paths| paths.0.first());
             let path = path.map_or("", |path| path.value.trim_end_matches('/'));
-            let scheme = crate::model::ingress::route_scheme(service.tls.as_ref(), ingress);
+            let scheme = crate::model::ingress::route_scheme(service.tls.as_deref(), ingress);
             return Some(self.full_host(host, trail).map(|host| format!("{scheme}://{host}{path}")));
         }
         let address = service.ip.as_ref().and_then(|ip| ip.on()?.0.first())?;

@@ -8,7 +8,7 @@ use super::facts::SERVICE_FACTS;
 use super::parts::{Expanded, Part, Parts};
 use super::{LENGTH_LIMIT, LOOKUP_LIMIT, Resolver};
 use crate::diagnostic::{Code, nearest};
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::{Node, Table, Value};
 use crate::model::{REFERENCE_CYCLE, REFERENCE_TO_ABSENT_SERVICE, UNKNOWN_REFERENCE};
 use crate::source::{Span, Spanned};
 use crate::spelling::listed;
@@ -205,7 +205,7 @@ impl Resolver<'_> {
             Value::Integer(number) => Ok(Fact { text: text(), own: Some(Json::from(*number)) }),
             Value::Boolean(flag) => Ok(Fact { text: text(), own: Some(Json::from(*flag)) }),
             Value::Float(_) => Ok(Fact::from(text())),
-            Value::Datetime(text) => Ok(Fact::from(text.clone())),
+            Value::Datetime(text) => Ok(Fact::from(text.to_string())),
             Value::Array(items) if items.len() == 1 => self.scalar(&items[0], keys, trail),
             Value::Array(items) => Err(Failure::Unknown {
                 what: format!("it is a list of {} values", items.len()),
@@ -250,8 +250,7 @@ impl Resolver<'_> {
         let missing = keys.get(depth).copied().unwrap_or_default();
         let own = self.node(&keys[..depth]).and_then(Node::table);
         let facts: &[&str] = if depth == 2 && keys[0] == "services" { SERVICE_FACTS } else { &[] };
-        let known =
-            own.into_iter().flat_map(|table| table.keys().map(String::as_str)).chain(facts.iter().copied());
+        let known = own.into_iter().flat_map(Table::keys).chain(facts.iter().copied());
         let near = self.guess(missing, known.clone());
         let help = match near {
             Some(near) => {

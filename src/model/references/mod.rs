@@ -70,7 +70,7 @@ pub struct Resolver<'a> {
     /// Whether what is resolved is only the common ground of environments, and never deployed as such.
     is_stand_in: bool,
     chart: Option<&'a str>,
-    services: Arc<BTreeMap<&'a str, Service>>,
+    services: Arc<BTreeMap<&'a str, Box<Service>>>,
     stacks: Arc<BTreeMap<&'a str, Stack>>,
     tables: Arc<[String]>,
     /// Of the places of addresses that are nothing but a reference, the way that it leads.
@@ -159,11 +159,12 @@ impl<'a> Resolver<'a> {
 
     /// A service as this environment has it, references still in place.
     pub fn service(&self, name: &str) -> Option<&Service> {
-        self.services.get(name).or_else(|| Some(&self.inventory.tables.services.get(name)?.value))
+        let own = || Some(&self.inventory.tables.services.get(name)?.value);
+        self.services.get(name).or_else(own).map(|service| &**service)
     }
 
     /// The services that this environment changes, references still in place.
-    pub fn changed_services(&self) -> Arc<BTreeMap<&'a str, Service>> {
+    pub fn changed_services(&self) -> Arc<BTreeMap<&'a str, Box<Service>>> {
         Arc::clone(&self.services)
     }
 

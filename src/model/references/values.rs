@@ -8,7 +8,7 @@ use super::Resolver;
 use super::lookup::Trail;
 use super::parts::only_reference;
 use crate::address::{BadAddress, Range, parse_host};
-use crate::inventory::node::{Node, Value};
+use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::value::{AddressText, Passthrough, QuantityText, Text};
 use crate::model::{BAD_ADDRESS, BAD_QUANTITY};
 use crate::quantity::Quantity;
@@ -18,7 +18,7 @@ use crate::source::{Span, Spanned};
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantityValue {
     /// As the inventory writes it.
-    pub text: String,
+    pub text: Box<str>,
     /// As a number.
     pub amount: Quantity,
 }
@@ -89,7 +89,7 @@ impl Resolver<'_> {
                 self.found.push(BAD_QUANTITY.at(text.span, "less than nothing", message));
                 None
             }
-            Ok(amount) => Some(Spanned::new(QuantityValue { text: text.value, amount }, text.span)),
+            Ok(amount) => Some(Spanned::new(QuantityValue { text: text.value.into(), amount }, text.span)),
             Err(bad) => {
                 let help = bad.help();
                 let mut diagnostic = BAD_QUANTITY.at(text.span, "not a quantity", bad.reason);
@@ -112,17 +112,18 @@ impl Resolver<'_> {
         match &node.value {
             Value::String(text) => match only_reference(text) {
                 Some(path) => self.fact(path, node.span),
-                None => Json::String(self.text(&Text::new(text.clone(), node.span)).value),
+                None => Json::String(self.text(&Text::new(text.to_string(), node.span)).value),
             },
             Value::Integer(number) => Json::from(*number),
             Value::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
             Value::Boolean(flag) => Json::Bool(*flag),
-            Value::Datetime(text) => Json::String(text.clone()),
+            Value::Datetime(text) => Json::String(text.to_string()),
             Value::Array(items) => Json::Array(items.iter().map(|item| self.json(item)).collect()),
             Value::Table(table) => {
-                let mut keys: Vec<&String> = table.keys().collect();
-                keys.sort();
-                Json::Object(keys.into_iter().map(|key| (key.clone(), self.json(&table[key].node))).collect())
+                let mut entries: Vec<(&str, &Entry)> = table.iter().collect();
+                entries.sort_by_key(|(key, _)| *key);
+                let json = |(key, entry): (&str, &Entry)| (key.to_owned(), self.json(&entry.node));
+                Json::Object(entries.into_iter().map(json).collect())
             }
             Value::Null => Json::Object(serde_json::Map::new()),
         }

@@ -44,7 +44,7 @@ impl Resolver<'_> {
         };
         match &self.node(&keys).or(first)?.value {
             Value::String(text) => Some(text),
-            Value::Array(items) => match items.as_slice() {
+            Value::Array(items) => match &**items {
                 [Node { value: Value::String(text), .. }] => Some(text),
                 _ => None,
             },

@@ -6,6 +6,8 @@ mod offers;
 mod pods;
 mod routes;
 
+use std::sync::Arc;
+
 use crate::object::names::{self, Folder, Wait};
 use crate::object::path::{Here, PackedPath};
 use crate::object::sense::pod_template;
@@ -46,8 +48,8 @@ pub enum Offered {
     Pods(Labels, Vec<String>),
 }
 
-/// Labels, sorted.
-pub type Labels = Vec<(String, String)>;
+/// Labels, sorted. A Service and its pods mostly have the same.
+pub type Labels = Arc<[(String, String)]>;
 
 /// The namespace that something is looked for in.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,6 +166,16 @@ struct Reader {
 }
 
 impl Reader {
+    /// The labels of an object or of its pods: those of the one before, if they are the same.
+    fn labels(&self, map: Option<&Value>) -> Labels {
+        let labels = labels(map);
+        let known = self.links.offers.iter().rev().find_map(|offer| match &offer.what {
+            Offered::Service(.., known) | Offered::Pods(known, _) => Some(known),
+            Offered::Name(..) => None,
+        });
+        known.filter(|known| **known == labels).cloned().unwrap_or(labels)
+    }
+
     fn offer(&mut self, what: Offered) {
         self.links.offers.push(Offer { namespace: self.namespace.clone(), what });
     }
@@ -360,7 +372,7 @@ fn sorted(texts: impl IntoIterator<Item = String>) -> Vec<String> {
 
 fn labels(map: Option<&Value>) -> Labels {
     let entries = map.and_then(Value::as_object).into_iter().flatten();
-    let mut labels: Labels = entries.map(|(key, value)| (key.clone(), scalar(value))).collect();
+    let mut labels: Vec<_> = entries.map(|(key, value)| (key.clone(), scalar(value))).collect();
     labels.sort();
-    labels
+    labels.into()
 }

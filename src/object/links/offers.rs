@@ -1,7 +1,7 @@
 //! What objects offer others: names with keys, Services with ports, pods with labels.
 
 use super::pods::containers_of;
-use super::{NAMED, Offer, Offered, Reader, items, kind_and_group, labels, scalar, sorted};
+use super::{NAMED, Offer, Offered, Reader, items, kind_and_group, scalar, sorted};
 use crate::object::names::{self, OF_CLUSTER};
 use crate::object::sense::pod_template;
 use crate::object::{Map, Value};
@@ -37,7 +37,7 @@ impl Reader {
                 let ports = items(object, &["spec", "ports"]).iter();
                 let ports = ports.flat_map(|port| [port.get("name"), port.get("port")]).flatten();
                 let ports = sorted(ports.map(scalar));
-                let labels = labels(object.pointer("/metadata/labels"));
+                let labels = self.labels(object.pointer("/metadata/labels"));
                 self.offer(Offered::Service(name.unwrap_or_default().to_owned(), ports, labels));
             }
             _ => {
@@ -59,7 +59,8 @@ impl Reader {
         if let Some((template, _)) = pod_template(object) {
             let ports = containers(template).flat_map(|(_, _, container)| items(container, &["ports"]));
             let ports = sorted(ports.filter_map(|port| port.get("name")?.as_str()).map(str::to_owned));
-            self.offer(Offered::Pods(labels(template.pointer("/metadata/labels")), ports));
+            let labels = self.labels(template.pointer("/metadata/labels"));
+            self.offer(Offered::Pods(labels, ports));
         }
     }
 

@@ -191,11 +191,8 @@ fn bombs() -> Vec<Vec<u8>> {
 const PARTIAL: &str = "{% macro greet(x) %}hello: {{ x }}\n{% endmacro %}{% block body %}apiVersion: v1\nkind: X\n{% endblock %}";
 
 fn engine(name: &str, text: &str) -> Result<Engine, Diagnostics> {
-    let file = |path: &str, text: &str| TemplateFile {
-        path: path.to_owned(),
-        file: FileId(0),
-        text: text.to_owned(),
-    };
+    let file =
+        |path: &str, text: &str| TemplateFile { path: path.to_owned(), file: FileId(0), text: text.into() };
     let set = TemplateSet::new(vec![file("_p.j2", PARTIAL)], vec![file(name, text)]);
     assert!(set.diagnostics.is_empty());
     let mut made = Engine::new(&set.value, emit);

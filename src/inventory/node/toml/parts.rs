@@ -4,6 +4,8 @@
 //! of the last one were; those of a long file are the most memory that reading it touches.
 
 use ::toml::de::DeTable;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
@@ -13,7 +15,7 @@ use crate::inventory::node::{Entry, Node, Table, Value};
 use crate::source::{FileId, Span};
 
 /// A part has at least so many bytes.
-const LENGTH: usize = 64 << 10;
+const LENGTH: usize = 16 << 10;
 
 /// Reads a file in parts; none if it is short, at fault, or not certain to be the sum of its parts: whoever reads it as
 /// a whole then will say what is wrong with it.
@@ -27,11 +29,8 @@ fn sum(text: &str, file: FileId, length: usize) -> Option<Node> {
         return None;
     }
     let tables: Option<Vec<Table>> = parts.par_iter().map(table).collect();
-    let mut tables = tables?.into_iter();
-    let first = tables.next()?;
-    let whole = tables.try_fold(first, |whole, part| joined(whole, part, text))?;
     // As the parser has it.
-    Some(Node::new(Span::new(file, 0..0), Value::Table(Box::new(whole))))
+    Some(Node::new(Span::new(file, 0..0), Value::Table(joined(tables?, text)?)))
 }
 
 /// Cuts a text before headers of two plain names, such as `[services.plex]`. Within a text or a list of several lines
@@ -69,30 +68,36 @@ fn table(place: &Place<'_>) -> Option<Table> {
     found.is_empty().then_some(table)
 }
 
-/// Adds what stands in a later part. What both have must be tables that only headers of their members speak of, and have
-/// no member in common.
-fn joined(mut whole: Table, part: Table, text: &str) -> Option<Table> {
-    for (name, entry) in part {
+/// What later parts have of a table.
+type Members = Vec<(Box<str>, Entry)>;
+
+/// All that stands in the parts. What two of them have must be tables that only headers of their members speak of, and
+/// have no member in common.
+fn joined(parts: Vec<Table>, text: &str) -> Option<Table> {
+    let mut whole: IndexMap<Box<str>, (Entry, Members), RandomState> = IndexMap::default();
+    for (name, entry) in parts.into_iter().flatten() {
         match whole.entry(name) {
-            Slot::Vacant(slot) => drop(slot.insert(entry)),
+            Slot::Vacant(slot) => drop(slot.insert((entry, Vec::new()))),
             Slot::Occupied(mut slot) => {
-                if !(is_open(slot.get(), text) && is_open(&entry, text)) {
+                let (first, more) = slot.get_mut();
+                let both_open = is_open(first, text) && is_open(&entry, text);
+                let Value::Table(members) = entry.node.value else { return None };
+                if !both_open {
                     return None;
                 }
-                let (Value::Table(own), Value::Table(more)) =
-                    (&mut slot.get_mut().node.value, entry.node.value)
-                else {
-                    return None;
-                };
-                for (name, entry) in *more {
-                    if own.insert(name, entry).is_some() {
-                        return None;
-                    }
-                }
+                more.extend(members);
             }
         }
     }
-    Some(whole)
+    let complete = |(name, (mut entry, more)): (Box<str>, (Entry, Members))| {
+        let apart = more.is_empty()
+            || match &mut entry.node.value {
+                Value::Table(own) => own.append(more),
+                _ => false,
+            };
+        apart.then_some((name, entry))
+    };
+    whole.into_iter().map(complete).collect()
 }
 
 /// Whether a table is only there because of headers such as `[services.plex]`: no header or key of its own speaks of it.
