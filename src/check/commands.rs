@@ -1,6 +1,5 @@
 //! Commands whose first word is a whole line: Kubernetes starts no shell that would take it apart.
 
-use crate::check::spelling::everywhere;
 use crate::diagnostic::{Diagnostics, codes};
 use crate::inventory::node::{Node, Value};
 use crate::model::Model;
@@ -31,7 +30,7 @@ const OF_SHELLS: &[char] = &['|', '&', ';', '<', '>', '$', '`', '\'', '"', '\\',
 
 /// Runs the rule about commands.
 pub fn check(model: &Model, found: &mut Diagnostics) {
-    for place in COMMANDS.iter().flat_map(|pattern| everywhere(model, pattern)) {
+    for place in COMMANDS.iter().flat_map(|pattern| model.everywhere(pattern)) {
         let Some((program, text)) = program(place.node) else { continue };
         let mut words = text.split_whitespace();
         let (Some(first), Some(_), false) = (words.next(), words.next(), text.contains("${")) else {

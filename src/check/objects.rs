@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::check::manifests::{Manifest, is_kustomization};
-use crate::check::spelling::everywhere;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, codes};
 use crate::inventory::node::{Node as Raw, Value as Written};
 use crate::model::service::Service;
@@ -147,7 +146,7 @@ const RELABELING: &str = "monitoring.coreos.com/v1 ServiceMonitor spec.endpoints
 /// Judges what is handed to Kubernetes as the inventory has it: nothing needs to be rendered for that.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for (pattern, of) in HANDED {
-        for place in everywhere(model, pattern).iter().filter(|place| place.node.table().is_some()) {
+        for place in model.everywhere(pattern).iter().filter(|place| place.node.table().is_some()) {
             // A cluster may have newer definitions than are known here: of that the objects tell.
             let sure = |fault: &Fault| !fault.unsure;
             for fault in judge_value(&plain(place.node), of, minor(model)).into_iter().filter(sure) {

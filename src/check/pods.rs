@@ -2,7 +2,6 @@
 
 use crate::check::objects::said_place;
 use crate::check::placement::patched;
-use crate::check::spelling::everywhere;
 use crate::diagnostic::Diagnostics;
 use crate::inventory::node::{Node, Table, Value};
 use crate::inventory::service::Kind;
@@ -26,7 +25,7 @@ const OF_PROCESSES: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mq
 /// Runs every rule about pods that are never made.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for (pattern, faults) in RULES {
-        for place in everywhere(model, pattern) {
+        for place in model.everywhere(pattern) {
             let faults = place.node.table().map(faults).unwrap_or_default();
             faults.into_iter().for_each(|fault| report(&place.subject(), fault, found));
         }

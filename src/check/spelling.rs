@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 
 use crate::diagnostic::Diagnostics;
-use crate::inventory::node::{Entry, Node, Value};
+use crate::inventory::node::{Node, Value};
+use crate::model::written::Place;
 use crate::model::{BAD_VALUE, Model};
 use crate::object::naming::{WORD, data_key_fault, label_value_fault, qualified_fault, search_fault};
 use crate::quantity::Quantity;
@@ -80,30 +81,10 @@ const VALUES: &[(&str, &str, Judge)] = &[
     ("monitoring.folder-annotation", "an annotation", |_, node| qualified_text(node, true)),
 ];
 
-/// A value of the inventory, with the keys that lead to it.
-pub(super) struct Place<'m> {
-    pub(super) path: Vec<&'m str>,
-    pub(super) key: Span,
-    pub(super) node: &'m Node,
-}
-
-impl Place<'_> {
-    /// What a finding is about: the service, stack or table.
-    pub(super) fn subject(&self) -> String {
-        let path = match self.path.as_slice() {
-            ["environments", _, rest @ ..] => rest,
-            path => path,
-        };
-        let named = ["services", "stacks", "nodes", "storage-classes"];
-        let length = if path.first().is_some_and(|table| named.contains(table)) { 2 } else { 1 };
-        path.iter().take(length).copied().collect::<Vec<_>>().join(".")
-    }
-}
-
 /// Reports words that Kubernetes refuses.
 pub fn check(model: &Model, found: &mut Diagnostics) {
     for (pattern, what, judge) in KEYS {
-        for place in everywhere(model, pattern) {
+        for place in model.everywhere(pattern) {
             let Some(table) = place.node.table() else { continue };
             for (key, entry) in table {
                 report(&place, entry.key, key, what, judge(key, &entry.node), found);
@@ -114,7 +95,7 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
         }
     }
     for (pattern, what, judge) in VALUES {
-        for place in everywhere(model, pattern) {
+        for place in model.everywhere(pattern) {
             let text = scalar(place.node).unwrap_or_default();
             report(&place, place.node.span, &text, what, judge("", place.node), found);
         }
@@ -143,53 +124,6 @@ fn too_long(place: &Place<'_>, found: &mut Diagnostics) {
     if length > MOST_ANNOTATIONS {
         let message = "annotations of more than 256 KiB, which is all that Kubernetes takes";
         found.push(BAD_VALUE.at(place.key, "too long", message).about(place.subject()));
-    }
-}
-
-/// What stands at a path, in the defaults and in every environment. `*` is any key, `[]` any item of a list.
-pub(super) fn everywhere<'m>(model: &'m Model, pattern: &'m str) -> Vec<Place<'m>> {
-    let steps: Vec<&str> = pattern.split('.').collect();
-    let mut all = places(&model.written, &steps);
-    if steps.first().is_some_and(|table| ["services", "stacks"].contains(table)) {
-        let below: Vec<&str> = ["environments", "*"].into_iter().chain(steps).collect();
-        all.extend(places(&model.written, &below));
-    }
-    all
-}
-
-fn places<'m>(root: &'m Node, steps: &[&'m str]) -> Vec<Place<'m>> {
-    let mut found = Vec::new();
-    descend(root, root.span, steps, &mut Vec::new(), &mut found);
-    found
-}
-
-/// Adds what stands where `steps` lead from a node. `path` are the keys that lead to it, `key` is the last of them.
-fn descend<'m>(
-    node: &'m Node,
-    key: Span,
-    steps: &[&str],
-    path: &mut Vec<&'m str>,
-    found: &mut Vec<Place<'m>>,
-) {
-    let Some((step, rest)) = steps.split_first() else {
-        return found.push(Place { path: path.clone(), key, node });
-    };
-    match (&node.value, *step) {
-        (Value::Array(items), "[]") => {
-            items.iter().for_each(|item| descend(item, item.span, rest, path, found));
-        }
-        (Value::Table(table), step) => {
-            let follow = |(key, entry): (&'m str, &'m Entry)| {
-                path.push(key);
-                descend(&entry.node, entry.key, rest, path, found);
-                path.pop();
-            };
-            match step {
-                "*" => table.iter().for_each(follow),
-                _ => table.get_key_value(step).into_iter().for_each(follow),
-            }
-        }
-        _ => {}
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::spelling::{Place, everywhere};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::inventory::backup::Mover;
 use crate::inventory::node::Value;
@@ -78,35 +77,26 @@ pub fn check(model: &Model, found: &mut Diagnostics) {
 /// What counts is whether the other key stands anywhere: in the defaults or in one of the environments.
 fn needs(model: &Model, rule: &Needs, found: &mut Diagnostics) {
     let key = format!("{}.{}", rule.table, rule.key);
-    let asked = everywhere(model, &key);
+    let asked = model.everywhere(&key);
     if asked.is_empty() {
         return;
     }
     let length = rule.table.split('.').count();
-    let mut met: BTreeSet<Vec<String>> = BTreeSet::new();
+    let mut met: BTreeSet<Vec<&str>> = BTreeSet::new();
     for other in rule.any_of {
         let pattern = format!("{}.{other}", rule.table);
-        let there = everywhere(model, &pattern);
+        let there = model.everywhere(&pattern);
         let there = there.iter().filter(|place| !matches!(place.node.value, Value::Boolean(false)));
-        met.extend(there.map(|place| owner(place, length)));
+        met.extend(there.map(|place| place.owner(length).to_vec()));
     }
-    for place in asked.iter().filter(|place| !met.contains(&owner(place, length))) {
-        let table = owner(place, length);
+    for place in asked.iter().filter(|place| !met.contains(place.owner(length))) {
+        let table = place.owner(length);
         let wanted: Vec<String> =
             rule.any_of.iter().filter_map(|key| Some(format!("`{}`", key.rsplit('.').next()?))).collect();
         let message = format!("`{}` has `{}` and no {}", table.join("."), rule.key, wanted.join(" or "));
         let finding = UNUSED_KEY.at(place.key, "has no effect", message);
         found.push(finding.about(table[..2].join(".")).help(format!("{}, or drop the key", rule.help)));
     }
-}
-
-/// The table that a place is in, without the environment that changes it.
-fn owner(place: &Place<'_>, length: usize) -> Vec<String> {
-    let path = match place.path.as_slice() {
-        ["environments", _, rest @ ..] => rest,
-        path => path,
-    };
-    path.iter().take(length).map(|&key| key.to_owned()).collect()
 }
 
 /// Keys of a backup that its mover does not know.

@@ -50,7 +50,10 @@ pub fn run(command: &IpCommand) -> Result<Exit> {
                 say(quiet.quiet, &format!("{any} {who} may have got one of the free addresses"));
             }
             if found < *count as usize {
-                tell(&format!("only {found} of {count} are free\n"));
+                tell(&match found {
+                    0 => "none is free\n".to_owned(),
+                    _ => format!("only {found} of {count} are free\n"),
+                });
                 return Ok(Exit::Findings);
             }
             Ok(Exit::Clean)

@@ -334,6 +334,24 @@ record! {
 }
 
 record! {
+    /// One more route to a service, beside the one of its `host`.
+    pub struct ServiceRoute {
+        /// Its host names. A name without a dot gets the environment's `domain`. Default: the service's.
+        host: Option<OneOrMany<Text>>,
+        /// Its path, or several. Default `/`.
+        path: Option<OneOrMany<Text>>,
+        /// The port it leads to, by name. Default: where the service's URL points.
+        port: Option<Text>,
+        /// Whether `path` is taken away before the service sees it. Default false.
+        strip_prefix: Option<Flag>,
+        /// Traefik's middlewares before it, by their names in `ingress.middlewares`; `[]` for none. Default: the service's.
+        middlewares: List<Text>,
+        /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as the service has it.
+        tls: Option<Box<Tls>>,
+    }
+}
+
+record! {
     /// A route to a Service that a chart brings.
     pub struct ChartRoute {
         /// Its host names, in full.

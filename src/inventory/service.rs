@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::inventory::backup::Backup;
 use crate::inventory::container::{InitContainer, Sidecar};
 use crate::inventory::images::ImagePolicy;
-use crate::inventory::ingress::Tls;
+use crate::inventory::ingress::{ServiceRoute, Tls};
 use crate::inventory::monitoring::{BasicAuth, Endpoint, MonitorKind};
 use crate::inventory::network::Gpu;
 use crate::inventory::node::{Node, Value};
@@ -236,24 +236,6 @@ record! {
         annotations: Map<Scalar>,
         /// Changes to its objects that no key above can say, by kind (`Deployment`, `Service` …): a strategic merge patch in Kubernetes' spelling. Of several of a kind it changes the one of the service's name; a stack's patch reaches the others.
         patch: Map<PassthroughTable>,
-    }
-}
-
-record! {
-    /// One more route to a service, beside the one of its `host`.
-    pub struct ServiceRoute {
-        /// Its host names. A name without a dot gets the environment's `domain`. Default: the service's.
-        host: Option<OneOrMany<Text>>,
-        /// Its path, or several. Default `/`.
-        path: Option<OneOrMany<Text>>,
-        /// The port it leads to, by name. Default: where the service's URL points.
-        port: Option<Text>,
-        /// Whether `path` is taken away before the service sees it. Default false.
-        strip_prefix: Option<Flag>,
-        /// Traefik's middlewares before it, by their names in `ingress.middlewares`; `[]` for none. Default: the service's.
-        middlewares: List<Text>,
-        /// TLS of its hosts: `true`, `false`, or a table that says where the certificate comes from. Default: as the service has it.
-        tls: Option<Box<Tls>>,
     }
 }
 

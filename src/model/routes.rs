@@ -2,7 +2,7 @@
 
 use crate::inventory;
 use crate::inventory::MISSING_KEY;
-use crate::inventory::service::ServiceRoute;
+use crate::inventory::ingress::ServiceRoute;
 use crate::inventory::value::{OneOrMany, Text};
 use crate::model::environment::Around;
 use crate::model::host::full_hosts;

@@ -194,7 +194,7 @@ pub fn given(value: &impl Serialize) -> Value {
 }
 
 fn part(value: &impl Serialize, wanted: Given) -> Value {
-    value.serialize(wanted).unwrap_or_else(|fault| Value::from(minijinja::Error::from(fault)))
+    value.serialize(wanted).unwrap_or_else(Value::from)
 }
 
 /// The members of a struct or map of the caller's, in its order.

@@ -47,6 +47,13 @@ fn the_next_free_address_is_named() {
     let said = desk.run("ip next --count 4");
     assert_eq!((said.code, said.out.lines().count()), (Some(1), 3));
     assert!(said.err.contains("only 3 of 4 are free"), "{}", said.err);
+    let full = Desk::with(
+        "[metallb.pools.one]\naddresses = [\"10.0.0.60/32\"]\n\n[stacks.web]\n\n[services.plex]\nstack = \"web\"\n\
+         image = \"plex:1\"\nip = \"10.0.0.60\"\nports.http = 80\n",
+    );
+    let said = full.run("ip next");
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(said.err.contains("none is free"), "{}", said.err);
     let said = desk.run("ip next --pool hose");
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("did you mean `house`?"), "{}", said.err);

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::inventory::{SYNTAX, TOO_MUCH};
 use crate::source::{FileId, Source, Span};
 
-/// An inventory in TOML may hold so many values: each takes some two hundred bytes once it is read.
+/// An inventory in TOML may hold so many values: each takes over a hundred bytes once it is read.
 pub const VALUE_LIMIT: usize = 2_000_000;
 
 /// Reads TOML. Every syntax error is reported (the first of each line); what could be read is returned.

@@ -25,13 +25,21 @@ pub(super) enum Given {
     Member(usize),
 }
 
-/// A value that no template could read.
+/// Why serializing ends early.
 #[derive(Debug)]
-pub(super) struct Fault(String);
+pub(super) enum Fault {
+    /// The one member that was wanted: the others need not be looked at.
+    Member(Value),
+    /// A value that no template could read.
+    Unreadable(String),
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Member(value) => value.fmt(f),
+            Self::Unreadable(why) => f.write_str(why),
+        }
     }
 }
 
@@ -39,13 +47,16 @@ impl std::error::Error for Fault {}
 
 impl ser::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Unreadable(message.to_string())
     }
 }
 
-impl From<Fault> for Error {
+impl From<Fault> for Value {
     fn from(fault: Fault) -> Self {
-        Error::new(ErrorKind::BadSerialization, fault.0)
+        match fault {
+            Fault::Member(value) => value,
+            Fault::Unreadable(why) => Self::from(Error::new(ErrorKind::BadSerialization, why)),
+        }
     }
 }
 
@@ -79,9 +90,10 @@ pub(super) struct Fields {
 impl Fields {
     #[inline(never)]
     fn take<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Fault> {
-        if !matches!(self.wanted, Given::Member(_)) {
-            self.note(key);
+        if matches!(self.wanted, Given::Member(_)) {
+            return Err(Fault::Member(value.serialize(Given::Whole)?));
         }
+        self.note(key);
         if !matches!(self.wanted, Given::Keys) {
             self.values.push(value.serialize(Given::Whole)?);
         }
@@ -126,7 +138,8 @@ impl SerializeStruct for Fields {
     fn end(mut self) -> Result<Value, Fault> {
         let values = std::mem::take(&mut self.values);
         match self.wanted {
-            Given::Member(_) => Ok(values.into_iter().next().unwrap_or_default()),
+            // There are not so many.
+            Given::Member(_) => Ok(Value::default()),
             Given::Whole | Given::Keys => Ok(Value::from_object(GivenMap { keys: self.into_keys(), values })),
         }
     }
@@ -347,7 +360,7 @@ impl Serializer for Given {
         variant: &'static str,
         _length: usize,
     ) -> Result<Self::SerializeTupleVariant, Fault> {
-        Err(Fault(format!("`{name}::{variant}` is nothing that templates can read")))
+        Err(Fault::Unreadable(format!("`{name}::{variant}` is nothing that templates can read")))
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Entries, Fault> {
@@ -372,6 +385,6 @@ impl Serializer for Given {
         variant: &'static str,
         _length: usize,
     ) -> Result<Self::SerializeStructVariant, Fault> {
-        Err(Fault(format!("`{name}::{variant}` is nothing that templates can read")))
+        Err(Fault::Unreadable(format!("`{name}::{variant}` is nothing that templates can read")))
     }
 }
