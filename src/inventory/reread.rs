@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::diagnostic::Diagnostics;
 use crate::inventory::Form;
-use crate::inventory::node::{Node, again_from_toml, from_yaml};
+use crate::inventory::node::{Node, from_whole_toml, from_yaml};
 use crate::source::{FileId, Source};
 
 /// The tree of an inventory, which takes ten times the room of its text. Once the rules have run, only places of
@@ -43,7 +43,7 @@ impl Deref for Reread {
 fn read(source: &Source, file: FileId) -> Node {
     let mut found = Diagnostics::default();
     match Form::of(&source.path) {
-        Form::Toml => again_from_toml(source, file, &mut found).0,
+        Form::Toml => from_whole_toml(source, file, &mut found).0,
         Form::Yaml => from_yaml(source, file, &mut found).0,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use crate::source::Span;
 
 pub use self::table::{Entry, Table};
-pub use self::toml::{again_from_toml, from_toml};
+pub use self::toml::{from_toml, from_whole_toml};
 pub use self::yaml::from_yaml;
 
 /// Tables and lists nest at most this deep.

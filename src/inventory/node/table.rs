@@ -127,6 +127,7 @@ impl FromIterator<(Box<str>, Entry)> for Table {
     fn from_iter<I: IntoIterator<Item = (Box<str>, Entry)>>(entries: I) -> Self {
         let mut all: Box<[(Box<str>, Entry)]> = entries.into_iter().collect();
         let has_twins = if all.len() <= FEW {
+            // Some may have been in a longer table.
             all.iter_mut().for_each(|(_, entry)| entry.nth = 0);
             all.iter().enumerate().any(|(at, (name, _))| all[..at].iter().any(|(known, _)| known == name))
         } else {

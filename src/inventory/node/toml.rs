@@ -29,12 +29,12 @@ pub fn from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Nod
     }
     match parts::read(text, file) {
         Some(root) => (root, true),
-        None => again_from_toml(source, file, found),
+        None => from_whole_toml(source, file, found),
     }
 }
 
-/// The same, on this thread alone and without a limit: for what has been read before.
-pub fn again_from_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
+/// The same as a whole, on this thread alone, however much it is: what is short or at fault, or has been read before.
+pub fn from_whole_toml(source: &Source, file: FileId, found: &mut Diagnostics) -> (Node, bool) {
     let text = &*source.text;
     let (root, errors) = DeTable::parse_recoverable(text);
     let sound = report(&errors, &root, source, file, found);
