@@ -17,7 +17,7 @@ pub fn run(input: &Input, output: &Output, findings: &Findings, quiet: bool, col
     let out = output.out.clone().unwrap_or_else(|| found.folder.join("out"));
     take_part();
     let (existing, ()) = rayon::join(|| read_existing(&out), || inputs.parse_ahead());
-    inputs::add_hand_written(&mut inputs, &existing?, &out);
+    inputs::add_hand_written(&mut inputs, &existing?, &out)?;
     inputs.levels = findings.levels()?;
     let progress = Arc::clone(&inputs.progress);
     let diagnostics = watched(&progress, quiet, || all_findings(&mut inputs));

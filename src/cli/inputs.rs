@@ -10,7 +10,7 @@ use bayplan::tree::{Entry, Existing, TreePath};
 use bayplan::{Inputs, wanted_files};
 
 use super::args::Input;
-use crate::disk::{read_beside, read_inventory, read_templates};
+use crate::disk::{read_again, read_beside, read_inventory, read_templates};
 
 /// The names that are looked for, the first one first.
 pub const NAMES: [&str; 3] = ["inventory.toml", "inventory.yaml", "inventory.yml"];
@@ -77,7 +77,11 @@ pub fn read(found: &Found, input: &Input) -> Result<Inputs> {
 }
 
 /// Adds what people put into the output folder by hand, and what Flux wrote there.
-pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
+///
+/// # Errors
+///
+/// If that cannot be read.
+pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) -> Result<()> {
     for (path, text) in existing.hand_written() {
         let file = inputs.sources.add(Source::new(format!("{}/{path}", out.display()), text));
         inputs.hand_written.push(HandWritten { path: path.clone(), file });
@@ -87,9 +91,15 @@ pub fn add_hand_written(inputs: &mut Inputs, existing: &Existing, out: &Path) {
         inputs.unread.push(Unread { file, path: path.to_owned(), reason });
     }
     inputs.rendered = existing.iter().next().map(|_| out.display().to_string());
-    let images = TreePath::parse(images::FILE).ok().and_then(|path| existing.get(&path));
-    if let Some(Entry::File(text)) = images {
+    let images = TreePath::parse(images::FILE).ok();
+    let text = match images.as_ref().and_then(|path| Some((path, existing.get(path)?))) {
+        Some((_, Entry::File(text))) => Some(text.clone()),
+        Some((path, Entry::Ours(_))) => read_again(out, path)?,
+        _ => None,
+    };
+    if let Some(text) = text {
         let path = format!("{}/{}", out.display(), images::FILE);
-        inputs.image_updates = Some(inputs.sources.add(Source::new(path, text.as_str())));
+        inputs.image_updates = Some(inputs.sources.add(Source::new(path, text)));
     }
+    Ok(())
 }

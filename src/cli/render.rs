@@ -1,14 +1,14 @@
 //! `bayplan render` and `bayplan diff`: the tree, as it should be and as it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use bayplan::check::settings::Levels;
 use bayplan::diagnostic::Diagnostics;
 use bayplan::report::{Format, Style, visible};
 use bayplan::source::Sources;
-use bayplan::tree::{Medium, Plan, Tree};
+use bayplan::tree::{Medium, Plan, Tree, TreePath};
 use bayplan::{Inputs, catalog, compile};
 
 use super::args::{Findings, Input, Output, When};
@@ -16,7 +16,7 @@ use super::inputs::{self, Found};
 use super::paths::from_top;
 use super::progress::watched;
 use super::{Exit, print, report, say, stdout_style, take_part, tell};
-use crate::disk::{Lock, Report, apply, read_existing};
+use crate::disk::{Lock, Report, apply, read_again, read_existing};
 
 /// What `render` may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,24 @@ fn compare_with(
     take_part();
     let (existing, ()) = rayon::join(|| read_existing(out), || inputs.parse_ahead());
     let existing = existing?;
-    inputs::add_hand_written(&mut inputs, &existing, out);
+    inputs::add_hand_written(&mut inputs, &existing, out)?;
     let progress = Arc::clone(&inputs.progress);
     let outcome = watched(&progress, quiet, || compile(&mut inputs));
     let mut diagnostics = outcome.diagnostics;
     // The process ends as soon as all is written, and both processors have enough to do until then.
     std::mem::forget(inputs.kept);
     let mut sources = inputs.sources;
-    let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force));
+    let unread = Mutex::new(None);
+    let read = |path: &TreePath| {
+        read_again(out, path).unwrap_or_else(|error| {
+            *unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            None
+        })
+    };
+    let plan = outcome.value.map(|tree: Tree| Plan::compare_reading(&tree, &existing, force, &read));
+    if let Some(error) = unread.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
     if let Some(plan) = &plan {
         diagnostics.absorb(plan.report(&out.display().to_string(), &mut sources));
     }

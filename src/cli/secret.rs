@@ -40,7 +40,7 @@ pub fn list(input: &Input, output: &Output, format: Listing) -> Result<Exit> {
     let existing = read_existing(&output.out.clone().unwrap_or_else(|| place.folder.join("out")))?;
     let there = |path: &str| {
         let path = TreePath::parse(path);
-        path.is_ok_and(|path| matches!(existing.get(&path), Some(Entry::File(_))))
+        path.is_ok_and(|path| matches!(existing.get(&path), Some(Entry::File(_) | Entry::Ours(_))))
     };
     let all = wanted(&model);
     print(&match format {

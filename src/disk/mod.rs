@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, bail};
 pub use apply::{Report, apply};
 pub use beside::{read_beside, write_signed};
 pub use lock::Lock;
-pub use survey::read_existing;
+pub use survey::{read_again, read_existing};
 
 use bayplan::template::looks_meant;
 use bayplan::tree::TreePath;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use bayplan::tree::{Entry, Existing, SIGNATURE_START, TreePath, looks_signed};
+use bayplan::tree::{Entry, Existing, SIGNATURE_START, Seal, TreePath, looks_signed};
 
 use super::folder::{Folder, Kind};
 use super::{MAX_OURS, child, open_below, open_named, shown};
@@ -34,6 +34,29 @@ pub fn read_existing(root: &Path) -> Result<Existing> {
     passed.sort_unstable();
     existing.pass_over(passed);
     Ok(existing)
+}
+
+/// Reads a file of the output folder again; none if it has gone, or is no text any more.
+pub fn read_again(root: &Path, path: &TreePath) -> Result<Option<String>> {
+    let read = || {
+        let Some(folder) = open_named(root)? else { return Ok(None) };
+        let above = path.parent();
+        let folder = match &above {
+            Some(above) => open_below(&folder, above.components())?,
+            None => Some(folder),
+        };
+        folder.map(|folder| read_entry(&folder, path.name())).transpose().map_err(anyhow::Error::from)
+    };
+    match read() {
+        Ok(Some(Entry::File(text))) => Ok(Some(text)),
+        Ok(_) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", shown(root, Some(path)))),
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 struct Survey<'a> {
@@ -122,7 +145,8 @@ impl Survey<'_> {
                 if self.bytes.fetch_add(length, Ordering::Relaxed) + length > MAX_READ {
                     bail!("`{}` holds over {} MiB of rendered files", self.root.display(), MAX_READ >> 20);
                 }
-                Ok(Some(Entry::File(text)))
+                // Mostly all of them stand as they are wanted: their texts would be as much again as the tree.
+                Ok(Some(Seal::of(&text).map_or_else(|| Entry::File(text), Entry::Ours)))
             }
             Ok(entry) => Ok(Some(entry)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

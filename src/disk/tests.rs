@@ -7,7 +7,9 @@ use tempfile::{TempDir, tempdir};
 
 use bayplan::tree::{Entry, Medium, Plan, Tree, TreePath, Trouble, sign};
 
-use super::{Lock, MAX_INVENTORY, MAX_OURS, Report, apply, read_existing, read_templates, read_text};
+use super::{
+    Lock, MAX_INVENTORY, MAX_OURS, Report, apply, read_again, read_existing, read_templates, read_text,
+};
 
 fn path(text: &str) -> TreePath {
     TreePath::parse(text).unwrap()
@@ -26,7 +28,12 @@ fn signed(name: &str, content: &str) -> String {
 }
 
 fn compare(out: &Path, wanted: &Tree) -> Plan {
-    Plan::compare(wanted, &read_existing(out).unwrap(), false)
+    compare_forcing(wanted, out, false)
+}
+
+fn compare_forcing(wanted: &Tree, out: &Path, force: bool) -> Plan {
+    let read = |path: &TreePath| read_again(out, path).unwrap();
+    Plan::compare_reading(wanted, &read_existing(out).unwrap(), force, &read)
 }
 
 fn render(out: &Path, wanted: &Tree) -> anyhow::Result<Report> {
@@ -166,7 +173,7 @@ fn hand_edited_and_foreign_files_stay_as_they_are() {
     assert_eq!(fs::read_to_string(out.join("a.yaml")).unwrap(), by_hand);
     assert_eq!(fs::read_to_string(out.join("b.yaml")).unwrap(), "mine: 1\n");
 
-    let forced = Plan::compare(&wanted, &read_existing(&out).unwrap(), true);
+    let forced = compare_forcing(&wanted, &out, true);
     assert_eq!(apply(&lock, &forced).unwrap(), Report { changed: 1, unchanged: 1, ..Report::default() });
     let troubles: Vec<_> = forced.conflicts.keys().map(TreePath::as_str).collect();
     assert_eq!(troubles, ["b.yaml", "c.yaml"]);

@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use diff::Medium;
 pub use path::{BadPath, MAX_COMPONENT, MAX_PATH, TreePath};
-pub use plan::{Change, Entry, Existing, Plan, Trouble};
+pub use plan::{Change, Entry, Existing, Plan, ReadAgain, Trouble};
 pub use report::{CODES, HAND_EDITED_FILE, PATH_TAKEN, PATHS_DIFFER_IN_CASE_ONLY, SYMLINK_IN_TREE};
-pub use signature::{SIGNATURE_START, Signed, can_be_signed, looks_signed, sign, signature};
+pub use signature::{SIGNATURE_START, Seal, Signed, can_be_signed, looks_signed, sign, signature};
 
 /// The files that a run wants to stand in the output folder: contents without the signature line.
 #[derive(Clone, Debug, PartialEq, Eq)]

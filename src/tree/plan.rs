@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::tree::signature::{Parts, same_body};
+use crate::tree::signature::{Parts, Seal, same_body};
 use crate::tree::{Signed, Tree, TreePath, looks_signed, signature};
 
 /// What stands at a path below the output folder.
@@ -12,6 +12,8 @@ use crate::tree::{Signed, Tree, TreePath, looks_signed, signature};
 pub enum Entry {
     /// A regular file and all of its text.
     File(String),
+    /// A file of ours that nobody has changed. Its text is read again if another is wanted.
+    Ours(Seal),
     /// A regular file that is not UTF-8.
     NotUtf8,
     /// A regular file too large to be one of ours.
@@ -137,29 +139,42 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares what is wanted with what stands. With `force`, files of ours that a person changed are replaced;
+    /// Compares what is wanted with what stands, of which all texts are known. With `force`, files of ours that a person changed are replaced;
     /// what never was ours is not.
     pub fn compare(wanted: &Tree, existing: &Existing, force: bool) -> Self {
+        Self::compare_reading(wanted, existing, force, &|_| None)
+    }
+
+    /// The same, where `read` gives the text of a file that is known by its seal; none if it is not there any more.
+    pub fn compare_reading(wanted: &Tree, existing: &Existing, force: bool, read: ReadAgain<'_>) -> Self {
         let mut plan = Self { conflicts: case_twins(wanted), ..Self::default() };
         let blocked = plan.find_blocked_folders(wanted, existing);
         let files: Vec<(&TreePath, &str)> = wanted.iter().collect();
-        let signed: Vec<Option<String>> = files
+        let signed: Vec<Option<(String, Option<Entry>)>> = files
             .par_iter()
-            .map(|(path, content)| signed_anew(path, &wanted.origin, content, existing.get(path)))
+            .map(|(path, content)| {
+                let entry = existing.get(path);
+                let after = signed_anew(path, &wanted.origin, content, entry)?;
+                Some((after, entry.and_then(|entry| known(path, entry, read))))
+            })
             .collect();
         for ((path, _), after) in files.into_iter().zip(signed) {
             if !blocked.is_empty() && path.folders().any(|folder| blocked.contains(&folder)) {
                 continue;
             }
             match after {
-                Some(after) => {
-                    plan.place(path, after, existing.get(path), force || wanted.shared.contains(path));
+                Some((after, again)) => {
+                    // What is known by its seal alone, and cannot be read again, has gone.
+                    let entry = existing.get(path).filter(|entry| !matches!(entry, Entry::Ours(_)));
+                    let force = force || wanted.shared.contains(path);
+                    plan.place(path, after, again.as_ref().or(entry), force);
                 }
                 None => drop(plan.unchanged.insert(path.clone())),
             }
         }
         for (path, entry) in existing.iter().filter(|(path, _)| !wanted.contains(path)) {
-            plan.retire(path, entry, wanted, force);
+            let again = known(path, entry, read);
+            plan.retire(path, again.as_ref().unwrap_or(entry), wanted, force);
         }
         plan
     }
@@ -179,7 +194,9 @@ impl Plan {
             let trouble = match existing.get(&folder) {
                 _ if wanted.contains(&folder) => Trouble::WantedTwice,
                 Some(Entry::Symlink) => Trouble::Symlink,
-                Some(Entry::File(_) | Entry::NotUtf8 | Entry::TooLarge) => Trouble::FileOnTheWay,
+                Some(Entry::File(_) | Entry::Ours(_) | Entry::NotUtf8 | Entry::TooLarge) => {
+                    Trouble::FileOnTheWay
+                }
                 Some(Entry::Special) => Trouble::Special,
                 Some(Entry::Folder) | None => continue,
             };
@@ -191,7 +208,7 @@ impl Plan {
 
     fn place(&mut self, path: &TreePath, after: String, entry: Option<&Entry>, force: bool) {
         let trouble = match entry {
-            None => {
+            None | Some(Entry::Ours(_)) => {
                 self.create.insert(path.clone(), after);
                 return;
             }
@@ -236,6 +253,14 @@ impl Plan {
     }
 }
 
+/// Reads a file of the output folder again.
+pub type ReadAgain<'r> = &'r (dyn Fn(&TreePath) -> Option<String> + Sync);
+
+/// What is known by its seal, with all of its text.
+fn known(path: &TreePath, entry: &Entry, read: ReadAgain<'_>) -> Option<Entry> {
+    matches!(entry, Entry::Ours(_)).then(|| read(path).map(Entry::File)).flatten()
+}
+
 /// kustomize reads any of three names.
 fn is_second_kustomization(path: &TreePath, wanted: &Tree) -> bool {
     let beside = || path.parent()?.join("kustomization.yaml").ok();
@@ -246,7 +271,11 @@ fn is_second_kustomization(path: &TreePath, wanted: &Tree) -> bool {
 /// The whole file; none if it stands so already, byte by byte.
 fn signed_anew(path: &TreePath, origin: &str, content: &str, entry: Option<&Entry>) -> Option<String> {
     let parts = Parts::new(path, origin, content);
-    let stands = matches!(entry, Some(Entry::File(before)) if parts.are(before));
+    let stands = match entry {
+        Some(Entry::File(before)) => parts.are(before),
+        Some(Entry::Ours(seal)) => parts.have(seal),
+        _ => false,
+    };
     (!stands).then(|| parts.joined())
 }
 

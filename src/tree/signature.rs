@@ -102,9 +102,32 @@ impl<'c> Parts<'c> {
         rest == Some(self.body)
     }
 
+    /// Whether a seal is that of this file.
+    pub fn have(&self, seal: &Seal) -> bool {
+        let length = self.head.len() + self.line.len() + self.body.len();
+        length == seal.length && self.line.strip_suffix('\n') == Some(&*seal.line)
+    }
+
     /// The whole file.
     pub fn joined(&self) -> String {
         [self.head, &self.line, self.body].concat()
+    }
+}
+
+/// What a file of ours that nobody has changed is known by: all of its text need not be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    line: Box<str>,
+    length: usize,
+}
+
+impl Seal {
+    /// The seal of a file that stands as it was signed, byte by byte; none of any other.
+    pub fn of(text: &str) -> Option<Self> {
+        // What a signature does not look at.
+        let exact = !text.contains('\r') && !text.starts_with('\u{feff}') && text.ends_with('\n');
+        let (_, line, _) = parts(text).filter(|_| exact && signature(text) == Signed::Ours)?;
+        Some(Self { line: line.into(), length: text.len() })
     }
 }
 

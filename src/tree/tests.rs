@@ -5,7 +5,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use super::diff::escape;
 use super::signature::DIGEST;
 use super::{
-    Change, Entry, Existing, Medium, Plan, Signed, Tree, TreePath, Trouble, can_be_signed, sign, signature,
+    Change, Entry, Existing, Medium, Plan, Seal, Signed, Tree, TreePath, Trouble, can_be_signed, sign,
+    signature,
 };
 use crate::source::Sources;
 
@@ -496,6 +497,39 @@ proptest! {
         if before != after {
             prop_assert_eq!(patched(&before, &diff_of(&before, &after)), after);
         }
+    }
+
+    #[test]
+    fn what_is_known_by_its_seal_is_compared_as_all_of_its_text_would_be(
+        wanted in proptest::collection::btree_map("[ab](/[ab])?", "[xy\r\n]{0,3}", 0..5),
+        stands in proptest::collection::btree_map("[ab](/[ab])?", ("[xy\r\n]{0,3}", 0..7usize), 0..5),
+        force: bool,
+    ) {
+        let pairs: Vec<(&str, &str)> = wanted.iter().map(|(p, c)| (p.as_str(), c.as_str())).collect();
+        let tree = tree(&pairs);
+        let as_it_stands = |(name, (content, change)): (&String, &(String, usize))| {
+            let ours = signed(name, content);
+            let file = match change {
+                0 => ours.replace('\n', "\r\n"),
+                1 => format!("\u{feff}{ours}"),
+                2 => ours.trim_end_matches('\n').to_owned(),
+                3 => ours + "z\n",
+                4 => sign(&path(name), "other.toml", content),
+                5 => content.clone(),
+                _ => ours,
+            };
+            (path(name), file)
+        };
+        let texts: std::collections::BTreeMap<TreePath, String> = stands.iter().map(as_it_stands).collect();
+        let whole: Existing = texts.iter().map(|(path, file)| (path.clone(), text(file))).collect();
+        let sealed: Existing = texts.iter().map(|(path, file)| {
+            (path.clone(), Seal::of(file).map_or_else(|| text(file), Entry::Ours))
+        }).collect();
+        let read = |path: &TreePath| texts.get(path).cloned();
+        prop_assert_eq!(
+            Plan::compare_reading(&tree, &sealed, force, &read),
+            Plan::compare(&tree, &whole, force)
+        );
     }
 
     #[test]
