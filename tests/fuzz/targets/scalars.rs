@@ -5,7 +5,7 @@ use bayplan::cron;
 use bayplan::duration::seconds;
 use bayplan::quantity::Quantity;
 use bayplan::template::{Route, VARIABLES};
-use bayplan::tree::{SIGNATURE_START, Signed, TreePath, looks_signed, sign, signature};
+use bayplan::tree::{SIGNATURE_START, Seal, Signed, TreePath, looks_signed, sign, signature};
 
 use super::{Target, lines, text};
 use crate::trail::Trail;
@@ -370,6 +370,10 @@ fn signatures(input: &[u8], trail: &mut Trail) {
         assert_ne!(signature(&format!("{signed}x")), Signed::Ours);
         let (line, body) = signed.split_once('\n').unwrap();
         let cut: String = line.chars().take(line.chars().count() - 1).collect();
-        assert_ne!(signature(&format!("{cut}\n{body}")), Signed::Ours);
+        // How a line ends does not count.
+        assert!(line.ends_with('\r') || signature(&format!("{cut}\n{body}")) != Signed::Ours);
+        let exact = !text.contains('\r') && text.ends_with('\n');
+        assert_eq!(Seal::of(&signed).is_some(), exact || text.is_empty());
+        assert!(Seal::of(&format!("\u{feff}{signed}")).is_none());
     }
 }
