@@ -71,7 +71,7 @@ fn compare_with(
             None
         })
     };
-    let plan = outcome.value.map(|tree: Tree| Plan::compare_reading(&tree, &existing, force, &read));
+    let plan = outcome.value.map(|tree: Tree| Plan::compare(&tree, &existing, force, &read));
     if let Some(error) = unread.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }

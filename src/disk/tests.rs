@@ -33,7 +33,7 @@ fn compare(out: &Path, wanted: &Tree) -> Plan {
 
 fn compare_forcing(wanted: &Tree, out: &Path, force: bool) -> Plan {
     let read = |path: &TreePath| read_again(out, path).unwrap();
-    Plan::compare_reading(wanted, &read_existing(out).unwrap(), force, &read)
+    Plan::compare(wanted, &read_existing(out).unwrap(), force, &read)
 }
 
 fn render(out: &Path, wanted: &Tree) -> anyhow::Result<Report> {
@@ -212,7 +212,8 @@ fn an_absurdly_large_file_is_not_read() {
 #[cfg(unix)]
 mod links {
     use super::{
-        Lock, Path, Plan, Trouble, apply, compare, fresh, fs, names, put, read_existing, render, signed, tree,
+        Lock, Path, Trouble, apply, compare, compare_forcing, fresh, fs, names, put, read_existing, render,
+        signed, tree,
     };
     use std::os::unix::fs::symlink;
 
@@ -227,9 +228,8 @@ mod links {
         symlink(outside.join("new.yaml"), out.join("dangling.yaml")).unwrap();
         let wanted =
             tree(&[("apps/victim.yaml", "a: 1\n"), ("top.yaml", "t: 1\n"), ("dangling.yaml", "d: 1\n")]);
-        let existing = read_existing(&out).unwrap();
         for force in [false, true] {
-            let plan = Plan::compare(&wanted, &existing, force);
+            let plan = compare_forcing(&wanted, &out, force);
             assert_eq!(plan.conflicts.values().collect::<Vec<_>>(), [&Trouble::Symlink; 3]);
             assert!(plan.create.is_empty() && plan.change.is_empty() && plan.remove.is_empty());
         }

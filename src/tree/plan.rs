@@ -139,14 +139,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares what is wanted with what stands, of which all texts are known. With `force`, files of ours that a person changed are replaced;
-    /// what never was ours is not.
-    pub fn compare(wanted: &Tree, existing: &Existing, force: bool) -> Self {
-        Self::compare_reading(wanted, existing, force, &|_| None)
-    }
-
-    /// The same, where `read` gives the text of a file that is known by its seal; none if it is not there any more.
-    pub fn compare_reading(wanted: &Tree, existing: &Existing, force: bool, read: ReadAgain<'_>) -> Self {
+    /// Compares what is wanted with what stands. With `force`, files of ours that a person changed are replaced;
+    /// what never was ours is not. `read` gives the text of a file that is known by its seal; none if it has gone.
+    pub fn compare(wanted: &Tree, existing: &Existing, force: bool, read: ReadAgain<'_>) -> Self {
         let mut plan = Self { conflicts: case_twins(wanted), ..Self::default() };
         let blocked = plan.find_blocked_folders(wanted, existing);
         let files: Vec<(&TreePath, &str)> = wanted.iter().collect();
@@ -164,10 +159,8 @@ impl Plan {
             }
             match after {
                 Some((after, again)) => {
-                    // What is known by its seal alone, and cannot be read again, has gone.
-                    let entry = existing.get(path).filter(|entry| !matches!(entry, Entry::Ours(_)));
-                    let force = force || wanted.shared.contains(path);
-                    plan.place(path, after, again.as_ref().or(entry), force);
+                    let entry = again.as_ref().or_else(|| existing.get(path));
+                    plan.place(path, after, entry, force || wanted.shared.contains(path));
                 }
                 None => drop(plan.unchanged.insert(path.clone())),
             }
@@ -208,6 +201,7 @@ impl Plan {
 
     fn place(&mut self, path: &TreePath, after: String, entry: Option<&Entry>, force: bool) {
         let trouble = match entry {
+            // What was ours and cannot be read again has gone.
             None | Some(Entry::Ours(_)) => {
                 self.create.insert(path.clone(), after);
                 return;

@@ -30,6 +30,11 @@ fn standing(files: &[(&str, Entry)]) -> Existing {
     files.iter().map(|(name, entry)| (path(name), entry.clone())).collect()
 }
 
+/// Where all texts are known.
+fn compare(wanted: &Tree, existing: &Existing, force: bool) -> Plan {
+    Plan::compare(wanted, existing, force, &|_| None)
+}
+
 fn text(content: impl Into<String>) -> Entry {
     Entry::File(content.into())
 }
@@ -165,9 +170,9 @@ fn a_first_line_that_has_to_stay_the_first_does() {
             assert_eq!(signature(&edited), Signed::Edited, "{edited:?}");
         }
         let wanted = tree(&[(name, content)]);
-        let plan = Plan::compare(&wanted, &standing(&[(name, text(file.clone()))]), false);
+        let plan = compare(&wanted, &standing(&[(name, text(file.clone()))]), false);
         assert_eq!((names(&plan.change), plan.unchanged.len()), (vec![], 1), "{name}");
-        let plan = Plan::compare(&tree(&[]), &standing(&[(name, text(file))]), false);
+        let plan = compare(&tree(&[]), &standing(&[(name, text(file))]), false);
         assert_eq!(plan.remove.len(), 1, "{name}");
     }
 }
@@ -175,8 +180,7 @@ fn a_first_line_that_has_to_stay_the_first_does() {
 #[test]
 fn an_edit_below_a_line_that_stays_the_first_is_shown() {
     let file = signed("run.sh", "#!/bin/sh\nls\n").replace("ls", "cd");
-    let plan =
-        Plan::compare(&tree(&[("run.sh", "#!/bin/sh\nls\n")]), &standing(&[("run.sh", text(file))]), false);
+    let plan = compare(&tree(&[("run.sh", "#!/bin/sh\nls\n")]), &standing(&[("run.sh", text(file))]), false);
     let mut sources = Sources::default();
     let found = plan.report("out", &mut sources);
     let span = found.iter().next().unwrap().primary();
@@ -252,7 +256,7 @@ fn a_plan_sorts_files_by_what_is_to_be_done() {
         ("blob", Entry::NotUtf8),
     ]);
     for force in [false, true] {
-        let plan = Plan::compare(&wanted, &existing, force);
+        let plan = compare(&wanted, &existing, force);
         assert_eq!(names(&plan.create), ["new.yaml"]);
         assert_eq!(names(&plan.change), ["old.yaml"]);
         assert_eq!(names(&plan.remove), ["gone/gone.yaml"]);
@@ -268,10 +272,10 @@ fn a_plan_sorts_files_by_what_is_to_be_done() {
 fn what_stands_as_wanted_is_not_stale() {
     let wanted = tree(&[("a.yaml", "a\n")]);
     let existing = standing(&[("a.yaml", text(signed("a.yaml", "a\n"))), ("b.yaml", text("mine"))]);
-    let plan = Plan::compare(&wanted, &existing, false);
+    let plan = compare(&wanted, &existing, false);
     assert!(!plan.is_stale());
     assert_eq!(plan.diff("out", Medium::Pipe), "");
-    assert!(!Plan::compare(&Tree::new("x"), &Existing::default(), false).is_stale());
+    assert!(!compare(&Tree::new("x"), &Existing::default(), false).is_stale());
 }
 
 #[test]
@@ -279,14 +283,14 @@ fn hand_edits_are_kept_unless_forced() {
     let edited = |name| text(signed(name, "old\n").replace("old\n", "by hand\n"));
     let existing = standing(&[("a.yaml", edited("a.yaml")), ("gone.yaml", edited("gone.yaml"))]);
     let wanted = tree(&[("a.yaml", "2\n")]);
-    let plan = Plan::compare(&wanted, &existing, false);
+    let plan = compare(&wanted, &existing, false);
     assert_eq!(names(&plan.conflicts), ["a.yaml", "gone.yaml"]);
     assert!(plan.change.is_empty() && plan.remove.is_empty() && plan.is_stale());
     assert_eq!(plan.diff("", Medium::Pipe), "");
     let edits = plan.diff_of_edits("", Medium::Pipe);
     assert!(edits.contains("-by hand\n") && edits.contains("+2\n"), "{edits}");
 
-    let forced = Plan::compare(&wanted, &existing, true);
+    let forced = compare(&wanted, &existing, true);
     assert!(forced.conflicts.is_empty());
     assert_eq!((names(&forced.change), names(&forced.remove)), (vec!["a.yaml"], vec!["gone.yaml"]));
 }
@@ -294,7 +298,7 @@ fn hand_edits_are_kept_unless_forced() {
 #[test]
 fn only_a_stale_signature_over_the_wanted_body_is_mended() {
     let stale = signed("a.yaml", "old\n").replace("old\n", "2\n");
-    let plan = Plan::compare(&tree(&[("a.yaml", "2\n")]), &standing(&[("a.yaml", text(stale))]), false);
+    let plan = compare(&tree(&[("a.yaml", "2\n")]), &standing(&[("a.yaml", text(stale))]), false);
     assert_eq!((names(&plan.change), plan.conflicts.len()), (vec!["a.yaml"], 0));
 }
 
@@ -303,7 +307,7 @@ fn a_file_of_somebody_else_is_never_replaced() {
     let wanted = tree(&[("a.yaml", "1\n"), ("b.yaml", "1\n")]);
     let existing = standing(&[("a.yaml", text("mine\n")), ("b.yaml", Entry::NotUtf8)]);
     for force in [false, true] {
-        let plan = Plan::compare(&wanted, &existing, force);
+        let plan = compare(&wanted, &existing, force);
         assert_eq!(plan.conflicts[&path("a.yaml")], Trouble::Foreign);
         assert_eq!(plan.conflicts[&path("b.yaml")], Trouble::NotText);
         assert!(plan.change.is_empty());
@@ -329,7 +333,7 @@ fn no_force_goes_through_links_folders_and_pipes() {
         ("link.yaml", Entry::Symlink),
         ("pipe", Entry::Special),
     ]);
-    let plan = Plan::compare(&wanted, &existing, true);
+    let plan = compare(&wanted, &existing, true);
     let expected = [
         ("dir", Trouble::Symlink),
         ("file", Trouble::FileOnTheWay),
@@ -347,7 +351,7 @@ fn no_force_goes_through_links_folders_and_pipes() {
 #[test]
 fn paths_that_differ_in_case_only_are_found_in_folders_too() {
     let wanted = tree(&[("Apps/a.yaml", ""), ("apps/b.yaml", ""), ("c.yaml", ""), ("C.yaml", "")]);
-    let plan = Plan::compare(&wanted, &Existing::default(), false);
+    let plan = compare(&wanted, &Existing::default(), false);
     assert_eq!(plan.conflicts[&path("apps")], Trouble::CaseTwin(path("Apps")));
     assert_eq!(plan.conflicts[&path("c.yaml")], Trouble::CaseTwin(path("C.yaml")));
     assert_eq!(plan.conflicts.len(), 2);
@@ -360,7 +364,7 @@ fn a_second_kustomization_is_in_the_way() {
     for name in ["a/kustomization.yml", "a/Kustomization", "b/kustomization.yml", "kustomization.yml"] {
         existing.insert(path(name), Entry::File("resources: []\n".to_owned()));
     }
-    let plan = Plan::compare(&wanted, &existing, true);
+    let plan = compare(&wanted, &existing, true);
     let found: Vec<_> = plan.conflicts.iter().map(|(path, trouble)| (path.as_str(), trouble)).collect();
     let second = &Trouble::SecondKustomization;
     assert_eq!(found, [("a/Kustomization", second), ("a/kustomization.yml", second)]);
@@ -372,7 +376,7 @@ fn a_finding_points_at_the_first_line_that_differs() {
     let wanted = tree(&[("a.yaml", "a: 1\nb: 2\nc: 4\n"), ("l.yaml", ""), ("T", ""), ("t", "")]);
     let existing = standing(&[("a.yaml", text(edited)), ("l.yaml", Entry::Symlink)]);
     let mut sources = Sources::default();
-    let found = Plan::compare(&wanted, &existing, false).report("out/", &mut sources);
+    let found = compare(&wanted, &existing, false).report("out/", &mut sources);
     let places: Vec<_> = found
         .iter()
         .map(|finding| {
@@ -527,8 +531,8 @@ proptest! {
         }).collect();
         let read = |path: &TreePath| texts.get(path).cloned();
         prop_assert_eq!(
-            Plan::compare_reading(&tree, &sealed, force, &read),
-            Plan::compare(&tree, &whole, force)
+            Plan::compare(&tree, &sealed, force, &read),
+            compare(&tree, &whole, force)
         );
     }
 
@@ -541,13 +545,13 @@ proptest! {
         let tree = tree(&pairs);
         let mut existing: Existing =
             stands.iter().map(|(name, content)| (path(name), text(signed(name, content)))).collect();
-        let plan = Plan::compare(&tree, &existing, false);
+        let plan = compare(&tree, &existing, false);
         if plan.conflicts.is_empty() {
             existing = existing.iter().filter(|(p, _)| !plan.remove.contains_key(*p))
                 .map(|(p, e)| (p.clone(), e.clone())).collect();
             for (path, after) in &plan.create { existing.insert(path.clone(), Entry::File(after.clone())); }
             for (path, change) in &plan.change { existing.insert(path.clone(), Entry::File(change.after.clone())); }
-            prop_assert!(!Plan::compare(&tree, &existing, false).is_stale());
+            prop_assert!(!compare(&tree, &existing, false).is_stale());
         }
     }
 }

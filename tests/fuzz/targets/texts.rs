@@ -157,7 +157,7 @@ fn whole_run(input: &[u8], trail: &mut Trail) {
             assert!(!documents.is_empty(), "{path} is empty");
         }
     }
-    let plan = Plan::compare(&tree, &Existing::default(), false);
+    let plan = Plan::compare(&tree, &Existing::default(), false, &|_| None);
     assert!(plan.diff("out", Medium::Terminal).chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
     let mut again = Inputs::new("inventory.toml", &text(input));
     assert_eq!(compile(&mut again).value, Some(tree), "a second run renders something else");
